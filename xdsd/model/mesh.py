@@ -1,0 +1,43 @@
+"""Intent and catalog resolved against each other, as one proxy or a group of equal proxies sees them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What an Envoy is for; the first word of its node id."""
+
+    SIDECAR = "sidecar"
+    ROUTER = "router"
+
+
+class Interception(StrEnum):
+    """How traffic reaches a sidecar: redirected by the kernel, or sent to it on purpose (no root needed)."""
+
+    REDIRECT = "REDIRECT"
+    NONE = "NONE"
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An Envoy as its node describes it: ``role~address~name.namespace~domain`` and metadata.
+
+    Equal proxies are interchangeable for the compiler. ``http_proxy_port`` (metadata ``HTTP_PROXY_PORT``) asks for an
+    HTTP proxy listener, and ``bind`` (metadata ``OUTBOUND_BIND``) is where a sidecar without redirection puts its
+    outbound listeners; both matter only with ``Interception.NONE``.
+    """
+
+    node_id: str
+    role: Role
+    address: str
+    name: str
+    namespace: str
+    domain: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    cluster: str = ""
+    network: str = ""
+    locality: str = ""
+    interception: Interception = Interception.REDIRECT
+    http_proxy_port: int = 0
+    bind: str = ""
