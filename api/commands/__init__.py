@@ -1,0 +1,1 @@
+"""The commands of ``xdsctl``, a module each."""

@@ -1,0 +1,1 @@
+"""Wire APIs: the ``.proto`` sources and, beside each, what ``scripts/protos`` generates from it."""

@@ -1,0 +1,379 @@
+import datetime
+
+from google.protobuf import any_pb2 as _any_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Severity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SEVERITY_UNSPECIFIED: _ClassVar[Severity]
+    SEVERITY_ERROR: _ClassVar[Severity]
+    SEVERITY_WARNING: _ClassVar[Severity]
+
+class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OUTCOME_UNSPECIFIED: _ClassVar[Outcome]
+    OUTCOME_CREATED: _ClassVar[Outcome]
+    OUTCOME_CONFIGURED: _ClassVar[Outcome]
+    OUTCOME_UNCHANGED: _ClassVar[Outcome]
+    OUTCOME_DELETED: _ClassVar[Outcome]
+
+class SyncState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SYNC_STATE_UNSPECIFIED: _ClassVar[SyncState]
+    SYNC_STATE_NOT_SENT: _ClassVar[SyncState]
+    SYNC_STATE_SYNCED: _ClassVar[SyncState]
+    SYNC_STATE_STALE: _ClassVar[SyncState]
+    SYNC_STATE_NACKED: _ClassVar[SyncState]
+SEVERITY_UNSPECIFIED: Severity
+SEVERITY_ERROR: Severity
+SEVERITY_WARNING: Severity
+OUTCOME_UNSPECIFIED: Outcome
+OUTCOME_CREATED: Outcome
+OUTCOME_CONFIGURED: Outcome
+OUTCOME_UNCHANGED: Outcome
+OUTCOME_DELETED: Outcome
+SYNC_STATE_UNSPECIFIED: SyncState
+SYNC_STATE_NOT_SENT: SyncState
+SYNC_STATE_SYNCED: SyncState
+SYNC_STATE_STALE: SyncState
+SYNC_STATE_NACKED: SyncState
+
+class ObjectRef(_message.Message):
+    __slots__ = ("kind", "namespace", "name")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    namespace: str
+    name: str
+    def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class Problem(_message.Message):
+    __slots__ = ("reason", "message", "object", "path", "file", "line", "severity")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    message: str
+    object: ObjectRef
+    path: str
+    file: str
+    line: int
+    severity: Severity
+    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., object: _Optional[_Union[ObjectRef, _Mapping]] = ..., path: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., severity: _Optional[_Union[Severity, str]] = ...) -> None: ...
+
+class Object(_message.Message):
+    __slots__ = ("json",)
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    json: bytes
+    def __init__(self, json: _Optional[bytes] = ...) -> None: ...
+
+class ApplyRequest(_message.Message):
+    __slots__ = ("objects", "dry_run")
+    OBJECTS_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    objects: _containers.RepeatedCompositeFieldContainer[Object]
+    dry_run: bool
+    def __init__(self, objects: _Optional[_Iterable[_Union[Object, _Mapping]]] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+
+class ObjectResult(_message.Message):
+    __slots__ = ("ref", "outcome", "object")
+    REF_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    ref: ObjectRef
+    outcome: Outcome
+    object: Object
+    def __init__(self, ref: _Optional[_Union[ObjectRef, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., object: _Optional[_Union[Object, _Mapping]] = ...) -> None: ...
+
+class ApplyResponse(_message.Message):
+    __slots__ = ("accepted", "results", "problems", "revision")
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    accepted: bool
+    results: _containers.RepeatedCompositeFieldContainer[ObjectResult]
+    problems: _containers.RepeatedCompositeFieldContainer[Problem]
+    revision: int
+    def __init__(self, accepted: _Optional[bool] = ..., results: _Optional[_Iterable[_Union[ObjectResult, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class GetRequest(_message.Message):
+    __slots__ = ("ref",)
+    REF_FIELD_NUMBER: _ClassVar[int]
+    ref: ObjectRef
+    def __init__(self, ref: _Optional[_Union[ObjectRef, _Mapping]] = ...) -> None: ...
+
+class GetResponse(_message.Message):
+    __slots__ = ("object",)
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    object: Object
+    def __init__(self, object: _Optional[_Union[Object, _Mapping]] = ...) -> None: ...
+
+class ListRequest(_message.Message):
+    __slots__ = ("kind", "namespace", "label_selector")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_SELECTOR_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    namespace: str
+    label_selector: str
+    def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., label_selector: _Optional[str] = ...) -> None: ...
+
+class ListResponse(_message.Message):
+    __slots__ = ("objects", "revision")
+    OBJECTS_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    objects: _containers.RepeatedCompositeFieldContainer[Object]
+    revision: int
+    def __init__(self, objects: _Optional[_Iterable[_Union[Object, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class DeleteRequest(_message.Message):
+    __slots__ = ("refs", "dry_run", "ignore_missing")
+    REFS_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    IGNORE_MISSING_FIELD_NUMBER: _ClassVar[int]
+    refs: _containers.RepeatedCompositeFieldContainer[ObjectRef]
+    dry_run: bool
+    ignore_missing: bool
+    def __init__(self, refs: _Optional[_Iterable[_Union[ObjectRef, _Mapping]]] = ..., dry_run: _Optional[bool] = ..., ignore_missing: _Optional[bool] = ...) -> None: ...
+
+class DeleteResponse(_message.Message):
+    __slots__ = ("accepted", "results", "problems", "revision", "missing")
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    accepted: bool
+    results: _containers.RepeatedCompositeFieldContainer[ObjectResult]
+    problems: _containers.RepeatedCompositeFieldContainer[Problem]
+    revision: int
+    missing: _containers.RepeatedCompositeFieldContainer[ObjectRef]
+    def __init__(self, accepted: _Optional[bool] = ..., results: _Optional[_Iterable[_Union[ObjectResult, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., revision: _Optional[int] = ..., missing: _Optional[_Iterable[_Union[ObjectRef, _Mapping]]] = ...) -> None: ...
+
+class DiffRequest(_message.Message):
+    __slots__ = ("objects",)
+    OBJECTS_FIELD_NUMBER: _ClassVar[int]
+    objects: _containers.RepeatedCompositeFieldContainer[Object]
+    def __init__(self, objects: _Optional[_Iterable[_Union[Object, _Mapping]]] = ...) -> None: ...
+
+class ObjectDiff(_message.Message):
+    __slots__ = ("ref", "live", "proposed")
+    REF_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    PROPOSED_FIELD_NUMBER: _ClassVar[int]
+    ref: ObjectRef
+    live: Object
+    proposed: Object
+    def __init__(self, ref: _Optional[_Union[ObjectRef, _Mapping]] = ..., live: _Optional[_Union[Object, _Mapping]] = ..., proposed: _Optional[_Union[Object, _Mapping]] = ...) -> None: ...
+
+class DiffResponse(_message.Message):
+    __slots__ = ("accepted", "diffs", "problems")
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    DIFFS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    accepted: bool
+    diffs: _containers.RepeatedCompositeFieldContainer[ObjectDiff]
+    problems: _containers.RepeatedCompositeFieldContainer[Problem]
+    def __init__(self, accepted: _Optional[bool] = ..., diffs: _Optional[_Iterable[_Union[ObjectDiff, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ...) -> None: ...
+
+class WatchRequest(_message.Message):
+    __slots__ = ("kind", "namespace", "name", "label_selector")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LABEL_SELECTOR_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    namespace: str
+    name: str
+    label_selector: str
+    def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., label_selector: _Optional[str] = ...) -> None: ...
+
+class WatchResponse(_message.Message):
+    __slots__ = ("type", "object", "revision")
+    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        TYPE_UNSPECIFIED: _ClassVar[WatchResponse.Type]
+        TYPE_ADDED: _ClassVar[WatchResponse.Type]
+        TYPE_MODIFIED: _ClassVar[WatchResponse.Type]
+        TYPE_DELETED: _ClassVar[WatchResponse.Type]
+        TYPE_BOOKMARK: _ClassVar[WatchResponse.Type]
+    TYPE_UNSPECIFIED: WatchResponse.Type
+    TYPE_ADDED: WatchResponse.Type
+    TYPE_MODIFIED: WatchResponse.Type
+    TYPE_DELETED: WatchResponse.Type
+    TYPE_BOOKMARK: WatchResponse.Type
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    type: WatchResponse.Type
+    object: Object
+    revision: int
+    def __init__(self, type: _Optional[_Union[WatchResponse.Type, str]] = ..., object: _Optional[_Union[Object, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class TypeStatus(_message.Message):
+    __slots__ = ("type_url", "state", "error", "resources")
+    TYPE_URL_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    type_url: str
+    state: SyncState
+    error: str
+    resources: int
+    def __init__(self, type_url: _Optional[str] = ..., state: _Optional[_Union[SyncState, str]] = ..., error: _Optional[str] = ..., resources: _Optional[int] = ...) -> None: ...
+
+class ProxyStatus(_message.Message):
+    __slots__ = ("node_id", "role", "name", "namespace", "address", "peer", "connected", "types", "version")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    CONNECTED_FIELD_NUMBER: _ClassVar[int]
+    TYPES_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    role: str
+    name: str
+    namespace: str
+    address: str
+    peer: str
+    connected: _timestamp_pb2.Timestamp
+    types: _containers.RepeatedCompositeFieldContainer[TypeStatus]
+    version: str
+    def __init__(self, node_id: _Optional[str] = ..., role: _Optional[str] = ..., name: _Optional[str] = ..., namespace: _Optional[str] = ..., address: _Optional[str] = ..., peer: _Optional[str] = ..., connected: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., types: _Optional[_Iterable[_Union[TypeStatus, _Mapping]]] = ..., version: _Optional[str] = ...) -> None: ...
+
+class ListProxiesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListProxiesResponse(_message.Message):
+    __slots__ = ("proxies",)
+    PROXIES_FIELD_NUMBER: _ClassVar[int]
+    proxies: _containers.RepeatedCompositeFieldContainer[ProxyStatus]
+    def __init__(self, proxies: _Optional[_Iterable[_Union[ProxyStatus, _Mapping]]] = ...) -> None: ...
+
+class DumpConfigRequest(_message.Message):
+    __slots__ = ("node", "type_url")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    TYPE_URL_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    type_url: str
+    def __init__(self, node: _Optional[str] = ..., type_url: _Optional[str] = ...) -> None: ...
+
+class ConfigResource(_message.Message):
+    __slots__ = ("name", "version", "resource")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: str
+    resource: _any_pb2.Any
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., resource: _Optional[_Union[_any_pb2.Any, _Mapping]] = ...) -> None: ...
+
+class DumpConfigResponse(_message.Message):
+    __slots__ = ("node_id", "generation", "resources")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    generation: int
+    resources: _containers.RepeatedCompositeFieldContainer[ConfigResource]
+    def __init__(self, node_id: _Optional[str] = ..., generation: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[ConfigResource, _Mapping]]] = ...) -> None: ...
+
+class ListRegistriesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RegistryStatus(_message.Message):
+    __slots__ = ("name", "synced", "stale", "services", "workloads")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SYNCED_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    SERVICES_FIELD_NUMBER: _ClassVar[int]
+    WORKLOADS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    synced: bool
+    stale: str
+    services: int
+    workloads: int
+    def __init__(self, name: _Optional[str] = ..., synced: _Optional[bool] = ..., stale: _Optional[str] = ..., services: _Optional[int] = ..., workloads: _Optional[int] = ...) -> None: ...
+
+class ListRegistriesResponse(_message.Message):
+    __slots__ = ("registries",)
+    REGISTRIES_FIELD_NUMBER: _ClassVar[int]
+    registries: _containers.RepeatedCompositeFieldContainer[RegistryStatus]
+    def __init__(self, registries: _Optional[_Iterable[_Union[RegistryStatus, _Mapping]]] = ...) -> None: ...
+
+class ListProblemsRequest(_message.Message):
+    __slots__ = ("namespace",)
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    def __init__(self, namespace: _Optional[str] = ...) -> None: ...
+
+class ListProblemsResponse(_message.Message):
+    __slots__ = ("problems",)
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    problems: _containers.RepeatedCompositeFieldContainer[Problem]
+    def __init__(self, problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ...) -> None: ...
+
+class VersionRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class VersionResponse(_message.Message):
+    __slots__ = ("version", "python", "platform")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PYTHON_FIELD_NUMBER: _ClassVar[int]
+    PLATFORM_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    python: str
+    platform: str
+    def __init__(self, version: _Optional[str] = ..., python: _Optional[str] = ..., platform: _Optional[str] = ...) -> None: ...
+
+class StatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Check(_message.Message):
+    __slots__ = ("name", "ok", "detail")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    OK_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    ok: bool
+    detail: str
+    def __init__(self, name: _Optional[str] = ..., ok: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class StatusResponse(_message.Message):
+    __slots__ = ("version", "ready", "started", "generation", "proxies", "problems", "checks")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    READY_FIELD_NUMBER: _ClassVar[int]
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    PROXIES_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    ready: bool
+    started: _timestamp_pb2.Timestamp
+    generation: int
+    proxies: int
+    problems: int
+    checks: _containers.RepeatedCompositeFieldContainer[Check]
+    def __init__(self, version: _Optional[str] = ..., ready: _Optional[bool] = ..., started: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., generation: _Optional[int] = ..., proxies: _Optional[int] = ..., problems: _Optional[int] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ...) -> None: ...
