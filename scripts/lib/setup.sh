@@ -1,0 +1,98 @@
+# Shared by the scripts: Python, the environment in .venv, Debian packages. To be sourced.
+# shellcheck shell=bash
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+VENV="${XDSD_VENV:-$ROOT/.venv}"
+cd "$ROOT"
+
+say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
+die() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+in_ci() { [[ "${CI:-}" == true || "${CI:-}" == 1 ]]; }
+
+# Runs a command as root, when we are root or may become root without being asked for a password.
+as_root() {
+    if [[ "$(id -u)" == 0 ]]; then
+        "$@"
+    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        sudo -n "$@"
+    else
+        return 1
+    fi
+}
+
+# Installs Debian packages; false where that cannot be done.
+apt_install() {
+    command -v apt-get >/dev/null || return 1
+    say "installing $*"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update >&2 || return 1
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "$@" >&2
+}
+
+find_python() {
+    local candidate
+    for candidate in ${XDSD_PYTHON:+"$XDSD_PYTHON"} python3 python3.13 python3.12 python3.11; do
+        if command -v "$candidate" >/dev/null &&
+            "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    die "Python 3.11 or newer is needed; none was found (XDSD_PYTHON may name one)"
+}
+
+# Debian keeps ensurepip, and with it the power to make environments that have pip, in a package of its own.
+make_venv() {
+    local python
+    python="$(find_python)"
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        local version
+        version="$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+        apt_install "python$version-venv" ||
+            die "$python cannot make environments: install the package python$version-venv"
+    fi
+    say "making $VENV with $("$python" --version)"
+    "$python" -m venv "$VENV"
+}
+
+# ensure_venv run|dev: the environment with exactly the locked versions. Quick when nothing changed.
+ensure_venv() {
+    local set="$1" lock stamp
+    case "$set" in
+        run) lock=requirements.lock ;;
+        dev) lock=requirements-dev.lock ;;
+        *) die "no such set of requirements: $set" ;;
+    esac
+    [[ -x "$VENV/bin/python" && -x "$VENV/bin/pip" ]] || make_venv
+    stamp="$(cat requirements.lock requirements-dev.lock pyproject.toml | sha256sum | cut -d' ' -f1) $ROOT"
+    # What the tests need includes what the daemon needs.
+    if [[ "$(cat "$VENV/.xdsd-$set" 2>/dev/null)" == "$stamp" ||
+        "$(cat "$VENV/.xdsd-dev" 2>/dev/null)" == "$stamp" ]]; then
+        return
+    fi
+    say "installing the locked versions ($lock)"
+    "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$lock"
+    "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+    printf '%s' "$stamp" >"$VENV/.xdsd-$set"
+}
+
+# The Envoy binary in its cache folder, fetched on first use. Sets XDSD_ENVOY.
+ensure_envoy() {
+    XDSD_ENVOY="$("$VENV/bin/python" -m xdsd.demo.envoy)"
+    export XDSD_ENVOY
+}
+
+# Programs that tests in network namespaces drive. Without them those tests skip and say so; in CI they may not.
+ensure_test_programs() {
+    local missing=()
+    command -v iptables >/dev/null || [[ -x /usr/sbin/iptables ]] || missing+=(iptables)
+    command -v ip >/dev/null || [[ -x /usr/sbin/ip ]] || missing+=(iproute2)
+    ((${#missing[@]} == 0)) && return
+    if ! apt_install "${missing[@]}"; then
+        in_ci && die "the tests need ${missing[*]}, which cannot be installed here"
+        say "without ${missing[*]} the tests that need them are skipped"
+    fi
+}

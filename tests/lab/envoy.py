@@ -1,0 +1,185 @@
+"""A real Envoy: where the binary is, whether it takes a config, and a running one with its admin pages."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from tests.lab.missing import missing
+from tests.lab.process import Program
+from xdsd.demo.envoy import VERSION, EnvoyUnavailableError, find_envoy
+
+Bootstrap = Mapping[str, Any]  # JSON: whatever Envoy's Bootstrap message holds
+_READY_SECONDS = 20.0
+
+
+def envoy_binary() -> Path:
+    """The Envoy that tests run: ``XDSD_ENVOY`` or the cache. Without one the test skips, and fails in CI."""
+    try:
+        found = find_envoy()
+    except EnvoyUnavailableError as error:
+        missing("Envoy", str(error))
+    if found is None:
+        missing(f"Envoy {VERSION}", "run `python -m xdsd.demo.envoy` to fetch it, or set XDSD_ENVOY")
+    return found
+
+
+async def validate(config: Bootstrap, folder: Path) -> str:
+    """What ``envoy --mode validate`` has against a bootstrap; empty if it takes it."""
+    file = folder / "validate.json"
+    file.write_text(json.dumps(config))
+    program = Program(
+        [envoy_binary(), "--mode", "validate", "-c", file, "--log-level", "error", "--concurrency", "1"],
+        folder / "validate.log",
+    )
+    program.log.unlink(missing_ok=True)
+    await program.start()
+    return "" if await program.wait(60) == 0 else program.tail()
+
+
+class Envoy:
+    """A running proxy. ``async with Envoy(bootstrap, tmp_path) as envoy`` waits until it is live.
+
+    The bootstrap's ``admin`` is replaced by a free port of loopback. With ``ready`` Envoy must have finished
+    initialising (its first listeners and clusters are in); without, only the admin interface must answer.
+    """
+
+    def __init__(
+        self,
+        bootstrap: Bootstrap,
+        folder: Path,
+        *,
+        name: str = "envoy",
+        ready: bool = True,
+        log_level: str = "info",
+    ) -> None:
+        self.name = name
+        self.admin = ""
+        self._wait_ready = ready
+        self._address_file = folder / f"{name}.admin"
+        self._config_file = folder / f"{name}.json"
+        self._bootstrap = bootstrap
+        self._session: aiohttp.ClientSession | None = None
+        self.program = Program(
+            [
+                envoy_binary(),
+                *(
+                    "-c",
+                    self._config_file,
+                    "--admin-address-path",
+                    self._address_file,
+                    "--use-dynamic-base-id",
+                ),
+                *("--concurrency", "1", "--log-level", log_level, "--drain-time-s", "1"),
+                *("--parent-shutdown-time-s", "2"),
+            ],
+            folder / f"{name}.log",
+        )
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+        if error is not None:
+            error.add_note(f"--- {self.name}: {self.program.log}\n{self.program.tail()}")
+
+    async def start(self) -> None:
+        """Starts it and waits, at most 20 seconds.
+
+        Raises:
+            AssertionError: it ended or is not ready in time; carries the end of its log.
+        """
+        admin = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}}
+        self._config_file.write_text(json.dumps({**self._bootstrap, "admin": admin}))
+        self._address_file.unlink(missing_ok=True)
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        await self.program.start()
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                while not await self._is_up():
+                    assert self.program.running, f"{self.name} ended at once:\n{self.program.tail()}"
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            tail = self.program.tail()
+            await self.stop()
+            raise AssertionError(f"{self.name} is not ready after {_READY_SECONDS} s:\n{tail}") from None
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Ends it and closes what is open; may be called again."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+        if self.program.running:
+            await self.program.stop()
+
+    async def get(self, path: str) -> str:
+        """The text of an admin page such as ``/clusters``."""
+        assert self._session is not None, f"{self.name} is not running"
+        async with self._session.get(f"http://{self.admin}{path}") as response:
+            text = await response.text()
+            assert response.status == 200, f"{path}: {response.status} {text}"
+            return text
+
+    async def post(self, path: str) -> str:
+        """Performs an admin action such as ``/healthcheck/fail``."""
+        assert self._session is not None, f"{self.name} is not running"
+        async with self._session.post(f"http://{self.admin}{path}") as response:
+            text = await response.text()
+            assert response.status == 200, f"{path}: {response.status} {text}"
+            return text
+
+    async def stats(self, pattern: str = "") -> dict[str, int]:
+        """Counters and gauges whose name matches the regular expression."""
+        text = await self.get(f"/stats?format=json&filter={pattern}" if pattern else "/stats?format=json")
+        return {each["name"]: each["value"] for each in json.loads(text)["stats"] if "value" in each}
+
+    async def stat(self, name: str) -> int:
+        """One counter or gauge; 0 while Envoy has not made it yet."""
+        return (await self.stats(f"^{name.replace('.', '[.]')}$")).get(name, 0)
+
+    async def config_dump(self, kind: str = "") -> list[Any]:
+        """The sections of ``/config_dump?include_eds``; those whose type name contains ``kind``."""
+        configs = json.loads(await self.get("/config_dump?include_eds"))["configs"]
+        return [each for each in configs if kind in each["@type"]]
+
+    async def names(self, kind: str) -> set[str]:
+        """Names of the active dynamic ``clusters``, ``listeners`` or ``routes``."""
+        if kind == "clusters":
+            found = (
+                each for dump in await self.config_dump("ClustersConfigDump") for each in _list(dump, kind)
+            )
+            return {each["cluster"]["name"] for each in found}
+        if kind == "listeners":
+            found = (
+                each for dump in await self.config_dump("ListenersConfigDump") for each in _list(dump, kind)
+            )
+            return {each["name"] for each in found if "active_state" in each}
+        dumps = await self.config_dump("RoutesConfigDump")
+        routes = (each for dump in dumps for each in dump.get("dynamic_route_configs", []))
+        return {each["route_config"]["name"] for each in routes}
+
+    async def _is_up(self) -> bool:
+        if not self._address_file.exists() or not (address := self._address_file.read_text().strip()):
+            return False
+        self.admin = address
+        assert self._session is not None
+        try:
+            async with self._session.get(f"http://{address}/ready") as response:
+                return response.status == 200 or not self._wait_ready
+        except aiohttp.ClientConnectionError:
+            return False
+
+
+def _list(dump: Mapping[str, Any], kind: str) -> list[Any]:
+    return list(dump.get("dynamic_active_clusters" if kind == "clusters" else "dynamic_listeners", []))

@@ -1,0 +1,111 @@
+"""The lab itself: what it starts is real, and nothing stays."""
+
+import os
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.lab.envoy import Envoy, validate
+from tests.lab.eventually import eventually
+from tests.lab.missing import missing
+from tests.lab.ports import free_port, free_ports
+
+
+def answering(port: int, text: str) -> dict[str, object]:
+    """A bootstrap with one listener that answers every request itself."""
+    manager = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network"
+        ".http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "answer",
+        "http_filters": [
+            {
+                "name": "router",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+                },
+            }
+        ],
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "all",
+                    "domains": ["*"],
+                    "routes": [
+                        {
+                            "match": {"prefix": "/"},
+                            "direct_response": {"status": 200, "body": {"inline_string": text}},
+                        }
+                    ],
+                }
+            ]
+        },
+    }
+    listener = {
+        "name": "answer",
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+    return {"static_resources": {"listeners": [listener]}}
+
+
+@pytest.mark.e2e
+async def test_an_envoy_serves_its_bootstrap_and_is_gone_afterwards(tmp_path: Path) -> None:
+    """Inside the block the listener answers and the admin pages can be read; after it nothing runs."""
+    port = free_port()
+    async with Envoy(answering(port, "hello"), tmp_path) as envoy, aiohttp.ClientSession() as session:
+        async with session.get(f"http://127.0.0.1:{port}/") as response:
+            assert await response.text() == "hello"
+        assert await envoy.stat("http.answer.downstream_rq_total") == 1
+        assert await envoy.stat("no.such.counter") == 0
+        pid = envoy.program.pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.e2e
+async def test_an_envoy_that_cannot_start_says_why(tmp_path: Path) -> None:
+    """A bootstrap that Envoy refuses fails at once, with the end of its log."""
+    with pytest.raises(AssertionError, match="no_such_field"):
+        async with Envoy({"no_such_field": 1}, tmp_path):
+            pytest.fail("it must not start")
+
+
+@pytest.mark.e2e
+async def test_validate_tells_good_from_bad(tmp_path: Path) -> None:
+    """Nothing is said of a bootstrap that Envoy takes; the reason is said of one that it refuses."""
+    assert await validate(answering(free_port(), "hello"), tmp_path) == ""
+    assert "no_such_field" in await validate({"no_such_field": 1}, tmp_path)
+
+
+async def test_eventually_returns_what_became_true() -> None:
+    """It asks again while the answer is false or an assertion fails, and gives the answer back."""
+    answers = iter([0, None, 7])
+
+    def ask() -> int:
+        answer = next(answers)
+        assert answer is not None
+        return answer
+
+    assert await eventually(ask, every=0) == 7
+
+
+async def test_eventually_says_what_it_saw_last() -> None:
+    """After the deadline the failure carries what was waited for and the last answer."""
+    with pytest.raises(AssertionError, match=r"the moon did not hold .* seen last: 0"):
+        await eventually(lambda: 0, "the moon", timeout=0.05)
+
+
+def test_free_ports_are_distinct() -> None:
+    """No port comes twice."""
+    assert len(set(free_ports(20))) == 20
+
+
+def test_a_missing_part_skips_here_and_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name and the reason are said either way."""
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="etcd is missing: not installed"):
+        missing("etcd", "not installed")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="etcd is missing: not installed"):
+        missing("etcd", "not installed")
