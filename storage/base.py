@@ -1,11 +1,13 @@
 """The contract of a revisioned key-value store, with etcd's semantics; it knows nothing of what it keeps.
 
-Every write raises the store's *revision* by one (a transaction by one for all its writes). A key remembers the revision
-that created it (``create_revision``), the one that wrote it last (``mod_revision``) and how often it was written since
-(``version``). Ranges are half-open; ``range_end=None`` means the one key, and ``prefix_end`` makes the end of a prefix.
-Watches replay from any revision that is not compacted, without gap or duplicate, then follow; all events of one
-revision arrive in one batch. Leases remove their keys when they are not kept alive.
+Every write raises the store's *revision* by one (a transaction by one for all its writes). A key remembers
+the revision that created it (``create_revision``), the one that wrote it last (``mod_revision``) and how
+often it was written since (``version``). Ranges are half-open; ``range_end=None`` means the one key, and
+``prefix_end`` makes the end of a prefix. Watches replay from any revision that is not compacted, without
+gap or duplicate, then follow; all events of one revision arrive in one batch. Leases remove their keys when
+they are not kept alive.
 """
+# ruff: noqa: N818 - an error is named after what happened
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +23,9 @@ class Compacted(StorageError):
     """The revision asked for is no longer kept: resync from ``compact_revision`` or newer."""
 
     def __init__(self, compact_revision: int) -> None:
-        super().__init__(f"revisions up to {compact_revision} have been compacted; read the keys again and watch from there")
+        super().__init__(
+            f"revisions before {compact_revision} were compacted; read the keys again and watch from there"
+        )
         self.compact_revision = compact_revision
 
 
@@ -116,7 +120,7 @@ class Op(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """Holds if every key of the range compares so (of an empty range beyond a single key: holds)."""
+    """Holds if every key of the range compares so; an empty range compares as one missing key, as in etcd."""
 
     key: bytes
     target: Target
@@ -153,7 +157,9 @@ class Get:
 
 @dataclass(frozen=True, slots=True)
 class TxnResult:
-    """``responses``, one an operation of the branch that ran: a Put's or Delete's previous kvs, or a RangeResult."""
+    """``responses``, one an operation of the branch that ran: what a Put or Delete replaced, or a
+    RangeResult.
+    """
 
     succeeded: bool
     revision: int
@@ -161,7 +167,7 @@ class TxnResult:
 
 
 def prefix_end(prefix: bytes) -> bytes:
-    """The end of the range of all keys that begin with ``prefix``; ``b"\\0"`` means the end of the key space."""
+    """The end of the range of all keys that begin with ``prefix``; ``b"\\0"`` is the end of the key space."""
     stripped = prefix.rstrip(b"\xff")
     return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else b"\0"
 
@@ -185,7 +191,13 @@ class Store(Protocol):
         """One key, now or at a revision. Raises Compacted, FutureRevision."""
 
     async def range(
-        self, key: bytes, range_end: bytes | None = None, *, limit: int = 0, revision: int = 0, keys_only: bool = False
+        self,
+        key: bytes,
+        range_end: bytes | None = None,
+        *,
+        limit: int = 0,
+        revision: int = 0,
+        keys_only: bool = False,
     ) -> RangeResult:
         """Keys in byte order, all as of one revision. Raises Compacted, FutureRevision."""
 
