@@ -1,0 +1,69 @@
+"""The kinds of intent that this daemon knows, and those of the published API that it does not know yet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from xdsd.model.intent.base import Message
+from xdsd.model.intent.destination_rule import DestinationRule
+from xdsd.model.intent.gateway import Gateway
+from xdsd.model.intent.service_entry import ServiceEntry, WorkloadEntry
+from xdsd.model.intent.sidecar import Sidecar
+from xdsd.model.intent.virtual_service import VirtualService
+
+NETWORKING = "networking.istio.io"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind as the API names it; ``versions`` lists the preferred one first."""
+
+    kind: str
+    group: str
+    plural: str
+    singular: str
+    short_names: tuple[str, ...]
+    versions: tuple[str, ...]
+    spec: type[Message]
+
+    @property
+    def preferred(self) -> str:
+        """``networking.istio.io/v1``."""
+        return f"{self.group}/{self.versions[0]}"
+
+    @property
+    def api_versions(self) -> tuple[str, ...]:
+        return tuple(f"{self.group}/{version}" for version in self.versions)
+
+
+def _networking(kind: str, plural: str, short_names: tuple[str, ...], spec: type[Message]) -> Kind:
+    return Kind(kind, NETWORKING, plural, kind.lower(), short_names, ("v1", "v1beta1", "v1alpha3"), spec)
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        kind.kind: kind
+        for kind in (
+            _networking("DestinationRule", "destinationrules", ("dr",), DestinationRule),
+            _networking("Gateway", "gateways", ("gw",), Gateway),
+            _networking("ServiceEntry", "serviceentries", ("se",), ServiceEntry),
+            _networking("Sidecar", "sidecars", (), Sidecar),
+            _networking("VirtualService", "virtualservices", ("vs",), VirtualService),
+            _networking("WorkloadEntry", "workloadentries", ("we",), WorkloadEntry),
+        )
+    }
+)
+
+NOT_YET: Mapping[str, str] = MappingProxyType(
+    {
+        "AuthorizationPolicy": "security.istio.io",
+        "EnvoyFilter": "networking.istio.io",
+        "PeerAuthentication": "security.istio.io",
+        "ProxyConfig": "networking.istio.io",
+        "RequestAuthentication": "security.istio.io",
+        "Telemetry": "telemetry.istio.io",
+        "TrafficExtension": "extensions.istio.io",
+        "WasmPlugin": "extensions.istio.io",
+        "WorkloadGroup": "networking.istio.io",
+    }
+)
