@@ -1,0 +1,154 @@
+"""What the daemon says of itself, in logs and in metrics."""
+
+import asyncio
+import io
+import json
+import logging
+import time
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from xdsd.settings import LogFormat, LogLevel
+from xdsd.snapshot import CLUSTER, TYPES
+from xdsd.telemetry import TYPE_LABELS, Metrics, library_logs, make_logger, watch_event_loop
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_json_log_is_one_object_a_line() -> None:
+    """Each line has the event, its level, a UTC time and what was bound."""
+    stream = io.StringIO()
+    make_logger(LogFormat.JSON, LogLevel.INFO, stream).bind(node="a").info("pushed", bytes=7)
+    (line,) = lines(stream)
+    assert line["event"] == "pushed"
+    assert line["level"] == "info"
+    assert line["node"] == "a"
+    assert line["bytes"] == 7
+    assert str(line["timestamp"]).endswith("Z")
+
+
+def test_less_severe_lines_are_not_written() -> None:
+    """The level is a floor."""
+    stream = io.StringIO()
+    logger = make_logger(LogFormat.JSON, LogLevel.WARNING, stream)
+    logger.info("no")
+    logger.warning("yes")
+    assert [line["event"] for line in lines(stream)] == ["yes"]
+
+
+def test_auto_is_json_where_nobody_reads() -> None:
+    """On something that is no terminal, auto writes JSON."""
+    stream = io.StringIO()
+    make_logger(LogFormat.AUTO, LogLevel.INFO, stream).info("x")
+    assert lines(stream)[0]["event"] == "x"
+
+
+def test_console_logs_are_for_people() -> None:
+    """The console format names event and values without JSON."""
+    stream = io.StringIO()
+    make_logger(LogFormat.CONSOLE, LogLevel.INFO, stream).info("pushed", bytes=7)
+    assert "pushed" in stream.getvalue()
+    assert "bytes=7" in stream.getvalue()
+    assert "{" not in stream.getvalue()
+
+
+def test_an_exception_is_logged_whole() -> None:
+    """The traceback travels inside the JSON line, so that a line stays an event."""
+    stream = io.StringIO()
+    logger = make_logger(LogFormat.JSON, LogLevel.INFO, stream)
+    try:
+        int("broken")
+    except ValueError:
+        logger.exception("failed")
+    (line,) = lines(stream)
+    assert "broken" in json.dumps(line["exception"])
+
+
+def test_two_loggers_never_mix() -> None:
+    """A logger belongs to its stream alone."""
+    first, second = io.StringIO(), io.StringIO()
+    make_logger(LogFormat.JSON, LogLevel.INFO, first).info("one")
+    make_logger(LogFormat.JSON, LogLevel.INFO, second).info("two")
+    assert [line["event"] for line in lines(first)] == ["one"]
+    assert [line["event"] for line in lines(second)] == ["two"]
+
+
+def test_libraries_speak_through_our_logger() -> None:
+    """A warning of a library becomes one of our lines while we listen, and not after."""
+    stream = io.StringIO()
+    with library_logs(make_logger(LogFormat.JSON, LogLevel.INFO, stream)):
+        logging.getLogger("asyncio").warning("slow %s", "callback")
+    logging.getLogger("asyncio").info("silent")
+    (line,) = lines(stream)
+    assert line["event"] == "slow callback"
+    assert line["library"] == "asyncio"
+    assert line["level"] == "warning"
+
+
+def test_metrics_are_exposed_with_conventional_names() -> None:
+    """Every metric of ours begins with xdsd_, has help, and parses; counters end in _total."""
+    registry = CollectorRegistry()
+    metrics = Metrics(registry, "1.2.3")
+    metrics.pushes[CLUSTER].inc()
+    metrics.registry_synced.labels("machines:/etc/vms").set(1)
+    families = {
+        family.name: family for family in text_string_to_metric_families(generate_latest(registry).decode())
+    }
+    ours = {name for name in families if name.startswith("xdsd_")}
+    assert ours >= {
+        "xdsd_acks",
+        "xdsd_build_info",
+        "xdsd_compile_seconds",
+        "xdsd_connected_proxies",
+        "xdsd_convergence_seconds",
+        "xdsd_event_loop_lag_seconds",
+        "xdsd_nacks",
+        "xdsd_push_bytes",
+        "xdsd_pushes",
+        "xdsd_registry_stale",
+        "xdsd_registry_synced",
+        "xdsd_rejected_resources",
+        "xdsd_resource_encodings",
+        "xdsd_store_up",
+    }
+    assert all(families[name].documentation.endswith(".") for name in ours)
+    pushed = {
+        sample.labels["type"]: sample.value
+        for sample in families["xdsd_pushes"].samples
+        if sample.name == "xdsd_pushes_total"
+    }
+    assert pushed == {"cds": 1.0, "eds": 0.0, "lds": 0.0, "rds": 0.0, "sds": 0.0}
+    assert "process_resident_memory_bytes" in families
+
+
+def test_every_type_of_resource_has_a_label() -> None:
+    """No push can meet a type that metrics do not know."""
+    assert set(TYPE_LABELS) == set(TYPES)
+
+
+def test_two_daemons_count_apart() -> None:
+    """Metrics of two registries share nothing."""
+    first, second = Metrics(CollectorRegistry(), "1"), Metrics(CollectorRegistry(), "1")
+    first.store_up.set(1)
+    assert second.registry.get_sample_value("xdsd_store_up") == 0.0
+
+
+async def test_a_stalled_event_loop_is_seen() -> None:
+    """Code that holds the event loop for 50 ms shows as a lag of nearly that."""
+    seen: asyncio.Queue[float] = asyncio.Queue()
+    metrics = Metrics(CollectorRegistry(), "1")
+    watch = asyncio.create_task(watch_event_loop(metrics, 0.01, seen.put_nowait))
+    await asyncio.wait_for(seen.get(), 5)
+    deadline = time.monotonic() + 0.05
+    while time.monotonic() < deadline:
+        pass
+    lag = await asyncio.wait_for(seen.get(), 5)
+    watch.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watch
+    assert lag >= 0.03
+    assert metrics.registry.get_sample_value("xdsd_event_loop_lag_seconds_count") == 2

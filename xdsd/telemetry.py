@@ -1,0 +1,162 @@
+"""How the daemon speaks of itself: a logger and metrics, both made here and passed to whoever needs them.
+
+Nothing is global: the logger writes to the stream that it was given, metrics live in a registry of their own,
+so that two daemons in one process (tests do that) never mix. The label ``type`` is the xDS service's short
+name: cds, eds, lds, rds, sds.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TextIO, TypeVar, cast
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from structlog.typing import FilteringBoundLogger
+
+from xdsd.settings import LogFormat, LogLevel
+from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
+
+Metric = TypeVar("Metric", Counter, Gauge)
+TYPE_LABELS: Mapping[str, str] = {
+    CLUSTER: "cds",
+    ENDPOINT: "eds",
+    LISTENER: "lds",
+    ROUTE: "rds",
+    SECRET: "sds",
+}
+_LEVELS = {LogLevel.DEBUG: 10, LogLevel.INFO: 20, LogLevel.WARNING: 30, LogLevel.ERROR: 40}
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_COMPILE = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+def make_logger(log_format: LogFormat, level: LogLevel, stream: TextIO) -> FilteringBoundLogger:
+    """A logger that writes lines to ``stream``: one JSON object each, or columns for people."""
+    if log_format is LogFormat.AUTO:
+        log_format = LogFormat.CONSOLE if stream.isatty() else LogFormat.JSON
+    renderer: list[Any]  # processors are typed by what they pass on, which differs
+    if log_format is LogFormat.JSON:
+        renderer = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+    else:
+        renderer = [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+    wrapped = structlog.wrap_logger(
+        structlog.WriteLogger(stream),
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        context_class=dict,
+        cache_logger_on_first_use=True,
+    )
+    return cast("FilteringBoundLogger", wrapped.bind())
+
+
+class LibraryLogs(logging.Handler):
+    """Hands what libraries say through the standard logging (asyncio, aiohttp, grpc) to our logger."""
+
+    def __init__(self, logger: FilteringBoundLogger) -> None:
+        super().__init__(logging.WARNING)
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._logger.log(record.levelno, record.getMessage(), library=record.name, exc_info=record.exc_info)
+
+
+@contextmanager
+def library_logs(logger: FilteringBoundLogger) -> Iterator[None]:
+    """While it lasts, warnings and errors of libraries come out of ``logger``."""
+    handler = LibraryLogs(logger)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+
+
+class Metrics:
+    """Every metric of the daemon. What is counted per type has its children at hand."""
+
+    def __init__(self, registry: CollectorRegistry, version: str) -> None:
+        self.registry = registry
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+        Gauge("xdsd_build_info", "Always 1; the version is a label.", ["version"], registry=registry).labels(
+            version
+        ).set(1)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(name, text, labels, buckets=buckets, registry=registry)
+
+        self.connected_proxies = gauge("xdsd_connected_proxies", "Proxies with an open xDS stream.")
+        self.streams = counter("xdsd_streams_total", "xDS streams that were opened.")
+        self.refused_streams = counter(
+            "xdsd_refused_streams_total", "xDS streams ended by a limit or an error.", "reason"
+        )
+        self.pushes = by_type(counter("xdsd_pushes_total", "Responses sent to proxies.", "type"))
+        self.push_bytes = by_type(
+            counter("xdsd_push_bytes_total", "Bytes of responses sent to proxies.", "type")
+        )
+        self.acks = by_type(counter("xdsd_acks_total", "Responses that proxies accepted.", "type"))
+        self.nacks = by_type(counter("xdsd_nacks_total", "Responses that proxies rejected.", "type"))
+        self.rejected_resources = by_type(
+            gauge("xdsd_rejected_resources", "Resources that some connected proxy rejects now.", "type")
+        )
+        self.convergence = histogram(
+            "xdsd_convergence_seconds", "From a change being seen until a proxy accepted it.", _FAST
+        )
+        self.compile = histogram("xdsd_compile_seconds", "Turning settled changes into a snapshot.", _COMPILE)
+        self.encodings = by_type(
+            counter(
+                "xdsd_resource_encodings_total",
+                "Resources that were encoded; once a content, not a proxy.",
+                "type",
+            )
+        )
+        self.snapshot_generation = gauge("xdsd_snapshot_generation", "Generation of the published snapshot.")
+        self.event_loop_lag = histogram(
+            "xdsd_event_loop_lag_seconds", "How late the event loop runs what is due.", _COMPILE
+        )
+        self.store_up = gauge("xdsd_store_up", "1 while the store can be read and written.")
+        self.registry_synced = gauge(
+            "xdsd_registry_synced", "1 once the registry has reported everything.", "registry"
+        )
+        self.registry_stale = gauge(
+            "xdsd_registry_stale", "1 while the registry's platform is not reachable.", "registry"
+        )
+        self.objects = gauge("xdsd_objects", "Objects of intent.", "kind")
+        self.problems = gauge("xdsd_problems", "What is wrong now.", "severity")
+        self.ready = gauge("xdsd_ready", "1 while the daemon is ready to serve.")
+
+
+def by_type(metric: Metric) -> Mapping[str, Metric]:
+    """The metric's children by type URL, made once."""
+    return {type_url: metric.labels(label) for type_url, label in TYPE_LABELS.items()}
+
+
+async def watch_event_loop(
+    metrics: Metrics, interval: float = 0.1, report: Callable[[float], None] | None = None
+) -> None:
+    """Measures until cancelled, each ``interval`` seconds, how much later than asked a timer fires."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + interval
+        await asyncio.sleep(interval)
+        lag = max(0.0, loop.time() - due)
+        metrics.event_loop_lag.observe(lag)
+        if report is not None:
+            report(lag)
