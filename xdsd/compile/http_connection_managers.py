@@ -1,0 +1,123 @@
+"""HTTP connection managers: the network filter that turns a connection into requests.
+
+Three sides use one, and differ in whom they trust. A sidecar's *outbound* side serves its own program,
+its *inbound* side serves other proxies of the mesh; both take over the headers that they are given. A
+*gateway* faces the world: it takes the peer's address for the client's (plus ``x-forwarded-for`` of
+trusted hops), and drops internal headers from outside.
+
+Routes come by RDS over ADS, never inline, wherever intent can change them: an RDS update leaves the
+listener and its connections alone.
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+
+from envoy.config.core.v3.config_source_pb2 import AggregatedConfigSource, ApiVersion, ConfigSource
+from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, Http2ProtocolOptions
+from envoy.config.listener.v3.listener_components_pb2 import Filter
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+    HttpConnectionManager,
+    Rds,
+)
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import BoolValue
+
+from xdsd.compile.access_logs import access_logs
+from xdsd.compile.http_filters import http_filters
+from xdsd.compile.listener_settings import ListenerSettings
+
+HTTP_CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"
+
+
+class Side(StrEnum):
+    """Whose requests these are; also the first word of the statistics."""
+
+    OUTBOUND = "outbound"
+    INBOUND = "inbound"
+    GATEWAY = "gateway"
+
+
+def http_connection_manager(
+    side: Side, listener: str, routes: str | RouteConfiguration, settings: ListenerSettings
+) -> Filter:
+    """The network filter; ``listener`` names it in statistics, ``routes`` is a route name for RDS or the
+    routes themselves.
+    """
+    manager = HttpConnectionManager(
+        codec_type=HttpConnectionManager.AUTO,
+        # The semicolon ends the name for the tag extractors of Istio's bootstrap and dashboards.
+        stat_prefix=f"{_stat_direction(side)}_{listener};",
+        http_filters=http_filters(),
+        access_log=access_logs(settings.access_log),
+        normalize_path=BoolValue(value=True),
+        path_with_escaped_slashes_action=HttpConnectionManager.KEEP_UNCHANGED,
+        use_remote_address=BoolValue(value=side is Side.GATEWAY),
+        http_protocol_options=Http1ProtocolOptions(accept_http_10=True),
+        upgrade_configs=[HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
+        proxy_100_continue=True,
+        stream_idle_timeout=duration(settings.stream_idle_timeout),
+    )
+    if isinstance(routes, str):
+        manager.rds.CopyFrom(_rds(routes))
+    else:
+        manager.route_config.CopyFrom(routes)
+    if side is Side.INBOUND:
+        _trust_mesh_peers(manager)
+    elif side is Side.GATEWAY:
+        _face_the_world(manager, settings)
+    config = Any()
+    config.Pack(manager)
+    return Filter(name=HTTP_CONNECTION_MANAGER, typed_config=config)
+
+
+def duration(value: timedelta) -> Duration:
+    """The protobuf form of a duration, exact to the microsecond."""
+    message = Duration()
+    message.FromTimedelta(value)
+    return message
+
+
+def _stat_direction(side: Side) -> str:
+    return "inbound" if side is Side.INBOUND else "outbound"
+
+
+def _rds(route_name: str) -> Rds:
+    # No fetch timeout: a listener without its routes keeps warming while the old one serves on, instead of
+    # answering 404 to everybody once the wait is over.
+    return Rds(
+        route_config_name=route_name,
+        config_source=ConfigSource(
+            ads=AggregatedConfigSource(), initial_fetch_timeout=Duration(), resource_api_version=ApiVersion.V3
+        ),
+    )
+
+
+def _trust_mesh_peers(manager: HttpConnectionManager) -> None:
+    # The program behind sees its own Server header answered unchanged, and who called, if the peer proved
+    # it by mTLS; without mTLS Envoy removes the header whatever is set here.
+    manager.server_header_transformation = HttpConnectionManager.PASS_THROUGH
+    manager.forward_client_cert_details = HttpConnectionManager.APPEND_FORWARD
+    manager.set_current_client_cert_details.subject.value = True
+    manager.set_current_client_cert_details.uri = True
+    manager.set_current_client_cert_details.dns = True
+
+
+def _face_the_world(manager: HttpConnectionManager, settings: ListenerSettings) -> None:
+    # Envoy's advice for edge proxies, as far as no honest client notices it.
+    manager.xff_num_trusted_hops = settings.xff_trusted_hops
+    manager.forward_client_cert_details = HttpConnectionManager.SANITIZE_SET
+    manager.set_current_client_cert_details.subject.value = True
+    manager.set_current_client_cert_details.cert = True
+    manager.set_current_client_cert_details.uri = True
+    manager.set_current_client_cert_details.dns = True
+    manager.stream_idle_timeout.CopyFrom(duration(settings.gateway_stream_idle_timeout))
+    manager.request_headers_timeout.CopyFrom(duration(timedelta(minutes=1)))
+    manager.http2_protocol_options.CopyFrom(
+        Http2ProtocolOptions(
+            max_concurrent_streams={"value": 100},
+            initial_stream_window_size={"value": 1 << 16},
+            initial_connection_window_size={"value": 1 << 20},
+        )
+    )

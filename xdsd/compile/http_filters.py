@@ -1,0 +1,48 @@
+"""The one ordering of HTTP filters, for every HTTP connection manager that this project builds.
+
+A request passes the filters from first to last, a response from last to first. The order is a promise:
+what a filter may rely on stands with it. Filters that only act where a route asks for them (fault,
+CORS) are in every chain, so that a route update alone turns them on: adding a filter would change the
+listener, and a changed listener drains connections.
+
+1. ``grpc_stats`` counts calls by their gRPC status; first, so that calls refused further down count
+too. 2. (an external authorizer of CUSTOM policies: before anything spends work on the request) 3. (JWT
+authentication: proves who asks, which authorization and rate limits refer to) 4. (RBAC: authorization
+by peer and by request) 5. ``cors`` answers preflight requests; before faults, so that a browser sees
+an injected abort for what it is. 6. ``fault`` delays and aborts; after authorization, so that nobody
+learns of a route by its faults. 7. (rate limits: last before routing, on what would really be sent) 8.
+``router`` sends the request; always last, Envoy refuses it elsewhere.
+
+Parentheses mark the places that are kept for filters to come.
+"""
+
+from envoy.extensions.filters.http.cors.v3.cors_pb2 import Cors
+from envoy.extensions.filters.http.fault.v3.fault_pb2 import HTTPFault
+from envoy.extensions.filters.http.grpc_stats.v3.config_pb2 import FilterConfig as GrpcStats
+from envoy.extensions.filters.http.router.v3.router_pb2 import Router
+from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import HttpFilter
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+from google.protobuf.wrappers_pb2 import BoolValue
+
+# Names are keys: a route's ``typed_per_filter_config`` refers to a filter by them.
+CORS = "envoy.filters.http.cors"
+FAULT = "envoy.filters.http.fault"
+GRPC_STATS = "envoy.filters.http.grpc_stats"
+ROUTER = "envoy.filters.http.router"
+
+
+def http_filters() -> list[HttpFilter]:
+    """The filters of an HTTP connection manager, in the order above."""
+    return [
+        _filter(GRPC_STATS, GrpcStats(emit_filter_state=True, stats_for_all_methods=BoolValue(value=False))),
+        _filter(CORS, Cors()),
+        _filter(FAULT, HTTPFault()),
+        _filter(ROUTER, Router()),
+    ]
+
+
+def _filter(name: str, config: Message) -> HttpFilter:
+    typed_config = Any()
+    typed_config.Pack(config)
+    return HttpFilter(name=name, typed_config=typed_config)

@@ -1,0 +1,162 @@
+"""Inbound listeners of a sidecar: where other proxies' calls reach the program beside it.
+
+With redirection there is one, ``virtualInbound``, with a filter chain a port; the chains are named
+after their ports, so that a port that comes or goes leaves connections on the others alone. Explicit
+mode binds a listener a port instead.
+
+Routes are inline here, unlike everywhere else: each port has a single one, which never changes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from envoy.config.core.v3.base_pb2 import TrafficDirection
+from envoy.config.listener.v3.listener_components_pb2 import (
+    Filter,
+    FilterChain,
+    FilterChainMatch,
+    ListenerFilter,
+)
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.config.route.v3.route_components_pb2 import (
+    Decorator,
+    RetryPolicy,
+    Route,
+    RouteAction,
+    RouteMatch,
+    VirtualHost,
+)
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2 import OriginalDst
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
+
+from xdsd.compile.addresses import listen_address
+from xdsd.compile.http_connection_managers import Side, http_connection_manager
+from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
+from xdsd.compile.names import (
+    BLACK_HOLE_CLUSTER,
+    INBOUND_PASSTHROUGH_CLUSTER,
+    VIRTUAL_INBOUND_LISTENER,
+    VIRTUAL_INBOUND_PORT,
+    listener_name,
+)
+from xdsd.compile.tcp_proxies import TcpOptions, tcp_proxy
+from xdsd.model.catalog import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class InboundPort:
+    """A port that the program serves. ``port`` is what callers connect to, ``host`` the service it is
+    part of.
+
+    ``bind`` is the address to listen on in explicit mode; with redirection it only gives the chain its
+    name. ``options`` matter to ports that are not HTTP.
+    """
+
+    port: int
+    protocol: Protocol
+    cluster: str
+    host: str = ""
+    bind: str = "0.0.0.0"
+    options: TcpOptions = field(default_factory=TcpOptions)
+
+    @property
+    def name(self) -> str:
+        """``0.0.0.0_9080``: the name of its listener or filter chain."""
+        return listener_name(self.bind, self.port)
+
+
+def virtual_inbound(
+    ports: Iterable[InboundPort],
+    *,
+    bind: str = "0.0.0.0",
+    port: int = VIRTUAL_INBOUND_PORT,
+    settings: ListenerSettings = DEFAULTS,
+) -> Listener:
+    """The listener that redirected connections to this workload reach; port numbers are distinct.
+
+    Ports that no service declares pass through to the program unread.
+    """
+    listener = _inbound(VIRTUAL_INBOUND_LISTENER, bind, port, settings)
+    original_dst = Any()
+    original_dst.Pack(OriginalDst())
+    listener.listener_filters.append(
+        ListenerFilter(name="envoy.filters.listener.original_dst", typed_config=original_dst)
+    )
+    # As on the way out: a connection to the port itself would be passed to itself for ever.
+    listener.filter_chains.append(
+        _chain("virtualInbound-blackhole", tcp_proxy(BLACK_HOLE_CLUSTER, settings), destination_port=port)
+    )
+    for served in sorted(ports, key=lambda p: p.port):
+        chain = _chain(served.name, _network_filter(served, settings), destination_port=served.port)
+        listener.filter_chains.append(chain)
+    listener.default_filter_chain.CopyFrom(
+        _chain(VIRTUAL_INBOUND_LISTENER, tcp_proxy(INBOUND_PASSTHROUGH_CLUSTER, settings))
+    )
+    return listener
+
+
+def inbound_listener(port: InboundPort, *, settings: ListenerSettings = DEFAULTS) -> Listener:
+    """The listener of one port in explicit mode; it binds ``port.bind`` itself."""
+    listener = _inbound(port.name, port.bind, port.port, settings)
+    listener.default_filter_chain.CopyFrom(_chain(port.name, _network_filter(port, settings)))
+    return listener
+
+
+def inbound_routes(port: InboundPort) -> RouteConfiguration:
+    """The inline routes of an HTTP port: everything to the program.
+
+    No time limit of its own, since the caller's route has one. A request that did not reach the
+    program because its connection was closing is sent again; not for gRPC, whose streams cannot be
+    replayed.
+    """
+    action = RouteAction(
+        cluster=port.cluster,
+        timeout=Duration(),
+        max_stream_duration=RouteAction.MaxStreamDuration(
+            max_stream_duration=Duration(), grpc_timeout_header_max=Duration()
+        ),
+    )
+    if port.protocol is not Protocol.GRPC:
+        action.retry_policy.CopyFrom(
+            RetryPolicy(retry_on="reset-before-request", num_retries=UInt32Value(value=2))
+        )
+    route = Route(
+        name="default",
+        match=RouteMatch(prefix="/"),
+        route=action,
+        decorator=Decorator(operation=f"{port.host or '*'}:{port.port}/*"),
+    )
+    virtual_host = VirtualHost(name=f"inbound|http|{port.port}", domains=["*"], routes=[route])
+    return RouteConfiguration(
+        name=port.cluster, virtual_hosts=[virtual_host], validate_clusters=BoolValue(value=False)
+    )
+
+
+def _network_filter(port: InboundPort, settings: ListenerSettings) -> Filter:
+    if port.protocol.is_http:
+        return http_connection_manager(Side.INBOUND, port.name, inbound_routes(port), settings)
+    return tcp_proxy(port.cluster, settings, port.options)
+
+
+def _inbound(name: str, bind: str, port: int, settings: ListenerSettings) -> Listener:
+    listener = Listener(
+        name=name,
+        address=listen_address(bind, port),
+        traffic_direction=TrafficDirection.INBOUND,
+        continue_on_listener_filters_timeout=True,
+    )
+    if settings.buffer_limit:
+        listener.per_connection_buffer_limit_bytes.value = settings.buffer_limit
+    return listener
+
+
+def _chain(name: str, network_filter: Filter, *, destination_port: int = 0) -> FilterChain:
+    chain = FilterChain(name=name, filters=[network_filter])
+    if destination_port:
+        chain.filter_chain_match.CopyFrom(
+            FilterChainMatch(destination_port=UInt32Value(value=destination_port))
+        )
+    return chain

@@ -1,0 +1,26 @@
+"""What an operator may decide about every listener; the defaults are Istio's where it has any."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from xdsd.compile.access_logs import AccessLog
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerSettings:
+    """Settings of the mesh that end up in listeners; a change of any of them replaces listeners.
+
+    ``stream_idle_timeout`` of sidecars is 0 (none) because a route's own timeout bounds a request. A
+    gateway faces clients nobody knows, so a stream without a byte for ``gateway_stream_idle_timeout``
+    ends there. ``xff_trusted_hops`` counts the proxies before a gateway whose ``x-forwarded-for`` is
+    believed. ``buffer_limit`` is bytes a connection may hold in memory; 0 leaves Envoy's own (1 MiB).
+    """
+
+    access_log: AccessLog = field(default_factory=AccessLog)
+    stream_idle_timeout: timedelta = timedelta(0)
+    gateway_stream_idle_timeout: timedelta = timedelta(hours=1)
+    xff_trusted_hops: int = 0
+    buffer_limit: int = 0
+
+
+DEFAULTS = ListenerSettings()

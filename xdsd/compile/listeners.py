@@ -1,0 +1,246 @@
+"""Outbound listeners of a sidecar: where a program's calls enter the mesh.
+
+With redirection, the kernel sends every outbound connection to ``virtualOutbound``, which hands it to
+the listener of its original destination: the address and port if there is one, else the port on any
+address, else itself, where the mesh's policy for unknown destinations stands. Those listeners bind no
+port (``bind_to_port`` false).
+
+Without redirection (explicit mode), the same listeners bind real ports that the program is configured
+to call, and ``http_proxy_listener`` serves programs that know ``http_proxy``.
+
+A listener changes only for what a listener must say: which addresses and server names lead where.
+Routes, clusters, endpoints and secrets arrive on their own. Filter chains carry stable names, so that
+Envoy replaces just the chains that changed and drains no other connection.
+
+Turned down: guessing the protocol of a declared port. It makes every connection wait for its client's
+first bytes, and protocols where the server speaks first never start.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from envoy.config.core.v3.base_pb2 import TrafficDirection
+from envoy.config.listener.v3.listener_components_pb2 import (
+    FilterChain,
+    FilterChainMatch,
+    ListenerFilter,
+)
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
+from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
+
+from xdsd.compile.addresses import cidr_range, listen_address
+from xdsd.compile.http_connection_managers import Side, http_connection_manager
+from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
+from xdsd.compile.names import (
+    BLACK_HOLE_CLUSTER,
+    HTTP_PROXY_ROUTE,
+    PASSTHROUGH_CLUSTER,
+    VIRTUAL_OUTBOUND_LISTENER,
+    VIRTUAL_OUTBOUND_PORT,
+    listener_name,
+)
+from xdsd.compile.tcp_proxies import TcpOptions, tcp_proxy
+
+FALLTHROUGH_CHAIN = "PassthroughFilterChain"
+
+_PLAINTEXT_HTTP = ("http/1.0", "http/1.1", "h2c")
+
+
+@dataclass(frozen=True, slots=True)
+class TcpTarget:
+    """Connections that belong to ``cluster``: those to one of ``addresses`` (IPs or CIDRs) asking for one
+    of ``sni``.
+
+    An empty side matches everything, so a target with neither takes whatever no other target takes.
+    ``sni`` may hold ``*.example.com``; ``*`` is the same as none.
+    """
+
+    cluster: str
+    addresses: tuple[str, ...] = ()
+    sni: tuple[str, ...] = ()
+    options: TcpOptions = field(default_factory=TcpOptions)
+
+
+def fallthrough_cluster(*, allow_any: bool) -> str:
+    """Where connections to unknown destinations go: on to where they were going, or nowhere."""
+    return PASSTHROUGH_CLUSTER if allow_any else BLACK_HOLE_CLUSTER
+
+
+def virtual_outbound(
+    *,
+    allow_any: bool,
+    bind: str = "0.0.0.0",
+    port: int = VIRTUAL_OUTBOUND_PORT,
+    settings: ListenerSettings = DEFAULTS,
+) -> Listener:
+    """The listener that redirected connections reach first; ``bind`` is ``::`` for IPv6."""
+    listener = _outbound(VIRTUAL_OUTBOUND_LISTENER, bind, port, settings)
+    listener.use_original_dst.value = True
+    # A connection to the port itself was redirected by nobody; passed through, it would come back here
+    # for ever.
+    listener.filter_chains.append(
+        FilterChain(
+            name="virtualOutbound-blackhole",
+            filter_chain_match=FilterChainMatch(destination_port=UInt32Value(value=port)),
+            filters=[tcp_proxy(BLACK_HOLE_CLUSTER, settings)],
+        )
+    )
+    listener.default_filter_chain.CopyFrom(
+        FilterChain(
+            name="virtualOutbound-catchall-tcp",
+            filters=[tcp_proxy(fallthrough_cluster(allow_any=allow_any), settings)],
+        )
+    )
+    return listener
+
+
+def outbound_http_listener(
+    address: str,
+    port: int,
+    route_name: str,
+    *,
+    bind_to_port: bool,
+    fallthrough: str | None = None,
+    settings: ListenerSettings = DEFAULTS,
+) -> Listener:
+    """A listener whose requests are routed by the RDS route ``route_name``; it speaks HTTP/1 and HTTP/2
+    (so gRPC).
+
+    With ``fallthrough`` (a cluster), connections that do not speak HTTP go there instead of failing,
+    as on a port of every address that strangers may use for something else. The client's first bytes
+    decide, with no time limit, so there a protocol in which the server speaks first does not start.
+    """
+    name = listener_name(address, port)
+    listener = _outbound(name, address, port, settings, bind_to_port=bind_to_port)
+    manager = http_connection_manager(Side.OUTBOUND, name, route_name, settings)
+    if fallthrough is None:
+        listener.default_filter_chain.CopyFrom(FilterChain(name=name, filters=[manager]))
+        return listener
+    listener.listener_filters.append(
+        _listener_filter("envoy.filters.listener.http_inspector", HttpInspector())
+    )
+    match = FilterChainMatch(transport_protocol="raw_buffer", application_protocols=_PLAINTEXT_HTTP)
+    listener.filter_chains.append(FilterChain(name=name, filter_chain_match=match, filters=[manager]))
+    listener.default_filter_chain.CopyFrom(_fallthrough(fallthrough, settings))
+    return listener
+
+
+def outbound_tcp_listener(
+    address: str,
+    port: int,
+    targets: Iterable[TcpTarget],
+    fallthrough: str | None,
+    *,
+    bind_to_port: bool,
+    settings: ListenerSettings = DEFAULTS,
+) -> Listener:
+    """A listener that carries connections unread to one of ``targets``, told apart by address and server
+    name.
+
+    Connections of no target go to the cluster ``fallthrough``; None closes them. Of targets that match
+    the same, the first wins (see ``distinct``). Without any target and fallthrough the listener would
+    serve nobody: ValueError.
+    """
+    name = listener_name(address, port)
+    listener = _outbound(name, address, port, settings, bind_to_port=bind_to_port)
+    kept, _ = distinct(targets)
+    if any(target.sni for target in kept):
+        listener.listener_filters.append(
+            _listener_filter("envoy.filters.listener.tls_inspector", TlsInspector())
+        )
+    for target in kept:
+        chain = FilterChain(
+            name=target.cluster, filters=[tcp_proxy(target.cluster, settings, target.options)]
+        )
+        if target.addresses or target.sni:
+            chain.filter_chain_match.prefix_ranges.extend(map(cidr_range, sorted(target.addresses)))
+            chain.filter_chain_match.server_names.extend(sorted(target.sni))
+            listener.filter_chains.append(chain)
+        else:
+            listener.default_filter_chain.CopyFrom(chain)
+    if fallthrough is not None and not listener.HasField("default_filter_chain"):
+        listener.default_filter_chain.CopyFrom(_fallthrough(fallthrough, settings))
+    if not listener.filter_chains and not listener.HasField("default_filter_chain"):
+        raise ValueError(f"listener {name} has neither targets nor a fallthrough")
+    return listener
+
+
+def distinct(targets: Iterable[TcpTarget]) -> tuple[tuple[TcpTarget, ...], tuple[TcpTarget, ...]]:
+    """The targets cut down to what no earlier one matches, and those of which nothing is left.
+
+    Envoy refuses a whole listener in which two filter chains match the same, so the first claim wins.
+    """
+    claimed: set[tuple[str, str]] = set()
+    kept: list[TcpTarget] = []
+    shadowed: list[TcpTarget] = []
+    for target in targets:
+        sni = () if "*" in target.sni else tuple(dict.fromkeys(target.sni))
+        addresses = tuple(dict.fromkeys(target.addresses))
+        claims = {(address, name) for address in map(_network, addresses or ("",)) for name in sni or ("",)}
+        if claims & claimed:
+            addresses = tuple(
+                a for a in addresses if not {(_network(a), name) for name in sni or ("",)} & claimed
+            )
+            if not addresses and sni:
+                ranges = target.addresses or ("",)
+                sni = tuple(n for n in sni if not {(_network(a), n) for a in ranges} & claimed)
+                addresses = target.addresses if sni else ()
+            if not addresses and not sni:
+                shadowed.append(target)
+                continue
+        claimed |= claims
+        kept.append(replace(target, addresses=addresses, sni=sni))
+    return tuple(kept), tuple(shadowed)
+
+
+def http_proxy_listener(
+    address: str, port: int, route_name: str = HTTP_PROXY_ROUTE, *, settings: ListenerSettings = DEFAULTS
+) -> Listener:
+    """A forward proxy for programs that are started with ``http_proxy=http://address:port``.
+
+    They send absolute URIs, whose host and port the route ``route_name`` matches. CONNECT is refused:
+    what a tunnel carries is unreadable here, and no published rule says where it may go. A TLS service
+    has its own listener instead.
+    """
+    return outbound_http_listener(address, port, route_name, bind_to_port=True, settings=settings)
+
+
+def _outbound(
+    name: str, bind: str, port: int, settings: ListenerSettings, *, bind_to_port: bool = True
+) -> Listener:
+    listener = Listener(
+        name=name,
+        address=listen_address(bind, port),
+        traffic_direction=TrafficDirection.OUTBOUND,
+        # No time limit: a client may open a connection long before it speaks, and cutting the wait short
+        # would send its requests down the wrong chain.
+        listener_filters_timeout=Duration(),
+        continue_on_listener_filters_timeout=True,
+    )
+    if not bind_to_port:
+        listener.bind_to_port.CopyFrom(BoolValue(value=False))
+    if settings.buffer_limit:
+        listener.per_connection_buffer_limit_bytes.value = settings.buffer_limit
+    return listener
+
+
+def _fallthrough(cluster: str, settings: ListenerSettings) -> FilterChain:
+    return FilterChain(name=FALLTHROUGH_CHAIN, filters=[tcp_proxy(cluster, settings)])
+
+
+def _listener_filter(name: str, config: Message) -> ListenerFilter:
+    typed_config = Any()
+    typed_config.Pack(config)
+    return ListenerFilter(name=name, typed_config=typed_config)
+
+
+def _network(address: str) -> str:
+    if not address:
+        return ""
+    prefix = cidr_range(address)
+    return f"{prefix.address_prefix}/{prefix.prefix_len.value}"

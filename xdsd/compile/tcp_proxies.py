@@ -1,0 +1,44 @@
+"""TCP proxies: the network filter that carries a connection to one cluster, unread."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from envoy.config.listener.v3.listener_components_pb2 import Filter
+from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
+from envoy.type.v3.hash_policy_pb2 import HashPolicy
+from google.protobuf.any_pb2 import Any
+
+from xdsd.compile.access_logs import access_logs
+from xdsd.compile.http_connection_managers import duration
+from xdsd.compile.listener_settings import ListenerSettings
+
+TCP_PROXY = "envoy.filters.network.tcp_proxy"
+
+
+@dataclass(frozen=True, slots=True)
+class TcpOptions:
+    """What a connection pool and a load balancer ask of the connections to a cluster; None leaves Envoy's
+    default.
+
+    ``idle_timeout`` 0 means none at all (Envoy's default is an hour); ``hash_source_ip`` keeps a
+    client on one endpoint.
+    """
+
+    idle_timeout: timedelta | None = None
+    max_connection_duration: timedelta | None = None
+    hash_source_ip: bool = False
+
+
+def tcp_proxy(cluster: str, settings: ListenerSettings, options: TcpOptions | None = None) -> Filter:
+    """The network filter that carries connections to ``cluster``, by whose name its statistics go."""
+    proxy = TcpProxy(stat_prefix=cluster, cluster=cluster, access_log=access_logs(settings.access_log))
+    if options is not None:
+        if options.idle_timeout is not None:
+            proxy.idle_timeout.CopyFrom(duration(options.idle_timeout))
+        if options.max_connection_duration is not None:
+            proxy.max_downstream_connection_duration.CopyFrom(duration(options.max_connection_duration))
+        if options.hash_source_ip:
+            proxy.hash_policy.append(HashPolicy(source_ip=HashPolicy.SourceIp()))
+    config = Any()
+    config.Pack(proxy)
+    return Filter(name=TCP_PROXY, typed_config=config)
