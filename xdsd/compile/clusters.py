@@ -1,0 +1,191 @@
+"""One port of a service becomes one cluster, so does each subset of it, and each port of a workload.
+
+Endpoints of a resolved service come by EDS, so that a change of endpoints is never a change of the cluster.
+EDS waits without limit for them: an updated cluster serves its old endpoints until the new ones are in, and
+giving up after Envoy's 15 seconds would put an empty cluster in the place of one that works. Hosts that Envoy
+itself looks up stand inline.
+"""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.core.v3.config_source_pb2 import ApiVersion
+from envoy.extensions.clusters.common.dns.v3.dns_pb2 import DnsLookupFamily
+from envoy.extensions.clusters.dns.v3.dns_cluster_pb2 import DnsCluster
+
+from xdsd.compile.endpoints import UNIX_SCHEME, load_assignment, selected, set_address
+from xdsd.compile.load_balancing import apply_load_balancer, apply_outlier_detection, is_passthrough
+from xdsd.compile.names import (
+    BLACK_HOLE_CLUSTER,
+    INBOUND_PASSTHROUGH_CLUSTER,
+    PASSTHROUGH_CLUSTER,
+    inbound_cluster_name,
+    parse_cluster_name,
+    short_name,
+    stat_name,
+)
+from xdsd.compile.policy import DEFAULT_POLICY, Policy
+from xdsd.compile.upstream import apply_connection_pool, apply_http_options, apply_passthrough_http_options
+from xdsd.model.catalog import Endpoint, Port, Protocol, Resolution, Service
+from xdsd.model.intent import ConnectionPoolSettings
+
+INBOUND_SOURCE_IPV4 = "127.0.0.6"
+INBOUND_SOURCE_IPV6 = "::6"
+DNS_CLUSTER = "envoy.cluster.dns"
+DNS_REFRESH = timedelta(seconds=60)
+DNS_RETRY = timedelta(seconds=1)
+DNS_RETRY_MAX = timedelta(seconds=10)
+
+
+def outbound_cluster(
+    name: str,
+    service: Service,
+    port: Port,
+    policy: Policy = DEFAULT_POLICY,
+    endpoints: Sequence[Endpoint] = (),
+    *,
+    subset_labels: Mapping[str, str] | None = None,
+    intercepted: bool = True,
+) -> Cluster:
+    """The way to one port of a service, or to the endpoints of it that have ``subset_labels``.
+
+    ``endpoints`` matter only where Envoy resolves names itself (DNS resolution); others come by EDS under
+    ``name``. ``intercepted`` is False for a proxy that cannot see where its client wanted to go (a gateway, a
+    sidecar without redirection): a service without resolution then has the endpoints that it lists.
+    """
+    cluster = Cluster(name=name, alt_stat_name=stat_name(name))
+    if is_passthrough(policy.load_balancer) or (service.resolution is Resolution.NONE and intercepted):
+        cluster.type = Cluster.ORIGINAL_DST
+    elif service.resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}:
+        _resolve_by_dns(cluster, service, port, endpoints, subset_labels)
+    else:
+        _resolve_by_eds(cluster)
+    apply_connection_pool(cluster, policy.connection_pool)
+    apply_http_options(cluster, port.protocol, policy.connection_pool, policy.outlier_detection)
+    apply_load_balancer(cluster, policy.load_balancer)
+    apply_outlier_detection(cluster, policy.outlier_detection)
+    _describe(cluster, name, service)
+    return cluster
+
+
+def inbound_cluster(
+    port: int,
+    address: str,
+    endpoint_port: int,
+    connection_pool: ConnectionPoolSettings | None = None,
+    protocol: Protocol = Protocol.TCP,
+) -> Cluster:
+    """The way from a sidecar to its own program, which listens at ``address`` (``unix:///path`` too).
+
+    Connections to an address other than loopback come from 127.0.0.6, which redirection leaves alone; they
+    would loop back into the sidecar otherwise.
+    """
+    name = inbound_cluster_name(port)
+    cluster = Cluster(name=name, alt_stat_name=stat_name(name), type=Cluster.STATIC)
+    cluster.load_assignment.cluster_name = name
+    host = cluster.load_assignment.endpoints.add().lb_endpoints.add().endpoint
+    set_address(host.address, address, endpoint_port)
+    apply_connection_pool(cluster, connection_pool)
+    apply_http_options(cluster, protocol, connection_pool)
+    if _needs_source(address):
+        cluster.upstream_bind_config.source_address.address = INBOUND_SOURCE_IPV4
+        cluster.upstream_bind_config.source_address.port_value = 0
+    return cluster
+
+
+def passthrough_cluster() -> Cluster:
+    """Where traffic to unknown destinations goes: on to where it wanted to go."""
+    cluster = Cluster(
+        name=PASSTHROUGH_CLUSTER,
+        alt_stat_name=stat_name(PASSTHROUGH_CLUSTER),
+        type=Cluster.ORIGINAL_DST,
+        lb_policy=Cluster.CLUSTER_PROVIDED,
+    )
+    apply_connection_pool(cluster, None)
+    apply_passthrough_http_options(cluster)
+    return cluster
+
+
+def inbound_passthrough_cluster() -> Cluster:
+    """The workload's ports that no service declares; redirection leaves its source address alone."""
+    cluster = passthrough_cluster()
+    cluster.name = INBOUND_PASSTHROUGH_CLUSTER
+    cluster.alt_stat_name = stat_name(INBOUND_PASSTHROUGH_CLUSTER)
+    bind = cluster.upstream_bind_config
+    bind.source_address.address = INBOUND_SOURCE_IPV4
+    bind.source_address.port_value = 0
+    extra = bind.extra_source_addresses.add().address
+    extra.address = INBOUND_SOURCE_IPV6
+    extra.port_value = 0
+    return cluster
+
+
+def black_hole_cluster() -> Cluster:
+    """Where traffic ends that must not go anywhere: a cluster without endpoints."""
+    cluster = Cluster(
+        name=BLACK_HOLE_CLUSTER, alt_stat_name=stat_name(BLACK_HOLE_CLUSTER), type=Cluster.STATIC
+    )
+    apply_connection_pool(cluster, None)
+    return cluster
+
+
+def _resolve_by_eds(cluster: Any) -> None:
+    cluster.type = Cluster.EDS
+    cluster.eds_cluster_config.service_name = cluster.name
+    source = cluster.eds_cluster_config.eds_config
+    source.ads.SetInParent()
+    source.resource_api_version = ApiVersion.V3
+    source.initial_fetch_timeout.SetInParent()
+
+
+def _resolve_by_dns(
+    cluster: Any,
+    service: Service,
+    port: Port,
+    endpoints: Sequence[Endpoint],
+    subset_labels: Mapping[str, str] | None,
+) -> None:
+    """A cluster of names. Only one name alone can be looked up anew for each connection."""
+    if not endpoints and service.selector is None:
+        endpoints = (Endpoint(service.hostname),)
+    hosts = [item for item in endpoints if selected(item, subset_labels)]
+    cluster.load_assignment.CopyFrom(load_assignment(cluster.name, port, hosts))
+    dns = DnsCluster(
+        respect_dns_ttl=True,
+        dns_lookup_family=DnsLookupFamily.V4_PREFERRED,
+        all_addresses_in_single_endpoint=service.resolution is Resolution.DNS_ROUND_ROBIN and len(hosts) == 1,
+    )
+    dns.dns_refresh_rate.FromTimedelta(DNS_REFRESH)
+    dns.dns_failure_refresh_rate.base_interval.FromTimedelta(DNS_RETRY)
+    dns.dns_failure_refresh_rate.max_interval.FromTimedelta(DNS_RETRY_MAX)
+    cluster.cluster_type.name = DNS_CLUSTER
+    cluster.cluster_type.typed_config.Pack(dns, deterministic=True)
+
+
+def _needs_source(address: str) -> bool:
+    if address.startswith(UNIX_SCHEME):
+        return False
+    ip = ipaddress.ip_address(address)
+    return ip.version == 4 and not ip.is_loopback
+
+
+def _describe(cluster: Any, name: str, service: Service) -> None:
+    """Says in the cluster's metadata whose it is, where tools and telemetry filters look for it."""
+    about = cluster.metadata.filter_metadata["istio"]
+    about.update(
+        {
+            "services": [
+                {
+                    "host": service.hostname,
+                    "name": short_name(service.hostname),
+                    "namespace": service.namespace,
+                }
+            ]
+        }
+    )
+    parsed = parse_cluster_name(name)
+    if parsed is not None and parsed.subset:
+        about.update({"subset": parsed.subset})
