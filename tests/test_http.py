@@ -1,0 +1,143 @@
+"""The HTTP port, asked by a real client."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from prometheus_client import CollectorRegistry
+
+from xdsd.config import TcpAddress, UnixAddress
+from xdsd.health import Check
+from xdsd.http import http_app, serve_http
+from xdsd.model.problem import ObjectRef, Problem, Reason
+from xdsd.telemetry import Metrics
+
+
+class Daemon:
+    """What the port is told."""
+
+    def __init__(self) -> None:
+        self.metrics = Metrics(CollectorRegistry(), "1.2.3")
+        self.checks = [
+            Check("store", ok=True),
+            Check("registry machines:/vms", ok=False, detail="not listed yet"),
+        ]
+        self.problems: list[Problem] = []
+        self.app = http_app(self.metrics.registry, lambda: self.checks, lambda: self.problems)
+
+
+@pytest.fixture
+def daemon() -> Daemon:
+    return Daemon()
+
+
+@pytest.fixture
+async def client(daemon: Daemon) -> AsyncIterator[aiohttp.ClientSession]:
+    async with (
+        serve_http(daemon.app, TcpAddress("127.0.0.1", 0)) as address,
+        aiohttp.ClientSession(f"http://{address}") as session,
+    ):
+        yield session
+
+
+async def test_metrics_are_served_in_prometheus_text(daemon: Daemon, client: aiohttp.ClientSession) -> None:
+    """The plain format by default, OpenMetrics where it is asked for."""
+    daemon.metrics.store_up.set(1)
+    async with client.get("/metrics") as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"].startswith("text/plain; version=")
+        assert "xdsd_store_up 1.0" in await response.text()
+    async with client.get(
+        "/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}
+    ) as response:
+        assert response.headers["Content-Type"].startswith("application/openmetrics-text")
+        assert (await response.text()).endswith("# EOF\n")
+
+
+async def test_ready_only_when_every_part_is(daemon: Daemon, client: aiohttp.ClientSession) -> None:
+    """503 with the missing part's reason, then 200; alive all the while."""
+    async with client.get("/readyz") as response:
+        assert response.status == 503
+        assert await response.json() == {
+            "ready": False,
+            "checks": [
+                {"name": "store", "ok": True, "detail": ""},
+                {"name": "registry machines:/vms", "ok": False, "detail": "not listed yet"},
+            ],
+        }
+    async with client.get("/healthz") as response:
+        assert response.status == 200
+    daemon.checks = [Check("store", ok=True)]
+    async with client.get("/readyz") as response:
+        assert response.status == 200
+
+
+async def test_problems_are_listed_as_json(daemon: Daemon, client: aiohttp.ClientSession) -> None:
+    """Each problem has all its fields under stable names."""
+    daemon.problems = [
+        Problem(
+            Reason.OUT_OF_RANGE,
+            "-5 is below 0",
+            ObjectRef("VirtualService", "default", "reviews"),
+            "spec.x",
+            "a.yaml",
+            3,
+        )
+    ]
+    async with client.get("/debug/problems") as response:
+        assert await response.json() == {
+            "problems": [
+                {
+                    "reason": "OutOfRange",
+                    "severity": "error",
+                    "message": "-5 is below 0",
+                    "object": {"kind": "VirtualService", "namespace": "default", "name": "reviews"},
+                    "path": "spec.x",
+                    "file": "a.yaml",
+                    "line": 3,
+                }
+            ]
+        }
+
+
+@pytest.mark.parametrize("path", ["/ui", "/sd/prometheus", "/metrics/x"])
+async def test_an_unknown_page_says_what_there_is(client: aiohttp.ClientSession, path: str) -> None:
+    """A 404 names the pages that exist."""
+    async with client.get(path) as response:
+        assert response.status == 404
+        assert f"There is no page {path}; there are /metrics" in await response.text()
+
+
+async def test_the_index_lists_the_pages(client: aiohttp.ClientSession) -> None:
+    """A person who opens the port finds the way."""
+    async with client.get("/") as response:
+        assert "/readyz\t" in await response.text()
+
+
+async def test_nothing_can_be_posted(client: aiohttp.ClientSession) -> None:
+    """The port only tells."""
+    async with client.post("/metrics", data=b"x") as response:
+        assert response.status == 405
+
+
+async def test_it_serves_on_a_socket_in_the_file_system(daemon: Daemon, tmp_path: Path) -> None:
+    """A socket left by a killed daemon does not keep the next one from serving."""
+    path = tmp_path / "http.sock"
+    for _ in range(2):
+        path.touch()
+        async with (
+            serve_http(daemon.app, UnixAddress(path)),
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session,
+            session.get("http://xdsd/healthz") as response,
+        ):
+            assert await response.text() == "ok\n"
+
+
+async def test_a_taken_port_is_an_error(daemon: Daemon) -> None:
+    """Two servers never share a port silently."""
+    async with serve_http(daemon.app, TcpAddress("127.0.0.1", 0)) as address:
+        other = Daemon()
+        with pytest.raises(OSError, match="in use"):
+            async with serve_http(other.app, address):
+                pass
