@@ -1,0 +1,41 @@
+"""What the routing tests share: rules as users write them, and a mesh that knows every destination."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from xdsd.compile.matches import Source
+from xdsd.compile.routes import http_routes
+from xdsd.model.intent import ConsistentHashLB, Destination, VirtualService
+from xdsd.model.problem import ObjectRef
+
+OWNER = ObjectRef("VirtualService", "default", "reviews")
+SIDECAR = Source(gateways=frozenset({"mesh"}), namespace="default", labels={"app": "client"}, port=9080)
+
+
+class AllKnown:
+    """Destinations that all exist; ``hashing`` gives some hosts a consistent hash."""
+
+    def __init__(self, hashing: Mapping[str, ConsistentHashLB] | None = None) -> None:
+        self.hashing = hashing or {}
+
+    def cluster(self, destination: Destination, namespace: str, listener_port: int) -> str:
+        port = destination.port.number if destination.port else listener_port
+        return f"outbound|{port}|{destination.subset or ''}|{destination.host}.{namespace}"
+
+    def hash_policy(
+        self, destination: Destination, namespace: str, listener_port: int
+    ) -> ConsistentHashLB | None:
+        return self.hashing.get(destination.host)
+
+
+def routes_of(
+    *rules: dict[str, Any], source: Source = SIDECAR, hashing: Mapping[str, ConsistentHashLB] | None = None
+) -> list[Any]:
+    """The routes that rules (published YAML as dicts) compile to."""
+    spec = VirtualService.model_validate({"hosts": ["reviews"], "http": list(rules)})
+    return http_routes(spec, OWNER, "default", source, AllKnown(hashing))
+
+
+def to(host: str = "reviews", **more: Any) -> dict[str, Any]:
+    """A rule that sends everything to one host."""
+    return {"route": [{"destination": {"host": host}}], **more}

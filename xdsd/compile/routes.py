@@ -1,0 +1,254 @@
+"""HTTP routes: the http section of a VirtualService, as one client sees it.
+
+The first match wins, so order is kept and nothing is emitted after a route that takes everything. Every route
+says whose it is: its metadata name the object, its name the rule (the user's own names, else the rule's
+place). A rule that cannot be carried out answers 500 instead of letting a later rule take its requests.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from envoy.config.route.v3.route_components_pb2 import Route, RouteAction, WeightedCluster
+from google.protobuf.message import Message
+
+from xdsd.compile.cors import cors_policy
+from xdsd.compile.faults import http_fault
+from xdsd.compile.hashing import hash_policy
+from xdsd.compile.headers import HeaderEdits, apply_edits, header_edits
+from xdsd.compile.http_filters import CORS, FAULT
+from xdsd.compile.matches import Source, applies, is_catch_all, route_match
+from xdsd.compile.names import parse_cluster_name
+from xdsd.compile.percentages import runtime_fraction
+from xdsd.compile.replies import direct_response, redirect
+from xdsd.compile.retries import inbound_retry_policy, retry_policy
+from xdsd.model.intent import (
+    ConsistentHashLB,
+    Destination,
+    HTTPMatchRequest,
+    HTTPRewrite,
+    HTTPRoute,
+    HTTPRouteDestination,
+    Percent,
+    VirtualService,
+)
+from xdsd.model.problem import ObjectRef
+
+DEFAULT_ROUTE = "default"
+"""The name of the route to a service that no VirtualService names."""
+
+Age = tuple[str, str, str]
+"""What orders objects: creation timestamp, namespace, name."""
+
+_WEIGHTS_MAX = 2**32 - 1
+_API = "/apis/networking.istio.io/v1/namespaces"
+
+
+class Destinations(Protocol):
+    """What the rest of the mesh knows of a destination named by an object in ``namespace``."""
+
+    def cluster(self, destination: Destination, namespace: str, listener_port: int) -> str:
+        """The cluster's name; one that Envoy answers with 503 if the host or port is unknown."""
+
+    def hash_policy(
+        self, destination: Destination, namespace: str, listener_port: int
+    ) -> ConsistentHashLB | None:
+        """The consistent hash settings that apply to the destination."""
+
+
+def http_routes(
+    spec: VirtualService, owner: ObjectRef, namespace: str, source: Source, destinations: Destinations
+) -> list[Route]:
+    """The routes of all rules that concern ``source``, in order; empty if none does."""
+    builder = _Builder(owner, namespace, source, destinations)
+    routes: list[Route] = []
+    for index, rule in enumerate(spec.http):
+        for route in builder.rule(rule, index):
+            routes.append(route)
+            if is_catch_all(route):
+                return routes
+    return routes
+
+
+def default_http_route(cluster_name: str, hashing: ConsistentHashLB | None = None) -> Route:
+    """The route to a service that no VirtualService names: everything, with the default retries and no
+    timeout.
+    """
+    route = Route(name=DEFAULT_ROUTE, match=route_match(None))
+    route.route.cluster = cluster_name
+    _set_timeout(route.route, None)
+    policy = hash_policy(hashing)
+    if policy is not None:
+        route.route.hash_policy.append(policy)
+    _set_retries(route.route, retry_policy(None, sticky=policy is not None))
+    route.decorator.operation = _operation(route, cluster_name)
+    return route
+
+
+def inbound_http_route(cluster_name: str, *, retriable: bool = True) -> Route:
+    """The route from a sidecar to its own application; gRPC streams are not retriable."""
+    route = Route(name=DEFAULT_ROUTE, match=route_match(None))
+    route.route.cluster = cluster_name
+    _set_timeout(route.route, None)
+    if retriable:
+        _set_retries(route.route, inbound_retry_policy())
+    route.decorator.operation = _operation(route, cluster_name)
+    return route
+
+
+def merge_routes(parts: Iterable[tuple[Age, Sequence[Route]]]) -> list[Route]:
+    """The routes of several objects for one host: older objects first, what takes all last and once."""
+    ordered = sorted(parts, key=lambda part: part[0])
+    routes = [route for _, part in ordered for route in part]
+    catch_all = [route for route in routes if is_catch_all(route)]
+    return [route for route in routes if not is_catch_all(route)] + catch_all[:1]
+
+
+class _Builder:
+    """What all rules of one object for one client have in common."""
+
+    def __init__(self, owner: ObjectRef, namespace: str, source: Source, destinations: Destinations) -> None:
+        self._owner = owner
+        self._namespace = namespace
+        self._source = source
+        self._destinations = destinations
+
+    def rule(self, rule: HTTPRoute, index: int) -> Iterator[Route]:
+        name = rule.name or f"{self._owner.namespace}/{self._owner.name}:http[{index}]"
+        if not rule.match:
+            yield self._route(rule, None, name)
+        for at, match in enumerate(rule.match):
+            if applies(match, self._namespace, self._source):
+                place = f".match[{at}]" if len(rule.match) > 1 and not rule.name else ""
+                yield self._route(rule, match, f"{name}.{match.name}" if match.name else name + place)
+
+    def _route(self, rule: HTTPRoute, match: HTTPMatchRequest | None, name: str) -> Route:
+        route = Route(name=name, match=route_match(match))
+        config = f"{_API}/{self._owner.namespace}/virtual-service/{self._owner.name}"
+        route.metadata.filter_metadata["istio"].update({"config": config})
+        if match is not None and match.stat_prefix:
+            route.stat_prefix = match.stat_prefix
+        edits = header_edits(rule.headers)
+        apply_edits(route, edits)
+        self._set_action(route, rule, edits)
+        fallback = f"{self._owner.name}:{self._source.port}"
+        route.decorator.operation = _operation(route, route.route.cluster, fallback)
+        _set_filter(route, FAULT, http_fault(rule.fault))
+        _set_filter(route, CORS, cors_policy(rule.cors_policy) if rule.cors_policy else None)
+        return route
+
+    def _set_action(self, route: Route, rule: HTTPRoute, edits: HeaderEdits) -> None:
+        if rule.redirect is not None:
+            action = redirect(rule.redirect, self._source.port)
+            if action is not None:
+                route.redirect.CopyFrom(action)
+        elif rule.direct_response is not None:
+            route.direct_response.CopyFrom(direct_response(rule.direct_response))
+        else:
+            self._forward(route, rule, edits)
+        if route.WhichOneof("action") is None:
+            route.direct_response.status = 500
+
+    def _forward(self, route: Route, rule: HTTPRoute, edits: HeaderEdits) -> None:
+        chosen = rule.route if len(rule.route) == 1 else tuple(item for item in rule.route if item.weight)
+        if not chosen:
+            return
+        action = route.route
+        _set_timeout(action, rule.timeout)
+        host = _rewrite(action, rule.rewrite) or edits.authority
+        hashing = self._hash_policies(chosen)
+        action.hash_policy.extend(hashing)
+        if len(chosen) == 1:
+            action.cluster = self._cluster(chosen[0].destination)
+            own = header_edits(chosen[0].headers)
+            apply_edits(route, own)
+            host = host or own.authority
+        else:
+            self._split(action.weighted_clusters, chosen, host)
+        if host:
+            action.host_rewrite_literal = host
+        self._mirror(action, rule)
+        _set_retries(action, retry_policy(rule.retries, sticky=len(chosen) == 1 and bool(hashing)))
+
+    def _split(self, target: WeightedCluster, chosen: Sequence[HTTPRouteDestination], host: str) -> None:
+        for item, weight in zip(chosen, _weights(chosen), strict=True):
+            cluster = target.clusters.add(name=self._cluster(item.destination))
+            cluster.weight.value = weight
+            edits = header_edits(item.headers)
+            apply_edits(cluster, edits)
+            if edits.authority and not host:
+                cluster.host_rewrite_literal = edits.authority
+
+    def _mirror(self, action: RouteAction, rule: HTTPRoute) -> None:
+        if rule.mirror is not None:
+            self._shadow(action, rule.mirror, rule.mirror_percentage, rule.mirror_percent)
+        for mirror in rule.mirrors:
+            self._shadow(action, mirror.destination, mirror.percentage)
+
+    def _shadow(
+        self, action: RouteAction, to: Destination, percentage: Percent | None, whole: int | None = None
+    ) -> None:
+        share = runtime_fraction(percentage, whole, default=100)
+        if share.default_value.numerator:
+            policy = action.request_mirror_policies.add(cluster=self._cluster(to), runtime_fraction=share)
+            policy.trace_sampled.value = False
+            policy.disable_shadow_host_suffix_append = True
+
+    def _cluster(self, destination: Destination) -> str:
+        return self._destinations.cluster(destination, self._namespace, self._source.port)
+
+    def _hash_policies(self, chosen: Sequence[HTTPRouteDestination]) -> list[RouteAction.HashPolicy]:
+        """Every destination's policy once: Envoy combines all of a route's."""
+        policies: list[RouteAction.HashPolicy] = []
+        for item in chosen:
+            settings = self._destinations.hash_policy(item.destination, self._namespace, self._source.port)
+            policy = hash_policy(settings)
+            if policy is not None and policy not in policies:
+                policies.append(policy)
+        return policies
+
+
+def _weights(chosen: Sequence[HTTPRouteDestination]) -> list[int]:
+    """The weights, scaled down in proportion where their sum is more than Envoy can count."""
+    weights = [item.weight or 0 for item in chosen]
+    total = sum(weights)
+    if total <= _WEIGHTS_MAX:
+        return weights
+    return [max(1, weight * (_WEIGHTS_MAX - len(weights)) // total) for weight in weights]
+
+
+def _rewrite(action: RouteAction, rewrite: HTTPRewrite | None) -> str:
+    """Sets the path rewrite; returns the host to send, if that is rewritten too."""
+    if rewrite is None:
+        return ""
+    if rewrite.uri_regex_rewrite is not None:
+        action.regex_rewrite.pattern.regex = rewrite.uri_regex_rewrite.match or ""
+        action.regex_rewrite.substitution = rewrite.uri_regex_rewrite.rewrite or ""
+    elif rewrite.uri:
+        action.prefix_rewrite = rewrite.uri
+    return rewrite.authority or ""
+
+
+def _set_timeout(action: RouteAction, timeout: timedelta | None) -> None:
+    """No timeout unless one is set; Envoy's own default would be 15 seconds."""
+    action.timeout.FromTimedelta(timeout or timedelta())
+
+
+def _set_retries(action: RouteAction, policy: Message | None) -> None:
+    if policy is not None:
+        action.retry_policy.CopyFrom(policy)
+
+
+def _set_filter(route: Route, name: str, config: Message | None) -> None:
+    if config is not None:
+        route.typed_per_filter_config[name].Pack(config, deterministic=True)
+
+
+def _operation(route: Route, cluster_name: str, fallback: str = "") -> str:
+    """What a trace calls the route: host, port and path."""
+    match = route.match
+    kind = match.WhichOneof("path_specifier")
+    path = f"{match.prefix}*" if kind == "prefix" else match.path or match.safe_regex.regex
+    cluster = parse_cluster_name(cluster_name)
+    where = f"{cluster.hostname}:{cluster.port}" if cluster and cluster.hostname else fallback or cluster_name
+    return where + path
