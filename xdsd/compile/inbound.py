@@ -18,18 +18,9 @@ from envoy.config.listener.v3.listener_components_pb2 import (
     ListenerFilter,
 )
 from envoy.config.listener.v3.listener_pb2 import Listener
-from envoy.config.route.v3.route_components_pb2 import (
-    Decorator,
-    RetryPolicy,
-    Route,
-    RouteAction,
-    RouteMatch,
-    VirtualHost,
-)
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2 import OriginalDst
 from google.protobuf.any_pb2 import Any
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from xdsd.compile.addresses import listen_address
@@ -42,7 +33,9 @@ from xdsd.compile.names import (
     VIRTUAL_INBOUND_PORT,
     listener_name,
 )
+from xdsd.compile.routes import inbound_http_route
 from xdsd.compile.tcp_proxies import TcpOptions, tcp_proxy
+from xdsd.compile.virtual_hosts import virtual_host
 from xdsd.model.catalog import Protocol
 
 
@@ -108,30 +101,15 @@ def inbound_listener(port: InboundPort, *, settings: ListenerSettings = DEFAULTS
 def inbound_routes(port: InboundPort) -> RouteConfiguration:
     """The inline routes of an HTTP port: everything to the program.
 
-    No time limit of its own, since the caller's route has one. A request that did not reach the
-    program because its connection was closing is sent again; not for gRPC, whose streams cannot be
-    replayed.
+    No time limit of its own, since the caller's route has one. Only what never reached the program is
+    sent again; streams of gRPC are not.
     """
-    action = RouteAction(
-        cluster=port.cluster,
-        timeout=Duration(),
-        max_stream_duration=RouteAction.MaxStreamDuration(
-            max_stream_duration=Duration(), grpc_timeout_header_max=Duration()
-        ),
-    )
-    if port.protocol is not Protocol.GRPC:
-        action.retry_policy.CopyFrom(
-            RetryPolicy(retry_on="reset-before-request", num_retries=UInt32Value(value=2))
-        )
-    route = Route(
-        name="default",
-        match=RouteMatch(prefix="/"),
-        route=action,
-        decorator=Decorator(operation=f"{port.host or '*'}:{port.port}/*"),
-    )
-    virtual_host = VirtualHost(name=f"inbound|http|{port.port}", domains=["*"], routes=[route])
+    route = inbound_http_route(port.cluster, retriable=port.protocol is not Protocol.GRPC)
+    if port.host:
+        route.decorator.operation = f"{port.host}:{port.port}/*"
+    host = virtual_host(f"inbound|http|{port.port}", ["*"], [route], attempt_count=False)
     return RouteConfiguration(
-        name=port.cluster, virtual_hosts=[virtual_host], validate_clusters=BoolValue(value=False)
+        name=port.cluster, virtual_hosts=[host], validate_clusters=BoolValue(value=False)
     )
 
 

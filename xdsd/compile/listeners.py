@@ -18,6 +18,8 @@ first bytes, and protocols where the server speaks first never start.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
+from itertools import product
 
 from envoy.config.core.v3.base_pb2 import TrafficDirection
 from envoy.config.listener.v3.listener_components_pb2 import (
@@ -158,8 +160,8 @@ def outbound_tcp_listener(
             name=target.cluster, filters=[tcp_proxy(target.cluster, settings, target.options)]
         )
         if target.addresses or target.sni:
-            chain.filter_chain_match.prefix_ranges.extend(map(cidr_range, sorted(target.addresses)))
-            chain.filter_chain_match.server_names.extend(sorted(target.sni))
+            chain.filter_chain_match.prefix_ranges.extend(map(cidr_range, sorted(set(target.addresses))))
+            chain.filter_chain_match.server_names.extend(sorted(set(target.sni)))
             listener.filter_chains.append(chain)
         else:
             listener.default_filter_chain.CopyFrom(chain)
@@ -179,22 +181,12 @@ def distinct(targets: Iterable[TcpTarget]) -> tuple[tuple[TcpTarget, ...], tuple
     kept: list[TcpTarget] = []
     shadowed: list[TcpTarget] = []
     for target in targets:
-        sni = () if "*" in target.sni else tuple(dict.fromkeys(target.sni))
-        addresses = tuple(dict.fromkeys(target.addresses))
-        claims = {(address, name) for address in map(_network, addresses or ("",)) for name in sni or ("",)}
-        if claims & claimed:
-            addresses = tuple(
-                a for a in addresses if not {(_network(a), name) for name in sni or ("",)} & claimed
-            )
-            if not addresses and sni:
-                ranges = target.addresses or ("",)
-                sni = tuple(n for n in sni if not {(_network(a), n) for a in ranges} & claimed)
-                addresses = target.addresses if sni else ()
-            if not addresses and not sni:
-                shadowed.append(target)
-                continue
-        claimed |= claims
-        kept.append(replace(target, addresses=addresses, sni=sni))
+        free = _unclaimed(target, claimed)
+        if free is None:
+            shadowed.append(target)
+        else:
+            claimed |= _claims(free.addresses, free.sni)
+            kept.append(free)
     return tuple(kept), tuple(shadowed)
 
 
@@ -239,8 +231,17 @@ def _listener_filter(name: str, config: Message) -> ListenerFilter:
     return ListenerFilter(name=name, typed_config=typed_config)
 
 
-def _network(address: str) -> str:
-    if not address:
-        return ""
-    prefix = cidr_range(address)
-    return f"{prefix.address_prefix}/{prefix.prefix_len.value}"
+def _unclaimed(target: TcpTarget, claimed: set[tuple[str, str]]) -> TcpTarget | None:
+    sni = () if "*" in target.sni else target.sni
+    if claimed.isdisjoint(_claims(target.addresses, sni)):
+        return replace(target, sni=sni)
+    addresses = tuple(one for one in target.addresses if claimed.isdisjoint(_claims((one,), sni)))
+    if addresses:
+        return replace(target, addresses=addresses, sni=sni)
+    names = tuple(one for one in sni if claimed.isdisjoint(_claims(target.addresses, (one,))))
+    return replace(target, sni=names) if names else None
+
+
+def _claims(addresses: tuple[str, ...], sni: tuple[str, ...]) -> set[tuple[str, str]]:
+    networks = [str(ip_network(one, strict=False)) for one in addresses] or [""]
+    return set(product(networks, [name.lower() for name in sni] or [""]))
