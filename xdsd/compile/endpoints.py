@@ -33,29 +33,30 @@ def load_assignment(
 ) -> ClusterLoadAssignment:
     """The endpoints that have all of ``subset_labels``, by locality; none is an assignment without endpoints.
 
-    A locality weighs what its endpoints weigh together. An address and port given twice counts once, with
-    the smaller weight. A healthy endpoint has no health status: Envoy takes that for healthy unless its own
-    checks say otherwise.
+    A locality weighs what its endpoints weigh together. An address and port given twice counts once, the
+    first in order of locality and weight. What Envoy assumes anyway is left out: the weight 1, and healthy.
     """
-    rows = _rows(port, endpoints, subset_labels)
-    total = sum(row[3] for row in rows)
-    if total > MAX_WEIGHT:
-        rows = [(*row[:3], max(1, row[3] * (MAX_WEIGHT // 2) // total), row[4]) for row in rows]
     assignment = ClusterLoadAssignment(cluster_name=cluster_name)
-    for locality, members in groupby(rows, key=_locality):
+    for locality, members in groupby(_rows(port, endpoints, subset_labels), key=_locality):
         group = assignment.endpoints.add()
         if locality:
             _set_locality(group.locality, locality)
-        weight = 0
         add = group.lb_endpoints.add
-        for _, address, number, load, health in members:
-            weight += load
+        total = 0
+        for _, address, number, weight, health in members:
             item = add()
-            item.load_balancing_weight.value = load
+            total += weight
+            if weight != 1:
+                item.load_balancing_weight.value = weight
             if health:
                 item.health_status = health
-            set_address(item.endpoint.address, address, number)
-        group.load_balancing_weight.value = weight
+            if address.startswith(UNIX_SCHEME):
+                set_address(item.endpoint.address, address, number)
+            else:
+                socket = item.endpoint.address.socket_address
+                socket.address = address
+                socket.port_value = number
+        group.load_balancing_weight.value = total
     return assignment
 
 
@@ -76,14 +77,25 @@ def set_address(target: Any, address: str, port: int) -> None:
 
 def _rows(port: Port, endpoints: Iterable[Endpoint], labels: Mapping[str, str] | None) -> list[_Row]:
     """What each selected endpoint puts on the wire, in an order that depends on that alone."""
+    name, target = port.name, port.target
     rows = sorted(
-        (item.locality, item.address, item.port_for(port), item.weight or 1, _HEALTH[item.health])
+        (item.locality, item.address, item.ports.get(name, target), item.weight or 1, _HEALTH[item.health])
         for item in endpoints
-        if selected(item, labels)
+        if not labels or selected(item, labels)
     )
-    if len({row[1:3] for row in rows}) == len(rows):
-        return rows
-    return list({row[1:3]: row for row in reversed(rows)}.values())[::-1]
+    if len({row[1:3] for row in rows}) != len(rows):
+        first: dict[tuple[str, int], _Row] = {}
+        for row in rows:
+            first.setdefault(row[1:3], row)
+        rows = list(first.values())
+    total = sum(row[3] for row in rows)
+    return rows if total <= MAX_WEIGHT else [_scaled(row, total) for row in rows]
+
+
+def _scaled(row: _Row, total: int) -> _Row:
+    """The row with its share of the largest sum that Envoy can hold, leaving room for what is rounded up."""
+    locality, address, number, weight, health = row
+    return locality, address, number, max(1, weight * (MAX_WEIGHT // 2) // total), health
 
 
 def _locality(row: _Row) -> str:
