@@ -1,0 +1,492 @@
+"""Clusters: how endpoints are found, limits, HTTP, balancing, outliers."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.extensions.clusters.dns.v3.dns_cluster_pb2 import DnsCluster
+from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
+from google.protobuf.json_format import MessageToDict
+
+from tests.compile.envoy import RejectedByEnvoyError, validate_with_envoy
+from xdsd.compile import clusters
+from xdsd.compile.clusters import outbound_cluster
+from xdsd.compile.endpoints import load_assignment
+from xdsd.compile.names import outbound_cluster_name
+from xdsd.compile.policy import Policy
+from xdsd.compile.upstream import HTTP_OPTIONS, NO_LIMIT
+from xdsd.model.catalog import Endpoint, Port, Protocol, Resolution, Service
+from xdsd.model.intent import TrafficPolicy
+
+HOST = "reviews.default.svc.cluster.local"
+NAME = outbound_cluster_name(80, "", HOST)
+HTTP = Port(80, "http", Protocol.HTTP, 8080)
+GRPC = Port(80, "grpc", Protocol.GRPC, 8080)
+TCP = Port(80, "tcp", Protocol.TCP, 8080)
+
+
+def service(resolution: Resolution = Resolution.STATIC, selector: Mapping[str, str] | None = None) -> Service:
+    return Service("default", HOST, (HTTP,), resolution=resolution, selector=selector)
+
+
+def policy(settings: Mapping[str, Any]) -> Policy:
+    """A policy from a trafficPolicy as published."""
+    parsed = TrafficPolicy.model_validate(settings)
+    return Policy(parsed.connection_pool, parsed.load_balancer, parsed.outlier_detection)
+
+
+def cluster(settings: Mapping[str, Any] | None = None, port: Port = HTTP, **changes: Any) -> Any:
+    """The cluster of a service with the given trafficPolicy."""
+    about = changes.pop("service", None) or service()
+    return outbound_cluster(NAME, about, port, policy(settings or {}), **changes)
+
+
+def http_options(message: Any) -> dict[str, Any]:
+    packed = message.typed_extension_protocol_options
+    if HTTP_OPTIONS not in packed:
+        return {}
+    options = HttpProtocolOptions()
+    assert packed[HTTP_OPTIONS].Unpack(options)
+    return MessageToDict(options)
+
+
+def dns_options(message: Any) -> dict[str, Any]:
+    options = DnsCluster()
+    assert message.cluster_type.typed_config.Unpack(options)
+    return MessageToDict(options)
+
+
+def addresses(assignment: Any) -> list[tuple[str, int]]:
+    return [
+        (item.endpoint.address.socket_address.address, item.endpoint.address.socket_address.port_value)
+        for group in assignment.endpoints
+        for item in group.lb_endpoints
+    ]
+
+
+class TestDiscovery:
+    def test_a_static_service_gets_its_endpoints_by_eds(self) -> None:
+        """The assignment has the cluster's name, comes over ADS, and is waited for without limit."""
+        made = cluster()
+        assert made.type == Cluster.EDS
+        assert MessageToDict(made.eds_cluster_config) == {
+            "serviceName": NAME,
+            "edsConfig": {"ads": {}, "resourceApiVersion": "V3", "initialFetchTimeout": "0s"},
+        }
+        assert made.lb_policy == Cluster.LEAST_REQUEST
+
+    def test_endpoints_never_change_an_eds_cluster(self) -> None:
+        """Whatever the endpoints are, the cluster has the same bytes."""
+        first = cluster(endpoints=[Endpoint("10.0.0.1")]).SerializeToString(deterministic=True)
+        assert cluster().SerializeToString(deterministic=True) == first
+
+    def test_a_dns_service_resolves_all_its_endpoints(self) -> None:
+        """Every listed name is looked up, at the pace that its records ask for."""
+        endpoints = [Endpoint("a.example.com"), Endpoint("b.example.com", ports={"http": 81})]
+        made = cluster(service=service(Resolution.DNS), endpoints=endpoints)
+        assert made.cluster_type.name == "envoy.cluster.dns"
+        assert addresses(made.load_assignment) == [("a.example.com", 8080), ("b.example.com", 81)]
+        assert made.load_assignment.cluster_name == NAME
+        options = dns_options(made)
+        assert options["respectDnsTtl"] is True
+        assert options["dnsRefreshRate"] == "60s"
+        assert "allAddressesInSingleEndpoint" not in options
+
+    def test_a_dns_service_without_endpoints_resolves_its_own_host(self) -> None:
+        """The host of the service is its one endpoint unless workloads are to be selected."""
+        made = cluster(service=service(Resolution.DNS))
+        assert addresses(made.load_assignment) == [(HOST, 8080)]
+        selecting = cluster(service=service(Resolution.DNS, {"app": "reviews"}))
+        assert addresses(selecting.load_assignment) == []
+
+    def test_a_subset_of_a_dns_service_resolves_the_names_with_its_labels(self) -> None:
+        """Names lacking the labels are not looked up."""
+        endpoints = [Endpoint("a.example.com", labels={"version": "v1"}), Endpoint("b.example.com")]
+        made = cluster(service=service(Resolution.DNS), endpoints=endpoints, subset_labels={"version": "v1"})
+        assert addresses(made.load_assignment) == [("a.example.com", 8080)]
+
+    def test_round_robin_dns_looks_its_name_up_for_new_connections(self) -> None:
+        """One name is logical; several, which Envoy cannot treat so, are all resolved."""
+        one = cluster(service=service(Resolution.DNS_ROUND_ROBIN))
+        assert dns_options(one)["allAddressesInSingleEndpoint"] is True
+        two = cluster(
+            service=service(Resolution.DNS_ROUND_ROBIN), endpoints=[Endpoint("a.b"), Endpoint("c.d")]
+        )
+        assert "allAddressesInSingleEndpoint" not in dns_options(two)
+
+    def test_an_unresolved_service_keeps_the_original_destination(self) -> None:
+        """Where it was meant to go is where traffic goes, if the proxy can see that."""
+        made = cluster(service=service(Resolution.NONE))
+        assert made.type == Cluster.ORIGINAL_DST
+        assert made.lb_policy == Cluster.CLUSTER_PROVIDED
+        assert cluster(service=service(Resolution.NONE), intercepted=False).type == Cluster.EDS
+
+    @pytest.mark.parametrize("resolution", list(Resolution))
+    def test_passthrough_keeps_the_original_destination(self, resolution: Resolution) -> None:
+        """The PASSTHROUGH balancer turns any resolution into the original destination."""
+        made = cluster({"loadBalancer": {"simple": "PASSTHROUGH"}}, service=service(resolution))
+        assert made.type == Cluster.ORIGINAL_DST
+        assert made.lb_policy == Cluster.CLUSTER_PROVIDED
+        assert not made.HasField("load_assignment")
+
+
+class TestConnectionPool:
+    def test_nothing_is_limited_by_default(self) -> None:
+        """Connecting may take ten seconds; connections, requests and retries have no limit."""
+        made = cluster()
+        assert made.connect_timeout.ToTimedelta() == timedelta(seconds=10)
+        assert MessageToDict(made.circuit_breakers.thresholds[0], preserving_proto_field_name=True) == {
+            "max_connections": NO_LIMIT,
+            "max_pending_requests": NO_LIMIT,
+            "max_requests": NO_LIMIT,
+            "max_retries": NO_LIMIT,
+            "track_remaining": True,
+        }
+        assert not made.HasField("upstream_connection_options")
+        assert http_options(made) == {}
+
+    def test_limits_become_circuit_breakers(self) -> None:
+        """Each limit stands where Envoy counts it; a limit of 0 is none, as published."""
+        pool = {
+            "tcp": {"maxConnections": 7, "connectTimeout": "250ms"},
+            "http": {"http1MaxPendingRequests": 8, "http2MaxRequests": 9, "maxRetries": 0},
+        }
+        made = cluster({"connectionPool": pool})
+        (limits,) = made.circuit_breakers.thresholds
+        assert made.connect_timeout.ToTimedelta() == timedelta(milliseconds=250)
+        assert limits.max_connections.value == 7
+        assert limits.max_pending_requests.value == 8
+        assert limits.max_requests.value == 9
+        assert limits.max_retries.value == NO_LIMIT
+
+    def test_tcp_keepalive_counts_whole_seconds(self) -> None:
+        """An empty keepalive takes the system's settings; fractions are rounded up, never to zero."""
+        empty = cluster({"connectionPool": {"tcp": {"tcpKeepalive": {}}}})
+        assert empty.upstream_connection_options.HasField("tcp_keepalive")
+        full = {"probes": 3, "time": "7200s", "interval": "1500ms"}
+        made = cluster({"connectionPool": {"tcp": {"tcpKeepalive": full}}}, port=TCP)
+        assert MessageToDict(made.upstream_connection_options.tcp_keepalive) == {
+            "keepaliveProbes": 3,
+            "keepaliveTime": 7200,
+            "keepaliveInterval": 2,
+        }
+
+    def test_connection_ages_and_counts_are_http_options(self) -> None:
+        """Idle timeout, age and requests of a connection hold for HTTP of either version."""
+        pool = {
+            "tcp": {"maxConnectionDuration": "1h", "idleTimeout": "5s"},
+            "http": {"idleTimeout": "30s", "maxRequestsPerConnection": 1},
+        }
+        common = {"idleTimeout": "30s", "maxConnectionDuration": "3600s", "maxRequestsPerConnection": 1}
+        assert http_options(cluster({"connectionPool": pool})) == {
+            "commonHttpProtocolOptions": common,
+            "explicitHttpConfig": {"httpProtocolOptions": {}},
+        }
+        assert http_options(cluster({"connectionPool": pool}, port=GRPC)) == {
+            "commonHttpProtocolOptions": common,
+            "explicitHttpConfig": {"http2ProtocolOptions": {}},
+        }
+        assert http_options(cluster({"connectionPool": pool}, port=TCP)) == {}
+
+    def test_the_idle_timeout_of_tcp_serves_http_that_has_none(self) -> None:
+        """The timeout of TCP connections holds where HTTP has no own."""
+        made = cluster({"connectionPool": {"tcp": {"idleTimeout": "5s"}}})
+        assert http_options(made)["commonHttpProtocolOptions"] == {"idleTimeout": "5s"}
+
+
+class TestHTTP:
+    def test_http2_ports_are_spoken_to_in_http2(self) -> None:
+        """gRPC needs HTTP/2 whatever the upgrade policy says."""
+        for policy_name in ("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE"):
+            pool = {"http": {"h2UpgradePolicy": policy_name}}
+            made = cluster({"connectionPool": pool}, port=GRPC)
+            assert http_options(made) == {"explicitHttpConfig": {"http2ProtocolOptions": {}}}
+
+    def test_http1_ports_are_upgraded_on_demand(self) -> None:
+        """UPGRADE alone makes an HTTP port speak HTTP/2."""
+        assert http_options(cluster({"connectionPool": {"http": {"h2UpgradePolicy": "UPGRADE"}}})) == {
+            "explicitHttpConfig": {"http2ProtocolOptions": {}}
+        }
+        for policy_name in ("DEFAULT", "DO_NOT_UPGRADE"):
+            assert http_options(cluster({"connectionPool": {"http": {"h2UpgradePolicy": policy_name}}})) == {}
+
+    def test_the_protocol_of_the_client_wins_over_an_upgrade(self) -> None:
+        """With useClientProtocol each request goes on in the version that it came in."""
+        pool = {"http": {"useClientProtocol": True, "h2UpgradePolicy": "UPGRADE"}}
+        for port in (HTTP, GRPC):
+            assert http_options(cluster({"connectionPool": pool}, port=port)) == {
+                "useDownstreamProtocolConfig": {"httpProtocolOptions": {}, "http2ProtocolOptions": {}}
+            }
+
+    @pytest.mark.parametrize(
+        ("extra", "place"),
+        [
+            ({"h2UpgradePolicy": "UPGRADE"}, "explicitHttpConfig"),
+            ({"useClientProtocol": True}, "useDownstreamProtocolConfig"),
+        ],
+    )
+    def test_http2_settings_hold_wherever_http2_is_spoken(self, extra: dict[str, Any], place: str) -> None:
+        """Streams and PINGs are limited for chosen and for followed HTTP/2; PINGs need a timeout."""
+        http = {"maxConcurrentStreams": 5, "http2KeepAlive": {"interval": "30s"}, **extra}
+        options = http_options(cluster({"connectionPool": {"http": http}}))[place]["http2ProtocolOptions"]
+        assert options == {
+            "maxConcurrentStreams": 5,
+            "connectionKeepalive": {"interval": "30s", "timeout": "10s"},
+        }
+
+
+class TestLoadBalancer:
+    @pytest.mark.parametrize(
+        ("simple", "expected"),
+        [
+            ("UNSPECIFIED", Cluster.LEAST_REQUEST),
+            ("LEAST_CONN", Cluster.LEAST_REQUEST),
+            ("LEAST_REQUEST", Cluster.LEAST_REQUEST),
+            ("RANDOM", Cluster.RANDOM),
+            ("ROUND_ROBIN", Cluster.ROUND_ROBIN),
+        ],
+    )
+    def test_simple_policies(self, simple: str, expected: int) -> None:
+        """Each published name has its policy; the default prefers the less busy of two."""
+        assert cluster({"loadBalancer": {"simple": simple}}).lb_policy == expected
+
+    @pytest.mark.parametrize(
+        ("settings", "size"),
+        [
+            ({}, 1024),
+            ({"ringHash": {}}, 1024),
+            ({"ringHash": {"minimumRingSize": 64}}, 64),
+            ({"minimumRingSize": 32}, 32),
+        ],
+    )
+    def test_consistent_hash_uses_a_ring(self, settings: dict[str, Any], size: int) -> None:
+        """A ring is the default; its size may stand in the old place."""
+        made = cluster({"loadBalancer": {"consistentHash": {"useSourceIp": True, **settings}}})
+        assert made.lb_policy == Cluster.RING_HASH
+        assert made.ring_hash_lb_config.minimum_ring_size.value == size
+
+    def test_consistent_hash_may_use_maglev(self) -> None:
+        """Maglev's table has Envoy's size unless one is given."""
+        hashing = {"httpHeaderName": "x-user", "maglev": {"tableSize": 65521}}
+        made = cluster({"loadBalancer": {"consistentHash": hashing}})
+        assert made.lb_policy == Cluster.MAGLEV
+        assert made.maglev_lb_config.table_size.value == 65521
+        plain = cluster({"loadBalancer": {"consistentHash": {"httpHeaderName": "x-user", "maglev": {}}}})
+        assert plain.lb_policy == Cluster.MAGLEV
+        assert plain.WhichOneof("lb_config") is None
+
+
+class TestOutliers:
+    def test_endpoints_called_unhealthy_are_the_last_resort(self) -> None:
+        """Without detection there is no ejection, and unhealthy endpoints serve when no other is left."""
+        made = cluster()
+        assert not made.HasField("outlier_detection")
+        assert made.common_lb_config.healthy_panic_threshold.value == 1
+
+    def test_every_setting_reaches_envoy(self) -> None:
+        """Each limit switches its own detector on; detection by success rate stays off."""
+        made = cluster(
+            {
+                "outlierDetection": {
+                    "consecutive5xxErrors": 3,
+                    "consecutiveGatewayErrors": 4,
+                    "splitExternalLocalOriginErrors": True,
+                    "consecutiveLocalOriginFailures": 5,
+                    "interval": "5s",
+                    "baseEjectionTime": "3m",
+                    "maxEjectionPercent": 100,
+                    "minHealthPercent": 20,
+                }
+            }
+        )
+        assert MessageToDict(made.outlier_detection, preserving_proto_field_name=True) == {
+            "consecutive_5xx": 3,
+            "enforcing_consecutive_5xx": 100,
+            "consecutive_gateway_failure": 4,
+            "enforcing_consecutive_gateway_failure": 100,
+            "enforcing_success_rate": 0,
+            "split_external_local_origin_errors": True,
+            "consecutive_local_origin_failure": 5,
+            "enforcing_consecutive_local_origin_failure": 100,
+            "enforcing_local_origin_success_rate": 0,
+            "interval": "5s",
+            "base_ejection_time": "180s",
+            "max_ejection_percent": 100,
+        }
+        assert made.common_lb_config.healthy_panic_threshold.value == 20
+
+    def test_detection_without_a_least_health_never_panics(self) -> None:
+        """The published default of minHealthPercent is 0, which switches panic off."""
+        made = cluster({"outlierDetection": {}})
+        assert made.HasField("outlier_detection")
+        assert made.common_lb_config.HasField("healthy_panic_threshold")
+        assert made.common_lb_config.healthy_panic_threshold.value == 0
+
+    def test_a_limit_of_zero_switches_its_detector_off(self) -> None:
+        """Zero errors is never, not at once."""
+        made = cluster({"outlierDetection": {"consecutive5xxErrors": 0, "consecutiveGatewayErrors": 0}})
+        assert made.outlier_detection.enforcing_consecutive_5xx.value == 0
+        assert made.outlier_detection.HasField("enforcing_consecutive_5xx")
+        assert made.outlier_detection.enforcing_consecutive_gateway_failure.value == 0
+
+    def test_the_old_error_count_means_gateway_errors(self) -> None:
+        """consecutiveErrors counts 502 to 504 and nothing else; the newer fields win over it."""
+        made = cluster({"outlierDetection": {"consecutiveErrors": 6}}).outlier_detection
+        assert made.consecutive_gateway_failure.value == 6
+        assert made.enforcing_consecutive_gateway_failure.value == 100
+        assert made.HasField("enforcing_consecutive_5xx")
+        assert made.enforcing_consecutive_5xx.value == 0
+        both = cluster({"outlierDetection": {"consecutiveErrors": 6, "consecutive5xxErrors": 2}})
+        assert both.outlier_detection.enforcing_consecutive_5xx.value == 100
+
+    def test_local_failures_count_apart_only_if_asked(self) -> None:
+        """Without the split, its limit has no effect, as published."""
+        made = cluster({"outlierDetection": {"consecutiveLocalOriginFailures": 5}}).outlier_detection
+        assert not made.HasField("consecutive_local_origin_failure")
+        assert not made.split_external_local_origin_errors
+
+    @pytest.mark.parametrize("codes", [[500], [500, 429]])
+    def test_given_statuses_replace_all_5xx(self, codes: list[int]) -> None:
+        """One status is a match, several are a choice."""
+        made = cluster({"outlierDetection": {"outlierDetectionHttpErrorCodes": codes}})
+        matcher = http_options(made)["outlierDetection"]["errorMatcher"]
+        rules = matcher["orMatch"]["rules"] if len(codes) > 1 else [matcher]
+        exact = [rule["httpResponseHeadersMatch"]["headers"][0]["stringMatch"]["exact"] for rule in rules]
+        assert exact == [str(code) for code in codes]
+
+
+class TestOtherClusters:
+    def test_inbound_goes_to_the_program_beside_the_proxy(self) -> None:
+        """The cluster of a port sends to the program's own address and port, in the port's protocol."""
+        made = clusters.inbound_cluster(9080, "127.0.0.1", 8080, protocol=Protocol.GRPC)
+        assert (made.name, made.type) == ("inbound|9080||", Cluster.STATIC)
+        assert addresses(made.load_assignment) == [("127.0.0.1", 8080)]
+        assert http_options(made) == {"explicitHttpConfig": {"http2ProtocolOptions": {}}}
+        assert not made.HasField("upstream_bind_config")
+
+    def test_inbound_to_other_addresses_is_told_apart_by_its_source(self) -> None:
+        """Only an address that redirection would catch needs a source that it leaves alone."""
+        made = clusters.inbound_cluster(80, "10.0.0.1", 80)
+        assert made.upstream_bind_config.source_address.address == "127.0.0.6"
+        for address in ("127.0.0.1", "::1", "unix:///run/app.sock"):
+            assert not clusters.inbound_cluster(80, address, 80).HasField("upstream_bind_config")
+        pipe = clusters.inbound_cluster(80, "unix:///run/app.sock", 0).load_assignment
+        assert pipe.endpoints[0].lb_endpoints[0].endpoint.address.pipe.path == "/run/app.sock"
+
+    def test_inbound_takes_a_connection_pool(self) -> None:
+        """The limits of a Sidecar hold on the server's side."""
+        pool = policy({"connectionPool": {"tcp": {"maxConnections": 2}}}).connection_pool
+        made = clusters.inbound_cluster(80, "127.0.0.1", 80, pool)
+        assert made.circuit_breakers.thresholds[0].max_connections.value == 2
+
+    def test_passthrough_speaks_on_what_the_client_speaks(self) -> None:
+        """Both passthroughs keep destination and protocol; the inbound one has a source of its own."""
+        outbound, inbound = clusters.passthrough_cluster(), clusters.inbound_passthrough_cluster()
+        assert (outbound.name, inbound.name) == ("PassthroughCluster", "InboundPassthroughCluster")
+        for made in (outbound, inbound):
+            assert made.type == Cluster.ORIGINAL_DST
+            assert made.lb_policy == Cluster.CLUSTER_PROVIDED
+            assert made.alt_stat_name == f"{made.name};"
+            assert "useDownstreamProtocolConfig" in http_options(made)
+        assert not outbound.HasField("upstream_bind_config")
+        assert inbound.upstream_bind_config.source_address.address == "127.0.0.6"
+
+    def test_the_black_hole_has_no_endpoints(self) -> None:
+        """Nothing that is sent there arrives."""
+        made = clusters.black_hole_cluster()
+        assert (made.name, made.type) == ("BlackHoleCluster", Cluster.STATIC)
+        assert not made.HasField("load_assignment")
+
+
+def test_a_cluster_says_whose_it_is() -> None:
+    """Tools find service and subset in the metadata, and statistics end at a semicolon."""
+    name = outbound_cluster_name(80, "v1", HOST)
+    made = outbound_cluster(name, service(), HTTP)
+    assert MessageToDict(made.metadata)["filterMetadata"]["istio"] == {
+        "services": [{"host": HOST, "name": "reviews", "namespace": "default"}],
+        "subset": "v1",
+    }
+    assert made.alt_stat_name == f"{name};"
+
+
+EVERYTHING: dict[str, Any] = {
+    "connectionPool": {
+        "tcp": {
+            "maxConnections": 10,
+            "connectTimeout": "1ms",
+            "maxConnectionDuration": "24h",
+            "idleTimeout": "0s",
+            "tcpKeepalive": {"probes": 1, "time": "1ms", "interval": "75s"},
+        },
+        "http": {
+            "http1MaxPendingRequests": 2147483647,
+            "http2MaxRequests": 1,
+            "maxRequestsPerConnection": 2147483647,
+            "maxRetries": 1,
+            "idleTimeout": "1ms",
+            "maxConcurrentStreams": 2147483647,
+            "http2KeepAlive": {"interval": "1ms", "timeout": "1ms"},
+        },
+    },
+    "outlierDetection": {
+        "consecutiveErrors": 1,
+        "consecutive5xxErrors": 4294967295,
+        "consecutiveGatewayErrors": 0,
+        "splitExternalLocalOriginErrors": True,
+        "consecutiveLocalOriginFailures": 0,
+        "interval": "1ms",
+        "baseEjectionTime": "10000h",
+        "maxEjectionPercent": 100,
+        "minHealthPercent": 100,
+        "outlierDetectionHttpErrorCodes": [500, 503],
+    },
+}
+BALANCERS: tuple[dict[str, Any], ...] = (
+    *({"simple": name} for name in ("LEAST_CONN", "RANDOM", "PASSTHROUGH", "ROUND_ROBIN", "LEAST_REQUEST")),
+    {"consistentHash": {"httpHeaderName": "x", "minimumRingSize": 8388608}},
+    {"consistentHash": {"useSourceIp": True, "ringHash": {"minimumRingSize": 1}}},
+    {"consistentHash": {"httpQueryParameterName": "q", "maglev": {"tableSize": 65537}}},
+)
+
+
+def everything() -> Iterator[Any]:
+    """Clusters of every resolution, protocol and balancer, bare and with every setting at its limits."""
+    endpoints = [Endpoint("10.0.0.1", locality="eu/a/1"), Endpoint("a.example.com", weight=3)]
+    for resolution in Resolution:
+        for port in (HTTP, GRPC, TCP):
+            about = service(resolution)
+            yield cluster(port=port, service=about)
+            yield cluster(EVERYTHING, port=port, service=about, endpoints=endpoints)
+            yield cluster(EVERYTHING, port=port, service=about, endpoints=endpoints[:1], intercepted=False)
+    for balancer in BALANCERS:
+        for extra in ({}, EVERYTHING):
+            yield cluster({**extra, "loadBalancer": balancer})
+    for http in ({"useClientProtocol": True}, {"h2UpgradePolicy": "UPGRADE"}, {"h2UpgradePolicy": "DEFAULT"}):
+        settings = {"http": {**EVERYTHING["connectionPool"]["http"], **http}}
+        yield cluster({"connectionPool": settings})
+    pool = policy(EVERYTHING).connection_pool
+    for address in ("127.0.0.1", "10.0.0.1", "::1", "fd00::1", "unix:///run/app.sock"):
+        for protocol in (Protocol.HTTP, Protocol.HTTP2, Protocol.TCP):
+            yield clusters.inbound_cluster(80, address, 8080, pool, protocol)
+    yield clusters.passthrough_cluster()
+    yield clusters.inbound_passthrough_cluster()
+    yield clusters.black_hole_cluster()
+
+
+@pytest.mark.e2e
+def test_envoy_takes_every_cluster() -> None:
+    """A real Envoy loads all of them and finds none of their settings deprecated."""
+    log = validate_with_envoy(clusters=everything())
+    assert log.strip().endswith("OK")
+    assert "deprecated" not in log.lower()
+
+
+@pytest.mark.e2e
+def test_envoy_says_what_it_refuses() -> None:
+    """The validator fails with Envoy's words, so a passing case means something."""
+    broken = cluster()
+    broken.connect_timeout.seconds = -1
+    with pytest.raises(RejectedByEnvoyError, match="positive duration"):
+        validate_with_envoy(clusters=[broken], assignments=[load_assignment(NAME, HTTP, ())])
