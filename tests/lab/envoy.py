@@ -10,8 +10,8 @@ from typing import Any, Self
 import aiohttp
 
 from tests.lab.missing import missing
-from tests.lab.process import Program
 from xdsd.demo.envoy import VERSION, EnvoyUnavailableError, find_envoy
+from xdsd.demo.program import Program
 
 Bootstrap = Mapping[str, Any]  # JSON: whatever Envoy's Bootstrap message holds
 _READY_SECONDS = 20.0
@@ -33,6 +33,7 @@ async def validate(config: Bootstrap, folder: Path) -> str:
     file = folder / "validate.json"
     file.write_text(json.dumps(config))
     program = Program(
+        "envoy",
         [envoy_binary(), "--mode", "validate", "-c", file, "--log-level", "error", "--concurrency", "1"],
         folder / "validate.log",
     )
@@ -65,6 +66,7 @@ class Envoy:
         self._bootstrap = bootstrap
         self._session: aiohttp.ClientSession | None = None
         self.program = Program(
+            name,
             [
                 envoy_binary(),
                 *(
@@ -72,7 +74,7 @@ class Envoy:
                     self._config_file,
                     "--admin-address-path",
                     self._address_file,
-                    "--use-dynamic-base-id",
+                    "--disable-hot-restart",
                 ),
                 *("--concurrency", "1", "--log-level", log_level, "--drain-time-s", "1"),
                 *("--parent-shutdown-time-s", "2"),

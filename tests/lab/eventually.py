@@ -4,9 +4,21 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
+
+
+@overload
+async def eventually(
+    condition: Callable[[], Awaitable[T]], what: str = ..., *, timeout: float = ..., every: float = ...
+) -> T: ...
+
+
+@overload
+async def eventually(
+    condition: Callable[[], T], what: str = ..., *, timeout: float = ..., every: float = ...
+) -> T: ...
 
 
 async def eventually(

@@ -1,42 +1,47 @@
-"""One real program: its output in a file, ended by its own id, never left behind."""
+"""One child process: its output in a file, ended by its own id, never left behind."""
 
 import asyncio
-import ctypes
 import os
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _die_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+from xdsd.demo import tied
 
 
 class Program:
-    """A child process whose standard output and error go to ``log``; it dies with us, however we die."""
+    """A child process whose output is appended to ``log``; it dies with us, however we die.
+
+    It leads a session of its own, so that a Ctrl-C at the terminal reaches us alone and we end things in
+    order.
+    """
 
     def __init__(
-        self, command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None
+        self, name: str, command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None
     ) -> None:
+        self.name = name
         self.command = [str(word) for word in command]
         self.log = log
-        self._env = {**os.environ, **(env or {})}
+        self._env = dict(os.environ if env is None else env)
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Starts it; the log is appended to, so that a restarted program tells its whole story."""
-        assert not self.running, f"{self.command[0]} runs already"
+        """Starts it, again if it has ended.
+
+        Raises:
+            RuntimeError: it runs already.
+        """
+        if self.running:
+            raise RuntimeError(f"{self.name} runs already")
         with self.log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                *self.command,
+                *(sys.executable, "-I", "-S", tied.__file__, str(os.getpid()), *self.command),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 env=self._env,
-                preexec_fn=_die_with_parent,
+                start_new_session=True,
             )
 
     @property
@@ -45,8 +50,7 @@ class Program:
 
     @property
     def pid(self) -> int:
-        assert self._process is not None, f"{self.command[0]} was never started"
-        return self._process.pid
+        return self._started.pid
 
     @property
     def returncode(self) -> int | None:
@@ -54,18 +58,17 @@ class Program:
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal if it still runs."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(number)
+        if self.running:
+            self._started.send_signal(number)
 
-    async def wait(self, timeout: float = 20.0) -> int:
-        """The exit code, once it ended.
+    async def wait(self, timeout: float | None = None) -> int:
+        """The exit code, once it ended (negative: ended by that signal).
 
         Raises:
             TimeoutError: it still runs after ``timeout`` seconds.
         """
-        assert self._process is not None, f"{self.command[0]} was never started"
         async with asyncio.timeout(timeout):
-            return await self._process.wait()
+            return await self._started.wait()
 
     async def stop(self, grace: float = 10.0) -> int:
         """Asks it to end with SIGTERM, and makes it end after ``grace`` seconds; the exit code."""
@@ -85,3 +88,9 @@ class Program:
         if not self.log.exists():
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    @property
+    def _started(self) -> asyncio.subprocess.Process:
+        if self._process is None:
+            raise RuntimeError(f"{self.name} was never started")
+        return self._process

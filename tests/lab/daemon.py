@@ -1,0 +1,129 @@
+"""The daemon as operators run it: a process with a state dir of its own."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from tests.lab.eventually import eventually
+from tests.lab.ports import free_ports
+from xdsd.demo.program import Program
+
+
+class Daemon:
+    """``async with Daemon(tmp_path) as daemon`` runs ``python -m xdsd serve`` and waits until it is ready.
+
+    State, the admin socket and the ``machines`` folder stand under ``folder``; addresses survive a restart.
+    ``settings`` are further flags without their dashes: ``{"settle-quiet": "5ms"}``.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        xds, http = free_ports(2)
+        self.state_dir = folder / "state"
+        self.machines = folder / "machines"
+        self.xds_port = xds
+        self.xds_address = f"127.0.0.1:{xds}"
+        self.http_url = f"http://127.0.0.1:{http}"
+        self.endpoint = f"unix:{self.state_dir / 'admin.sock'}"
+        self.machines.mkdir(parents=True, exist_ok=True)
+        flags = {
+            "state-dir": str(self.state_dir),
+            "xds-address": self.xds_address,
+            "http-address": f"127.0.0.1:{http}",
+            "admin-address": self.endpoint,
+            "registry": f"machines:{self.machines}",
+            "drain-time": "1s",
+            "log-format": "json",
+            **(settings or {}),
+        }
+        command = [sys.executable, "-m", "xdsd", "serve"]
+        command += [word for name, value in flags.items() for word in (f"--{name}", value)]
+        self.program = Program("xdsd", command, folder / "xdsd.log", plain_environment())
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.program.running:
+            await self.program.stop()
+        if error is not None:
+            error.add_note(f"--- xdsd: {self.program.log}\n{self.program.tail()}")
+
+    async def start(self) -> None:
+        """Starts it and waits until it is ready, at most 30 seconds."""
+        await self.program.start()
+        await eventually(self._is_ready, "the daemon is ready", timeout=30)
+
+    async def stop(self) -> int:
+        """Ends it with SIGTERM; the exit code."""
+        return await self.program.stop()
+
+    async def kill(self) -> None:
+        """Ends it with SIGKILL, as a power cut would."""
+        await self.program.kill()
+
+    async def restart(self) -> None:
+        """Stops it if it runs, and starts it on the same state and addresses."""
+        if self.program.running:
+            await self.program.stop()
+        await self.start()
+
+    async def xdsctl(self, *words: str | Path, text: str = "", check: bool = True) -> str:
+        """Runs ``xdsctl`` against it with ``text`` on standard input; what it printed."""
+        code, output = await xdsctl(self.endpoint, *words, text=text)
+        assert code == 0 or not check, f"xdsctl {' '.join(map(str, words))} ended with {code}:\n{output}"
+        return output
+
+    async def metrics(self) -> str:
+        """The text of ``/metrics``."""
+        async with aiohttp.ClientSession() as session, session.get(f"{self.http_url}/metrics") as response:
+            assert response.status == 200
+            return await response.text()
+
+    def events(self, name: str = "") -> list[dict[str, Any]]:
+        """Its log lines as values, oldest first; those whose ``event`` contains ``name``."""
+        lines = (
+            json.loads(line) for line in self.program.log.read_text().splitlines() if line.startswith("{")
+        )
+        return [line for line in lines if name in str(line.get("event", ""))]
+
+    async def _is_ready(self) -> bool:
+        # A daemon that has ended will never be ready: no use in waiting for the deadline.
+        if not self.program.running:
+            raise RuntimeError(f"the daemon ended with {self.program.returncode}:\n{self.program.tail()}")
+        timeout = aiohttp.ClientTimeout(total=5)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            try:
+                async with session.get(f"{self.http_url}/readyz") as response:
+                    return response.status == 200
+            except aiohttp.ClientError:
+                return False
+
+
+async def xdsctl(endpoint: str, *words: str | Path, text: str = "") -> tuple[int, str]:
+    """The exit code of ``xdsctl --endpoint ENDPOINT WORDS…`` and what it printed, both streams together."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "api.cli", "--endpoint", endpoint, *(str(word) for word in words)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=plain_environment(),
+    )
+    output, _ = await process.communicate(text.encode())
+    assert process.returncode is not None
+    return process.returncode, output.decode(errors="replace")
+
+
+def plain_environment() -> dict[str, str]:
+    """Our environment without what would configure the daemon, for a terminal that is wide and plain."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("XDSD_")}
+    return {**kept, "COLUMNS": "200", "NO_COLOR": "1"}
