@@ -46,9 +46,9 @@ def _check_branch(branch: Sequence[Operation], limits: Limits) -> None:
             size += len(operation.key) + len(operation.value)
             _check_span(operation.key, None, limits)
             if len(operation.value) > limits.value:
-                size = len(operation.value)
+                length = len(operation.value)
                 raise InvalidRequest(
-                    f"the value of {operation.key!r} has {size} bytes; the limit is {limits.value}"
+                    f"the value of {operation.key!r} has {length} bytes; the limit is {limits.value}"
                 )
         else:
             span = _check_span(operation.key, operation.range_end, limits)

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from storage.base import Compacted, Event, WatchBatch
+from storage.base import Compacted, Event, Unavailable, WatchBatch
 from storage.ledger import Page
 from storage.spans import Span
 
@@ -121,6 +121,10 @@ class HubWatch:
         except Compacted as lost:
             self._lost = lost
             return
+        except Unavailable:
+            if self._hub.closed:
+                return
+            raise
         self._replayed.extend(page.batches)
         self._next = page.through + 1
 

@@ -1,0 +1,207 @@
+"""A store in one SQLite file, for one process at a time.
+
+A write is acknowledged when it is on the disk (write-ahead log, synchronous=FULL), so kill -9 at any
+instant loses nothing that was acknowledged. SQLite works on two threads, one that writes and one that
+reads; the event loop never waits for the disk. Beside the file stand SQLite's own ``-wal`` and ``-shm`` and
+a ``.lock`` that names the owner.
+"""
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from storage.base import Corrupted, StorageError, Unavailable
+from storage.engine import Engine
+from storage.ledger import Ledger
+from storage.limits import Limits
+from storage.lock import ProcessLock
+from storage.sqlite import SqliteLedger, translated
+from storage.writer import Writer
+
+T = TypeVar("T")
+
+APPLICATION = 0x726B7673
+FORMAT = 1
+
+_SCHEMA = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE history (id INTEGER PRIMARY KEY, key BLOB NOT NULL, create_revision INTEGER NOT NULL,
+       version INTEGER NOT NULL, lease INTEGER NOT NULL, value BLOB NOT NULL)""",
+    "CREATE INDEX history_by_key ON history (key, id)",
+    "CREATE TABLE live (key BLOB PRIMARY KEY, id INTEGER NOT NULL, lease INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX live_by_lease ON live (lease) WHERE lease <> 0",
+    "CREATE TABLE leases (id INTEGER PRIMARY KEY, ttl INTEGER NOT NULL)",
+    f"PRAGMA application_id = {APPLICATION}",
+    f"PRAGMA user_version = {FORMAT}",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How much is kept: revisions of history (0: all, until ``compact`` is called) and bytes of file."""
+
+    revisions: int = 10_000
+    file_bytes: int = 8_589_934_592
+
+
+class EmbeddedStore(Engine):
+    """The store in a file; made by ``open_embedded``."""
+
+    def __init__(
+        self,
+        files: "_Files",
+        *,
+        keep: Keeping,
+        limits: Limits | None,
+        clock: Callable[[], float],
+        lease_tick: float,
+    ) -> None:
+        super().__init__(
+            _Threads(files, keep=keep, compacted=self._compacted),
+            revision=files.revision,
+            compacted=files.compacted,
+            leases=files.leases,
+            limits=limits,
+            clock=clock,
+            lease_tick=lease_tick,
+        )
+        self.path = files.path
+
+
+async def open_embedded(
+    path: Path,
+    *,
+    keep: Keeping | None = None,
+    limits: Limits | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    lease_tick: float = 0.5,
+) -> EmbeddedStore:
+    """Opens the store at ``path``, making the file and its folders if there are none, readable by the owner
+    only.
+
+    Leases begin their time again, since the clock does not survive a restart. Raises Locked, Corrupted,
+    Unavailable.
+    """
+    keep = keep or Keeping()
+    files = await asyncio.to_thread(_Files.open, path, keep.file_bytes)
+    return EmbeddedStore(files, keep=keep, limits=limits, clock=clock, lease_tick=lease_tick)
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The lock, a connection for each thread, and what was found at the start."""
+
+    path: Path
+    lock: ProcessLock
+    writing: SqliteLedger
+    reading: SqliteLedger
+    revision: int
+    compacted: int
+    leases: Mapping[int, int]
+
+    @classmethod
+    def open(cls, path: Path, file_bytes: int) -> "_Files":
+        _make_folder(path.parent)
+        lock = ProcessLock(path.with_name(path.name + ".lock"), path)
+        opened: list[sqlite3.Connection] = []
+        try:
+            _make_file(path)
+            with translated(path):
+                opened.append(_connect(path))
+                _prepare(opened[0], path, file_bytes)
+                opened.append(_connect(path))
+                opened[1].execute("PRAGMA query_only = ON")
+                writing, reading = (SqliteLedger(connection, path) for connection in opened)
+                revision, compacted, leases = reading.snapshot(
+                    lambda ledger: (ledger.revision, ledger.compacted, ledger.leases())
+                )
+        except StorageError:
+            for connection in opened:
+                connection.close()
+            lock.release()
+            raise
+        return cls(path, lock, writing, reading, revision, compacted, leases)
+
+
+class _Threads:
+    """``storage.engine.Access`` on two threads."""
+
+    def __init__(self, files: _Files, *, keep: Keeping, compacted: Callable[[int], None]) -> None:
+        self._files = files
+        self._closing: asyncio.Future[None] | None = None
+        self._reader = ThreadPoolExecutor(1, "store reader")
+        self._writer = Writer(files.writing, keep=keep.revisions, compacted=compacted)
+
+    async def read(self, job: Callable[[Ledger], T]) -> T:
+        if self._closing is not None:
+            raise Unavailable("the store is closed")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._reader, partial(self._files.reading.snapshot, job))
+
+    async def write(self, job: Callable[[Ledger], T], settle: Callable[[T], None]) -> T:
+        return await self._writer.submit(job, settle)
+
+    async def close(self) -> None:
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        await asyncio.to_thread(self._reader.shutdown)
+        self._files.reading.close()
+        await self._writer.close()
+        self._files.lock.release()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+        for parent in reversed(missing):
+            parent.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(f"cannot make the folder {folder}: {error.strerror}") from error
+
+
+def _make_file(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise Unavailable(f"cannot open {path}: {error.strerror}") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection.execute("PRAGMA busy_timeout = 5000")
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, file_bytes: int) -> None:
+    """Checks that the file is ours and whole before anything is written to it."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    is_new = not (application or version or tables)
+    if not is_new and application != APPLICATION:
+        raise Corrupted(f"{path} is a database of another program; it was left as it is")
+    if not is_new and version != FORMAT:
+        raise Corrupted(f"{path} has format {version}, this program reads {FORMAT}; it was left as it is")
+    (damage,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if damage != "ok":
+        raise Corrupted(f"{path} is damaged ({damage}); it was left as it is")
+    (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA journal_size_limit = 16777216")
+    connection.execute(f"PRAGMA max_page_count = {max(file_bytes // page_size, 1)}")
+    if is_new:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in _SCHEMA:
+            connection.execute(statement)
+        connection.execute("COMMIT")
