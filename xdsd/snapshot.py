@@ -38,6 +38,12 @@ def field_bytes(number: int, payload: bytes) -> bytes:
     return bytes((number << 3 | 2,)) + varint(len(payload)) + payload
 
 
+def duration_bytes(seconds: float) -> bytes:
+    """A google.protobuf.Duration, to the millisecond; not negative."""
+    whole, rest = divmod(round(seconds * 1000), 1000)
+    return b"\x08" + varint(whole) + b"\x10" + varint(rest * 1_000_000)
+
+
 def content_version(*parts: bytes) -> str:
     """The version of some content: equal on every replica and after every restart."""
     digest = blake2b(digest_size=9)
@@ -52,7 +58,8 @@ class Resource:
 
     ``encoded`` is a whole ``resources`` field of a DeltaDiscoveryResponse. Its last member is the Any, whose field
     number is also that of ``resources`` in a DiscoveryResponse: from ``sotw_offset`` on, the same bytes serve SotW.
-    From ``body_offset`` on stands the message itself.
+    From ``body_offset`` on stands the message itself. With a ``ttl`` (seconds; 0 is for ever) the proxy drops the
+    resource unless it is renewed in time.
     """
 
     type_url: str
@@ -61,16 +68,30 @@ class Resource:
     encoded: bytes
     sotw_offset: int
     body_offset: int
+    ttl: float = 0.0
 
     @classmethod
-    def of(cls, type_url: str, name: str, body: bytes, version: str = "") -> "Resource":
+    def of(cls, type_url: str, name: str, body: bytes, version: str = "", ttl: float = 0.0) -> "Resource":
         """Wraps an encoded message; ``version`` is its content's unless the caller has a cheaper equal measure."""
         version = version or content_version(body)
         any_field = field_bytes(2, field_bytes(1, type_url.encode()) + field_bytes(2, body))
         head = field_bytes(1, version.encode()) + field_bytes(3, name.encode())
+        if ttl:
+            head += field_bytes(6, duration_bytes(ttl))
         start = b"\x12" + varint(len(head) + len(any_field)) + head
         encoded = start + any_field
-        return cls(type_url, name, version, encoded, len(start), len(encoded) - len(body))
+        return cls(type_url, name, version, encoded, len(start), len(encoded) - len(body), ttl)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Resource)
+            and self.version == other.version
+            and self.name == other.name
+            and self.type_url == other.type_url
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.type_url, self.name, self.version))
 
     @property
     def sotw(self) -> bytes:

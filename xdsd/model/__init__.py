@@ -1,0 +1,1 @@
+"""Values that everything else is written in: intent, catalog, mesh and problems."""

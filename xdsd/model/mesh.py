@@ -41,3 +41,12 @@ class Proxy:
     interception: Interception = Interception.REDIRECT
     http_proxy_port: int = 0
     bind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeshSettings:
+    """What the whole mesh agrees on. ``root_namespace`` holds the objects that are defaults for every namespace."""
+
+    domain: str = "cluster.local"
+    root_namespace: str = "istio-system"
+    allow_any: bool = True

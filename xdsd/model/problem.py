@@ -64,6 +64,8 @@ class Problem:
 
     def __str__(self) -> str:
         """``reviews.yaml:14: VirtualService default/reviews spec.http[0].route[1].weight: -5 is below 0``."""
-        place = f"{self.file}:{self.line}: " if self.file and self.line else f"{self.file}: " if self.file else ""
+        place = (
+            f"{self.file}:{self.line}: " if self.file and self.line else f"{self.file}: " if self.file else ""
+        )
         subject = " ".join(part for part in (str(self.object) if self.object else "", self.path) if part)
         return f"{place}{subject}: {self.message}" if subject else f"{place}{self.message}"

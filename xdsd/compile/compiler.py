@@ -1,0 +1,253 @@
+"""From changed inputs to a snapshot change, in small steps.
+
+The compiler keeps the layers that connected proxies need, nothing else. After inputs changed, ``steps`` brings everything
+up to date, one cell a step, so that its caller can do other work in between; ``take`` then says what to publish. What
+raises (a fault of ours, never a user's mistake) leaves what it would have made as it was, and is handed to the caller.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from xdsd.compile.graph import Cell, Graph
+from xdsd.compile.layers.assignment import layers_of
+from xdsd.compile.layers.base import LayerSpec, Member
+from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
+from xdsd.compile.world import World
+from xdsd.model.mesh import MeshSettings, Proxy
+from xdsd.model.problem import Problem
+from xdsd.snapshot import LayerChange, LayerId, Resource, Snapshot, SnapshotChange
+
+Name = tuple[str, str]
+"""Type URL and name of a resource."""
+
+
+class Rank(IntEnum):
+    """What is brought up to date first: each may change what the next consists of."""
+
+    NODE = 0
+    PART = 1
+    INGREDIENT = 2
+    RESOURCE = 3
+
+
+@dataclass(slots=True)
+class LayerState:
+    """A layer in use: the cells of its parts, what each part listed last, and how many nodes need it."""
+
+    spec: LayerSpec
+    parts: list[Cell]
+    listed: dict[Cell, tuple[Member, ...]] = field(default_factory=dict)
+    members: dict[Name, Cell] = field(default_factory=dict)
+    touched: dict[Name, None] = field(default_factory=dict)
+    users: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A query that raised; a mistake in the compiler."""
+
+    what: str
+    error: Exception
+
+
+class Compiler:
+    """Inputs go to ``world``, proxies to ``attach``; ``steps`` and ``take`` follow."""
+
+    def __init__(self, settings: MeshSettings, listeners: ListenerSettings = DEFAULTS) -> None:
+        self.graph = Graph()
+        self.graph.set(("settings",), settings)
+        self.graph.set(("listener-settings",), listeners)
+        self.world = World(self.graph, settings)
+        self.encoded = 0
+        self._layers: dict[LayerId, LayerState] = {}
+        self._dropped: dict[LayerId, None] = {}
+        self._nodes: dict[str, Cell] = {}
+        self._assigned: dict[str, tuple[LayerId, ...]] = {}
+        self._moved: dict[str, None] = {}
+        self._ranks: dict[Cell, Rank] = {}
+        self._owners: dict[Cell, dict[LayerId, int]] = defaultdict(dict)
+        self._node_of: dict[Cell, str] = {}
+        self._layer_of: dict[Cell, LayerId] = {}
+        self._faults: list[Fault] = []
+
+    def attach(self, proxy: Proxy) -> None:
+        """A proxy is there, or describes itself anew."""
+        self.world.put_proxy(proxy.node_id, proxy)
+        if proxy.node_id not in self._nodes:
+            cell = self.graph.cell(layers_of, proxy.node_id)
+            self._nodes[proxy.node_id] = cell
+            self._node_of[cell] = proxy.node_id
+            self._ranks[cell] = Rank.NODE
+            self.graph.watch(cell)
+
+    def detach(self, node_id: str) -> None:
+        """A proxy is gone for good; layers that only it needed go at the next ``take``."""
+        cell = self._nodes.pop(node_id, None)
+        if cell is None:
+            return
+        self.world.put_proxy(node_id, None)
+        self._assign(node_id, ())
+        del self._node_of[cell], self._ranks[cell]
+        self.graph.unwatch(cell)
+
+    @property
+    def pending(self) -> bool:
+        """True if ``steps`` has work to do or ``take`` something to say."""
+        return bool(self.graph.stale or self._moved or self._dropped)
+
+    def steps(self) -> Iterator[None]:
+        """Brings everything up to date; yields after each small step."""
+        self.world.flush()
+        while self.graph.stale:
+            rank = min(self._ranks[cell] for cell in self.graph.stale)
+            for cell in [cell for cell in self.graph.stale if self._ranks[cell] is rank]:
+                if cell in self.graph.stale:
+                    del self.graph.stale[cell]
+                    self._refresh(cell, rank)
+                    yield
+
+    def take(self, snapshot: Snapshot) -> SnapshotChange | None:
+        """What to publish on top of ``snapshot``; None if nothing changed."""
+        layers = []
+        for layer_id, state in self._layers.items():
+            if state.touched or layer_id not in snapshot.layers:
+                change = _difference(layer_id, state, snapshot)
+                state.touched = {}
+                if change is not None:
+                    layers.append(change)
+        assigned = {node: self._assigned.get(node, ()) for node in self._moved}
+        dropped = tuple(layer_id for layer_id in self._dropped if layer_id not in self._layers)
+        self._moved, self._dropped = {}, {}
+        if not layers and not assigned and not dropped:
+            return None
+        return SnapshotChange(snapshot.generation + 1, tuple(layers), dropped, assigned)
+
+    def faults(self) -> list[Fault]:
+        """What raised since the last call."""
+        found, self._faults = self._faults, []
+        return found
+
+    def problems(self) -> Iterator[Problem]:
+        """The users' mistakes that hold now, as far as they concern connected proxies."""
+        return self.graph.problems()
+
+    def _refresh(self, cell: Cell, rank: Rank) -> None:
+        before = cell.value
+        try:
+            self.graph.refresh(cell)
+        except Exception as error:
+            what = f"{getattr(cell.compute, '__name__', cell.compute)}{cell.arguments}"
+            self._faults.append(Fault(what, error))
+            return
+        if rank is Rank.NODE:
+            self._assign(self._node_of[cell], cell.value)
+        elif rank is Rank.PART:
+            self._list(self._layers[self._layer_of[cell]], cell)
+        elif rank is Rank.RESOURCE and before != cell.value and cell.value is not None:
+            self.encoded += 1
+            resource: Resource = cell.value
+            for layer_id in self._owners[cell]:
+                self._layers[layer_id].touched[resource.type_url, resource.name] = None
+        elif rank is Rank.RESOURCE and before != cell.value:
+            for layer_id in self._owners[cell]:
+                self._layers[layer_id].touched[before.type_url, before.name] = None
+
+    def _assign(self, node_id: str, specs: tuple[LayerSpec, ...]) -> None:
+        before = self._assigned.get(node_id, ())
+        after = tuple(spec.id for spec in specs)
+        if before == after:
+            return
+        for spec in specs:
+            self._use(spec)
+        for layer_id in before:
+            self._release(layer_id)
+        if after:
+            self._assigned[node_id] = after
+        else:
+            self._assigned.pop(node_id, None)
+        self._moved[node_id] = None
+
+    def _use(self, spec: LayerSpec) -> None:
+        state = self._layers.get(spec.id)
+        if state is None:
+            cells = [self.graph.cell(query, *arguments) for query, arguments in spec.parts]
+            state = self._layers[spec.id] = LayerState(spec, cells)
+            for cell in cells:
+                self._ranks[cell] = Rank.PART
+                self._layer_of[cell] = spec.id
+                self.graph.watch(cell)
+                if cell not in self.graph.stale:
+                    self._list(state, cell)
+        state.users += 1
+
+    def _release(self, layer_id: LayerId) -> None:
+        state = self._layers[layer_id]
+        state.users -= 1
+        if state.users:
+            return
+        del self._layers[layer_id]
+        self._dropped[layer_id] = None
+        for cell in state.parts:
+            for member in state.listed.get(cell, ()):
+                self._disown(state, member)
+            del self._ranks[cell], self._layer_of[cell]
+            self.graph.unwatch(cell)
+
+    def _list(self, state: LayerState, part: Cell) -> None:
+        """Takes over what a part lists now."""
+        before = state.listed.get(part, ())
+        after: tuple[Member, ...] = part.value or ()
+        state.listed[part] = after
+        gone = set(before).difference(after)
+        known = set(before)
+        for member in after:
+            if member not in known:
+                self._own(state, member)
+        for member in gone:
+            self._disown(state, member)
+
+    def _own(self, state: LayerState, member: Member) -> None:
+        cell = self.graph.cell(member.query, *member.arguments)
+        owners = self._owners[cell]
+        owners[state.spec.id] = owners.get(state.spec.id, 0) + 1
+        if cell not in self._ranks:
+            self._ranks[cell] = Rank.RESOURCE if member.type_url else Rank.INGREDIENT
+            self.graph.watch(cell)
+        if member.type_url:
+            name = (member.type_url, member.name)
+            state.members[name] = cell
+            state.touched[name] = None
+
+    def _disown(self, state: LayerState, member: Member) -> None:
+        cell = self.graph.cell(member.query, *member.arguments)
+        owners = self._owners[cell]
+        owners[state.spec.id] -= 1
+        if not owners[state.spec.id]:
+            del owners[state.spec.id]
+        name = (member.type_url, member.name)
+        if state.members.get(name) is cell and state.spec.id not in owners:
+            del state.members[name]
+            state.touched[name] = None
+        if not owners:
+            del self._owners[cell], self._ranks[cell]
+            self.graph.unwatch(cell)
+
+
+def _difference(layer_id: LayerId, state: LayerState, snapshot: Snapshot) -> LayerChange | None:
+    """What of the touched names is different from what is published; a layer that is new is published even if empty."""
+    published = snapshot.layers.get(layer_id)
+    upserts: list[Resource] = []
+    removed: list[Name] = []
+    for name in state.touched:
+        cell = state.members.get(name)
+        resource: Resource | None = cell.value if cell else None
+        old = published.get(*name) if published else None
+        if resource is None and old is not None:
+            removed.append(name)
+        elif resource is not None and resource != old:
+            upserts.append(resource)
+    if published is not None and not upserts and not removed:
+        return None
+    return LayerChange(layer_id, tuple(upserts), tuple(removed))

@@ -1,0 +1,6 @@
+"""What each layer of a snapshot is made of, as queries of the graph.
+
+A *layer* (see ``xdsd.snapshot``) has *parts*: queries whose value is a tuple of *members*. A member names a resource and the
+query that makes it; equal members of several layers are one cell, made and encoded once. A member without a type URL is
+an ingredient: made ahead of the resources that join it, so that no single step is long.
+"""

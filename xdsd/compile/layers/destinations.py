@@ -1,0 +1,57 @@
+"""What a destination named in a route means: the cluster that carries it and how it is hashed."""
+
+from typing import NamedTuple
+
+from xdsd.compile.graph import Graph
+from xdsd.compile.names import outbound_cluster_name
+from xdsd.compile.policy import effective_policy
+from xdsd.compile.resolve import Labels, destination_service, merged_rule, rules_for
+from xdsd.model.catalog import Service, ServiceKey
+from xdsd.model.intent import ConsistentHashLB, Destination
+
+
+class Target(NamedTuple):
+    """A cluster that a route leads to."""
+
+    key: ServiceKey
+    port: int
+    subset: str
+
+
+class MeshDestinations:
+    """Destinations as the clients of a namespace see them (``xdsd.compile.routes.Destinations``); remembers the targets."""
+
+    def __init__(self, graph: Graph, namespace: str, labels: Labels) -> None:
+        self._graph = graph
+        self._namespace = namespace
+        self._labels = labels
+        self.targets: dict[Target, None] = {}
+
+    def cluster(self, destination: Destination, namespace: str, listener_port: int) -> str:
+        """The cluster's name, the same whether or not the service is there yet: without it Envoy answers 503."""
+        host, service, port = self._resolve(destination, namespace, listener_port)
+        subset = destination.subset or ""
+        if service is not None:
+            self.targets[Target(service.key, port, subset)] = None
+        return outbound_cluster_name(port, subset, host)
+
+    def hash_policy(
+        self, destination: Destination, namespace: str, listener_port: int
+    ) -> ConsistentHashLB | None:
+        _, service, port = self._resolve(destination, namespace, listener_port)
+        if service is None:
+            return None
+        rules = self._graph.ask(rules_for, self._namespace, self._labels, service.key)
+        rule = self._graph.ask(merged_rule, rules)
+        balancer = effective_policy(rule, port, destination.subset or "").load_balancer
+        return balancer.consistent_hash if balancer else None
+
+    def _resolve(
+        self, destination: Destination, namespace: str, listener_port: int
+    ) -> tuple[str, Service | None, int]:
+        host, service = self._graph.ask(destination_service, self._namespace, namespace, destination.host)
+        if destination.port is not None and destination.port.number:
+            return host, service, destination.port.number
+        if service is not None and len(service.ports) == 1:
+            return host, service, service.ports[0].number
+        return host, service, listener_port

@@ -1,0 +1,130 @@
+"""The layer of gateways that share labels: the ports their Gateways open, the hosts served there, and where those lead.
+
+A gateway gets the clusters to which its routes lead and no others: an edge proxy has no use for the rest of the mesh.
+"""
+
+from typing import NamedTuple, cast
+
+from xdsd.compile.gateways import (
+    BoundService,
+    HostClaim,
+    MergedPort,
+    claims_by_host,
+    gateway_listener,
+    merge_gateways,
+    selects,
+)
+from xdsd.compile.graph import Graph
+from xdsd.compile.layers.base import LayerSpec, Member, resource
+from xdsd.compile.layers.destinations import MeshDestinations, Target
+from xdsd.compile.layers.hosts import HostPart, host_part
+from xdsd.compile.layers.outbound import cluster_members, listener_settings
+from xdsd.compile.matches import Source
+from xdsd.compile.names import resolve_host
+from xdsd.compile.resolve import View, exported_to, rules_for, settings, virtual_service_spec
+from xdsd.compile.routes import http_routes, merge_routes
+from xdsd.compile.virtual_hosts import route_configuration, virtual_host
+from xdsd.compile.world import qualified, read_object, read_refs
+from xdsd.model.intent import Gateway, Object
+from xdsd.model.problem import ObjectRef
+from xdsd.snapshot import LISTENER, ROUTE, LayerId, Resource, content_version
+
+
+class EdgeHost(NamedTuple):
+    """A host of a gateway's port, and the clusters to which its routes lead."""
+
+    part: HostPart
+    targets: tuple[Target, ...]
+
+
+def edge_layer(view: View) -> LayerSpec:
+    """The layer that all gateways of a view share."""
+    words = [view.namespace, *(f"{key}={value}" for key, value in view.labels)]
+    return LayerSpec(LayerId(f"gateway/{'/'.join(words)}"), ((edge_members, (view,)),))
+
+
+def edge_ports(graph: Graph, view: View) -> tuple[MergedPort, ...]:
+    """The ports that the Gateways selecting this view open, conflicts settled."""
+    chosen: list[Object[Gateway]] = []
+    for ref in read_refs(graph, "gateways"):
+        obj = cast("Object[Gateway] | None", read_object(graph, ref))
+        if obj is not None and selects(obj.spec.selector, dict(view.labels)):
+            chosen.append(obj)
+    ports, problems = merge_gateways(chosen)
+    for problem in problems:
+        graph.report(problem)
+    return ports
+
+
+def edge_claims(
+    graph: Graph, view: View, number: int, bind: str
+) -> tuple[tuple[str, tuple[HostClaim, ...]], ...]:
+    """Which VirtualServices serve which host of a port, older ones first."""
+    port = _port(graph, view, number, bind)
+    if port is None:
+        return ()
+    bound: dict[ObjectRef, BoundService] = {}
+    domain = settings(graph).domain
+    for gateway in dict.fromkeys(server.gateway_key for server in port.servers):
+        for ref in read_refs(graph, "gateway-virtual-services", gateway):
+            spec = virtual_service_spec(graph, ref)
+            if exported_to(spec.export_to, ref.namespace, view.namespace):
+                hosts = tuple(resolve_host(host, ref.namespace, domain) for host in spec.hosts)
+                gateways = frozenset(qualified(name, ref.namespace) for name in spec.gateways)
+                bound[ref] = BoundService(ref, hosts, gateways)
+    return tuple(claims_by_host(port, bound.values()).items())
+
+
+def _port(graph: Graph, view: View, number: int, bind: str) -> MergedPort | None:
+    found = (port for port in graph.ask(edge_ports, view) if (port.port, port.bind) == (number, bind))
+    return next(found, None)
+
+
+def edge_host(graph: Graph, view: View, number: int, host: str, claims: tuple[HostClaim, ...]) -> EdgeHost:
+    """The virtual host of one host of a port: the routes of all its VirtualServices, merged by age."""
+    destinations = MeshDestinations(graph, view.namespace, view.labels)
+    parts = []
+    for claim in claims:
+        obj = read_object(graph, claim.ref)
+        if obj is not None:
+            source = Source(claim.gateways, view.namespace, dict(view.labels), number)
+            spec = virtual_service_spec(graph, claim.ref)
+            routes = http_routes(spec, claim.ref, claim.ref.namespace, source, destinations)
+            parts.append((obj.age, routes))
+    built = virtual_host(f"{host}:{number}", [host], merge_routes(parts))
+    return EdgeHost(host_part(host, built), tuple(destinations.targets))
+
+
+def edge_routes(graph: Graph, view: View, number: int, bind: str, name: str) -> Resource:
+    """The route configuration of a port."""
+    hosts = [
+        graph.ask(edge_host, view, number, host, claims).part
+        for host, claims in graph.ask(edge_claims, view, number, bind)
+    ]
+    body = route_configuration(name, [part.encoded for part in hosts])
+    version = content_version(name.encode(), *(part.version.encode() for part in hosts))
+    return Resource.of(ROUTE, name, body, version)
+
+
+def edge_listener(graph: Graph, bind: str, number: int, route: str) -> Resource:
+    """The listener of a port."""
+    listener = gateway_listener(bind, number, route, settings=listener_settings(graph))
+    return resource(LISTENER, listener.name, listener)
+
+
+def edge_members(graph: Graph, view: View) -> tuple[Member, ...]:
+    """Listeners and routes of every port, and the clusters and endpoints that the routes name."""
+    members: dict[tuple[str, str], Member] = {}
+    for port in graph.ask(edge_ports, view):
+        arguments = (port.bind, port.port, port.route_name)
+        found = [
+            Member(LISTENER, port.listener_name, edge_listener, arguments),
+            Member(ROUTE, port.route_name, edge_routes, (view, port.port, port.bind, port.route_name)),
+        ]
+        for host, claims in graph.ask(edge_claims, view, port.port, port.bind):
+            for target in graph.ask(edge_host, view, port.port, host, claims).targets:
+                rules = graph.ask(rules_for, view.namespace, view.labels, target.key)
+                found += cluster_members(target.key, target.port, target.subset, rules, intercepted=False)
+        for member in found:
+            members[member.type_url, member.name] = member
+    return tuple(members.values())

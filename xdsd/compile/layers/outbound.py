@@ -1,0 +1,265 @@
+"""The outbound layer of a view: clusters and endpoints of what it may reach, listeners and routes towards them."""
+
+from typing import cast
+
+from xdsd.compile.clusters import black_hole_cluster, outbound_cluster, passthrough_cluster
+from xdsd.compile.endpoints import load_assignment
+from xdsd.compile.graph import Graph
+from xdsd.compile.layers.base import LayerSpec, Member, resource
+from xdsd.compile.layers.hosts import host_scope, port_routes, proxy_routes, service_host
+from xdsd.compile.layers.scope import SHARDS, PortTable, port_tables, services_of_shard
+from xdsd.compile.listener_settings import ListenerSettings
+from xdsd.compile.listeners import (
+    TcpTarget,
+    fallthrough_cluster,
+    http_proxy_listener,
+    outbound_http_listener,
+    outbound_tcp_listener,
+    virtual_outbound,
+)
+from xdsd.compile.names import (
+    BLACK_HOLE_CLUSTER,
+    HTTP_PROXY_ROUTE,
+    PASSTHROUGH_CLUSTER,
+    VIRTUAL_OUTBOUND_LISTENER,
+    listener_name,
+    outbound_cluster_name,
+)
+from xdsd.compile.policy import effective_policy
+from xdsd.compile.resolve import View, allow_any, merged_rule, rules_for
+from xdsd.compile.virtual_hosts import PortForm
+from xdsd.compile.world import read_endpoints, read_service
+from xdsd.model.catalog import Resolution, ServiceKey
+from xdsd.model.mesh import Interception
+from xdsd.model.problem import ObjectRef
+from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, LayerId, Resource
+
+ANYWHERE = "0.0.0.0"
+Rules = tuple[ObjectRef, ...]
+
+
+def outbound_layer(view: View) -> LayerSpec:
+    """The layer that all proxies of a view share."""
+    words = [view.role, view.namespace, *(f"{key}={value}" for key, value in view.labels)]
+    if view.sidecar:
+        words.append(f"{view.sidecar.namespace}.{view.sidecar.name}")
+    layer_id = LayerId(f"outbound/{'/'.join(words)}/{view.interception}")
+    shards = tuple((shard_members, (view, shard)) for shard in range(SHARDS))
+    return LayerSpec(layer_id, (*shards, (common_members, (view,))))
+
+
+def shard_members(graph: Graph, view: View, shard: int) -> tuple[Member, ...]:
+    """Clusters and endpoints of the services of one shard, and their virtual hosts as ingredients."""
+    members: list[Member] = []
+    form = PortForm.BARE if view.interception is Interception.REDIRECT else PortForm.EXPLICIT
+    scope = graph.ask(host_scope, view, form)
+    for key in graph.ask(services_of_shard, view, shard):
+        service = read_service(graph, key)
+        if service is None:
+            continue
+        rules = graph.ask(rules_for, view.namespace, view.labels, key)
+        members += service_members(graph, key, rules, intercepted=view.interception is Interception.REDIRECT)
+        members += [
+            Member("", f"{key.hostname}:{port.number}", service_host, (scope, key, port.number))
+            for port in service.ports
+            if port.protocol.is_http
+        ]
+    return tuple(members)
+
+
+def service_members(graph: Graph, key: ServiceKey, rules: Rules, *, intercepted: bool) -> list[Member]:
+    """Clusters and endpoints of a service, for every port and subset."""
+    service = read_service(graph, key)
+    members: list[Member] = []
+    for port in service.ports if service else ():
+        for subset in ("", *graph.ask(subset_names, rules)):
+            members += cluster_members(key, port.number, subset, rules, intercepted=intercepted)
+    return members
+
+
+def cluster_members(
+    key: ServiceKey, port: int, subset: str, rules: Rules, *, intercepted: bool
+) -> list[Member]:
+    """A cluster and its endpoints; ``intercepted`` tells whether its proxies know where clients wanted to go."""
+    name = outbound_cluster_name(port, subset, key.hostname)
+    arguments = (key, port, subset, rules)
+    return [
+        Member(CLUSTER, name, cluster, (*arguments, intercepted)),
+        Member(ENDPOINT, name, assignment, arguments),
+    ]
+
+
+def subset_names(graph: Graph, rules: Rules) -> tuple[str, ...]:
+    """The names of the subsets that rules define."""
+    rule = graph.ask(merged_rule, rules)
+    return tuple(subset.name for subset in rule.subsets) if rule else ()
+
+
+def subset_labels(graph: Graph, rules: Rules, subset: str) -> dict[str, str]:
+    """The labels that endpoints of a subset have; empty for the whole service."""
+    rule = graph.ask(merged_rule, rules)
+    return next((dict(item.labels) for item in rule.subsets if item.name == subset), {}) if rule else {}
+
+
+def cluster(
+    graph: Graph,
+    key: ServiceKey,
+    number: int,
+    subset: str,
+    rules: Rules,
+    intercepted: bool,
+) -> Resource | None:
+    """One cluster; None once its service or port is gone."""
+    service = read_service(graph, key)
+    port = service.port(number) if service else None
+    if service is None or port is None:
+        return None
+    name = outbound_cluster_name(number, subset, key.hostname)
+    policy = effective_policy(graph.ask(merged_rule, rules), number, subset)
+    endpoints = read_endpoints(graph, key) if service.resolution is not Resolution.STATIC else ()
+    labels = graph.ask(subset_labels, rules, subset)
+    message = outbound_cluster(
+        name, service, port, policy, endpoints, subset_labels=labels, intercepted=intercepted
+    )
+    return resource(CLUSTER, name, message)
+
+
+def assignment(graph: Graph, key: ServiceKey, number: int, subset: str, rules: Rules) -> Resource | None:
+    """The endpoints of an EDS cluster; other clusters have none to discover."""
+    service = read_service(graph, key)
+    port = service.port(number) if service else None
+    if service is None or port is None or service.resolution is not Resolution.STATIC:
+        return None
+    name = outbound_cluster_name(number, subset, key.hostname)
+    labels = graph.ask(subset_labels, rules, subset)
+    return resource(ENDPOINT, name, load_assignment(name, port, read_endpoints(graph, key), labels))
+
+
+def common_members(graph: Graph, view: View) -> tuple[Member, ...]:
+    """What a view has whatever its services: fallthrough clusters, listeners and route configurations."""
+    members = [
+        Member(CLUSTER, PASSTHROUGH_CLUSTER, passthrough, ()),
+        Member(CLUSTER, BLACK_HOLE_CLUSTER, blackhole, ()),
+    ]
+    if view.interception is Interception.NONE:
+        members.append(Member(ROUTE, HTTP_PROXY_ROUTE, proxy_routes, (view,)))
+    else:
+        unknown = graph.ask(allow_any, view.sidecar)
+        members.append(Member(LISTENER, VIRTUAL_OUTBOUND_LISTENER, catch_all_listener, (unknown,)))
+        members += listener_members(graph, view, ANYWHERE, bound=False)
+    members += [
+        Member(ROUTE, table.route_name, port_routes, (view, table.route_name))
+        for table in graph.ask(port_tables, view)
+        if table.claims.http
+    ]
+    return tuple(members)
+
+
+def listener_members(graph: Graph, view: View, address: str, *, bound: bool) -> list[Member]:
+    """A view's outbound listeners, for a port of any address or (``bound``) really on ``address``."""
+    members: list[Member] = []
+    fallthrough = None if bound else fallthrough_cluster(allow_any=graph.ask(allow_any, view.sidecar))
+    for table in graph.ask(port_tables, view):
+        members += _table_listeners(graph, table, table.egress.bind or address, fallthrough, bound=bound)
+    return list({member.name: member for member in reversed(members)}.values())
+
+
+def _table_listeners(
+    graph: Graph, table: PortTable, address: str, fallthrough: str | None, *, bound: bool
+) -> list[Member]:
+    bound = bound or table.egress.captured is False
+    anywhere: list[TcpTarget] = []
+    members: list[Member] = []
+    for claim in (*table.claims.tls, *table.claims.tcp):
+        service = read_service(graph, claim.key)
+        addresses = service.addresses if service and not bound else ()
+        name = outbound_cluster_name(table.number, "", claim.key.hostname)
+        single = [item for item in addresses if "/" not in item]
+        for item in single:
+            arguments = (item, table.number, (TcpTarget(name),), None, False)
+            members.append(Member(LISTENER, listener_name(item, table.number), tcp_listener, arguments))
+        ranges = tuple(item for item in addresses if "/" in item)
+        if ranges or not single:
+            sni = (claim.key.hostname,) if claim.port.protocol.is_tls and not ranges else ()
+            anywhere.append(TcpTarget(name, ranges, sni))
+    name = listener_name(address, table.number)
+    if table.claims.http:
+        arguments_http = (address, table.number, table.route_name, bound, None if bound else fallthrough)
+        members.append(Member(LISTENER, name, http_listener, arguments_http))
+    elif anywhere:
+        unknown = None if bound else fallthrough
+        arguments_tcp = (address, table.number, tuple(anywhere), unknown, bound)
+        members.append(Member(LISTENER, name, tcp_listener, arguments_tcp))
+    return members
+
+
+def explicit_members(graph: Graph, view: View, address: str, http_proxy_port: int) -> tuple[Member, ...]:
+    """The outbound listeners of a sidecar without redirection, on ``address``.
+
+    With an HTTP proxy port, programs reach every HTTP service there, and only other protocols have ports of their own.
+    """
+    members = listener_members(graph, view, address, bound=True)
+    if not http_proxy_port:
+        return tuple(members)
+    name = listener_name(address, http_proxy_port)
+    members = [member for member in members if member.query is not http_listener and member.name != name]
+    return (*members, Member(LISTENER, name, proxy_listener, (address, http_proxy_port)))
+
+
+def passthrough(graph: Graph) -> Resource:
+    """Where unknown destinations go."""
+    del graph
+    return resource(CLUSTER, PASSTHROUGH_CLUSTER, passthrough_cluster())
+
+
+def blackhole(graph: Graph) -> Resource:
+    """Where nothing goes."""
+    del graph
+    return resource(CLUSTER, BLACK_HOLE_CLUSTER, black_hole_cluster())
+
+
+def listener_settings(graph: Graph) -> ListenerSettings:
+    """What operators decide about every listener."""
+    return cast("ListenerSettings", graph.read(("listener-settings",)))
+
+
+def catch_all_listener(graph: Graph, unknown_allowed: bool) -> Resource:
+    """The listener that redirected connections reach first."""
+    listener = virtual_outbound(allow_any=unknown_allowed, settings=listener_settings(graph))
+    return resource(LISTENER, listener.name, listener)
+
+
+def http_listener(
+    graph: Graph,
+    address: str,
+    port: int,
+    route: str,
+    bound: bool,
+    fallthrough: str | None,
+) -> Resource:
+    """A listener whose requests are routed by host."""
+    listener = outbound_http_listener(
+        address, port, route, bind_to_port=bound, fallthrough=fallthrough, settings=listener_settings(graph)
+    )
+    return resource(LISTENER, listener.name, listener)
+
+
+def tcp_listener(
+    graph: Graph,
+    address: str,
+    port: int,
+    targets: tuple[TcpTarget, ...],
+    fallthrough: str | None,
+    bound: bool,
+) -> Resource:
+    """A listener that carries connections unread."""
+    listener = outbound_tcp_listener(
+        address, port, targets, fallthrough, bind_to_port=bound, settings=listener_settings(graph)
+    )
+    return resource(LISTENER, listener.name, listener)
+
+
+def proxy_listener(graph: Graph, address: str, port: int) -> Resource:
+    """The HTTP proxy of explicit mode."""
+    listener = http_proxy_listener(address, port, settings=listener_settings(graph))
+    return resource(LISTENER, listener.name, listener)

@@ -1,0 +1,212 @@
+"""What a view may reach: its services, in shards and by port, and who wins where two want one port."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import NamedTuple
+from zlib import crc32
+
+from xdsd.compile.graph import Graph
+from xdsd.compile.names import outbound_route_name
+from xdsd.compile.resolve import (
+    EVERYTHING,
+    Egress,
+    EgressHosts,
+    View,
+    destination_service,
+    egress_of,
+    imports,
+    scope_services,
+    virtual_service_for,
+    virtual_service_spec,
+)
+from xdsd.compile.world import read_service
+from xdsd.model.catalog import Port, Service, ServiceKey
+from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
+
+SHARDS = 64
+"""Parts into which the services of a view are divided, so that no step of the compiler is long."""
+
+
+class Claim(NamedTuple):
+    """A service that wants a port. Older services come first."""
+
+    created: str
+    key: ServiceKey
+    port: Port
+
+
+class PortClaims(NamedTuple):
+    """Who gets a port number: services routed by host, services told apart by SNI, and plain TCP ones."""
+
+    http: tuple[Claim, ...]
+    tls: tuple[Claim, ...]
+    tcp: tuple[Claim, ...]
+
+
+def view_hosts(graph: Graph, view: View) -> tuple[EgressHosts, ...]:
+    """All egress hosts of a view, whatever their listener."""
+    return tuple(
+        dict.fromkeys(hosts for egress in graph.ask(egress_of, view.sidecar) for hosts in egress.hosts)
+    )
+
+
+def view_services(graph: Graph, view: View) -> tuple[ServiceKey, ...]:
+    """Every service of which a view has clusters: those in scope, and where routes in scope lead."""
+    hosts = graph.ask(view_hosts, view)
+    services = graph.ask(scope_services, view.namespace, hosts)
+    if view.sidecar is None:
+        return services
+    found = dict.fromkeys(services)
+    for key in services:
+        for target in graph.ask(route_targets, view.namespace, hosts, key.hostname):
+            found[target] = None
+    return tuple(found)
+
+
+def route_targets(
+    graph: Graph, namespace: str, hosts: tuple[EgressHosts, ...], host: str
+) -> tuple[ServiceKey, ...]:
+    """The services to which the VirtualService of a host sends requests."""
+    ref = graph.ask(imported_virtual_service, namespace, hosts, host)
+    if ref is None:
+        return ()
+    found: dict[ServiceKey, None] = {}
+    for rule in virtual_service_spec(graph, ref).http:
+        destinations = [entry.destination for entry in rule.route]
+        destinations += [entry.destination for entry in rule.mirrors] + ([rule.mirror] if rule.mirror else [])
+        for destination in destinations:
+            if destination is not None:
+                _, service = graph.ask(destination_service, namespace, ref.namespace, destination.host)
+                if service is not None:
+                    found[service.key] = None
+    return tuple(found)
+
+
+def imported_virtual_service(
+    graph: Graph, namespace: str, hosts: tuple[EgressHosts, ...], host: str
+) -> ObjectRef | None:
+    """The VirtualService of a host, if the egress hosts let its namespace in."""
+    ref = graph.ask(virtual_service_for, namespace, host)
+    return ref if ref is not None and imports(hosts, ServiceKey(ref.namespace, host)) else None
+
+
+def sharded_services(graph: Graph, view: View) -> tuple[tuple[ServiceKey, ...], ...]:
+    """The services of a view in ``SHARDS`` groups that do not depend on what else there is."""
+    shards: list[list[ServiceKey]] = [[] for _ in range(SHARDS)]
+    for key in graph.ask(view_services, view):
+        shards[crc32(key.hostname.encode()) % SHARDS].append(key)
+    return tuple(tuple(shard) for shard in shards)
+
+
+def services_of_shard(graph: Graph, view: View, shard: int) -> tuple[ServiceKey, ...]:
+    """One of the groups of ``sharded_services``."""
+    return graph.ask(sharded_services, view)[shard]
+
+
+def shard_claims(graph: Graph, view: View, shard: int) -> tuple[tuple[int, Claim], ...]:
+    """The ports that the services of one shard want, with their numbers."""
+    return tuple(
+        (port.number, Claim(service.created, service.key, port))
+        for key in graph.ask(services_of_shard, view, shard)
+        if (service := read_service(graph, key)) is not None
+        for port in service.ports
+    )
+
+
+def claims(graph: Graph, view: View) -> Mapping[int, PortClaims]:
+    """Ports by number, conflicts settled: on one number without an address, routed and plain services exclude each other."""
+    wanted: dict[int, list[Claim]] = defaultdict(list)
+    for shard in range(SHARDS):
+        for number, claim in graph.ask(shard_claims, view, shard):
+            wanted[number].append(claim)
+    return {number: _settle(graph, number, sorted(entries)) for number, entries in sorted(wanted.items())}
+
+
+def _settle(graph: Graph, number: int, entries: list[Claim]) -> PortClaims:
+    http: list[Claim] = []
+    tls: list[Claim] = []
+    tcp: list[Claim] = []
+    owner: Claim | None = None
+    for claim in entries:
+        service = read_service(graph, claim.key)
+        if claim.port.protocol.is_http:
+            if owner is not None and not owner.port.protocol.is_http:
+                graph.report(_lost(number, claim, owner))
+                continue
+            owner = owner or claim
+            http.append(claim)
+        elif claim.port.protocol.is_tls:
+            if _anywhere(service) and owner is not None and owner.port.protocol.is_http:
+                graph.report(_lost(number, claim, owner))
+                continue
+            owner = owner or (claim if _anywhere(service) else None)
+            tls.append(claim)
+        elif _anywhere(service):
+            if owner is not None and not owner.port.protocol.is_tls:
+                graph.report(_lost(number, claim, owner))
+                continue
+            owner = claim
+            tcp.append(claim)
+        else:
+            tcp.append(claim)
+    return PortClaims(tuple(http), tuple(tls), tuple(tcp))
+
+
+def _anywhere(service: Service | None) -> bool:
+    """True if nothing but the port tells connections to this service from others."""
+    return service is None or not service.addresses
+
+
+def _lost(number: int, loser: Claim, winner: Claim) -> Problem:
+    return Problem(
+        Reason.CONFLICT,
+        f"port {number} ({loser.port.protocol}) of {loser.key.hostname} cannot be served beside the older"
+        f" {winner.key.hostname} ({winner.port.protocol}); give it an address in spec.addresses or another port",
+        ObjectRef("Service", loser.key.namespace, loser.key.hostname),
+        severity=Severity.WARNING,
+    )
+
+
+class PortTable(NamedTuple):
+    """One outbound port of a view: the egress listener it belongs to and who is served there."""
+
+    egress: Egress
+    number: int
+    claims: PortClaims
+
+    @property
+    def route_name(self) -> str:
+        """``9080``, or with the address where a Sidecar binds the listener somewhere of its own."""
+        return (
+            outbound_route_name(self.number) if not self.egress.bind else f"{self.egress.bind}:{self.number}"
+        )
+
+
+def port_tables(graph: Graph, view: View) -> tuple[PortTable, ...]:
+    """The outbound ports of a view. A port that a Sidecar's listener claims serves what that listener lets in."""
+    tables: list[PortTable] = []
+    declared = graph.ask(egress_of, view.sidecar)
+    own = {egress.port for egress in declared if egress.port}
+    for egress in declared:
+        if egress.port:
+            found = _every_port(graph, view, egress)
+            tables.append(PortTable(egress, egress.port, found))
+            continue
+        for number, found in graph.ask(claims, view).items():
+            if number not in own:
+                kept = _let_in(egress, found)
+                if kept.http or kept.tls or kept.tcp:
+                    tables.append(PortTable(egress, number, kept))
+    return tuple(tables)
+
+
+def _every_port(graph: Graph, view: View, egress: Egress) -> PortClaims:
+    """What a listener with a port of its own serves: that port of what it lets in."""
+    found = graph.ask(claims, view).get(egress.port)
+    return _let_in(egress, found) if found else PortClaims((), (), ())
+
+
+def _let_in(egress: Egress, found: PortClaims) -> PortClaims:
+    if egress == EVERYTHING:
+        return found
+    return PortClaims(*(tuple(claim for claim in kind if imports(egress.hosts, claim.key)) for kind in found))

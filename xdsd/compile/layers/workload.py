@@ -1,0 +1,195 @@
+"""The layer of a workload's own proxies: what they take in, and without redirection also where they listen for calls out.
+
+The layer is named after its content: replicas that serve the same ports share it, and a workload that changes moves to
+another layer instead of changing the one that others use.
+"""
+
+from dataclasses import replace
+from hashlib import blake2b
+from typing import NamedTuple
+
+from xdsd.compile.clusters import inbound_cluster, inbound_passthrough_cluster
+from xdsd.compile.graph import Graph
+from xdsd.compile.inbound import InboundPort, inbound_listener, virtual_inbound
+from xdsd.compile.layers.base import LayerSpec, Member, resource
+from xdsd.compile.layers.outbound import explicit_members, listener_settings
+from xdsd.compile.names import (
+    INBOUND_PASSTHROUGH_CLUSTER,
+    VIRTUAL_INBOUND_LISTENER,
+    inbound_cluster_name,
+)
+from xdsd.compile.resolve import View, sidecar_for, sidecar_spec, view_of
+from xdsd.compile.sidecar_bindings import ingress_binding, ingress_target
+from xdsd.compile.world import read_endpoints, read_proxy, read_service, read_service_keys
+from xdsd.model.catalog import Protocol
+from xdsd.model.mesh import Interception, Proxy
+from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
+from xdsd.snapshot import CLUSTER, LISTENER, LayerId, Resource
+
+LOOPBACK = "127.0.0.1"
+
+
+class Served(NamedTuple):
+    """A port that a workload serves: what callers connect to, and where the program is.
+
+    ``pool`` names the Sidecar (and its ingress listener, or -1) whose connection pool applies. ``target`` is empty where
+    the program is at the address that callers meant.
+    """
+
+    port: int
+    protocol: Protocol
+    host: str
+    bind: str
+    target: str
+    target_port: int
+    pool: tuple[ObjectRef, int] | None
+
+
+class Explicit(NamedTuple):
+    """Where a sidecar without redirection listens for its program's calls."""
+
+    view: View
+    address: str
+    http_proxy_port: int
+
+
+def workload_layer(served: tuple[Served, ...], explicit: Explicit | None) -> LayerSpec:
+    """The layer of all proxies that serve exactly these ports."""
+    digest = blake2b(repr((served, explicit)).encode(), digest_size=6).hexdigest()
+    kind = "explicit" if explicit else "inbound"
+    name = served[0].host if served else "-"
+    return LayerSpec(LayerId(f"{kind}/{name}/{digest}"), ((workload_members, (served, explicit)),))
+
+
+def workload_members(
+    graph: Graph, served: tuple[Served, ...], explicit: Explicit | None
+) -> tuple[Member, ...]:
+    """Clusters to the program, the listeners in front of it, and the explicit listeners out."""
+    members = [Member(CLUSTER, inbound_cluster_name(port.port), program, (port,)) for port in served]
+    if explicit is None:
+        members.append(Member(CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, undeclared, ()))
+        members.append(Member(LISTENER, VIRTUAL_INBOUND_LISTENER, redirected, (served,)))
+        return tuple(members)
+    members += [Member(LISTENER, _inbound(port).name, bound, (port,)) for port in served]
+    taken = {member.name for member in members if member.type_url == LISTENER}
+    outward = graph.ask(explicit_members, explicit.view, explicit.address, explicit.http_proxy_port)
+    for member in outward:
+        if member.name in taken:
+            graph.report(_collision(explicit, member.name))
+        else:
+            members.append(member)
+    return tuple(members)
+
+
+def _collision(explicit: Explicit, name: str) -> Problem:
+    return Problem(
+        Reason.CONFLICT,
+        f"the outbound listener {name} of a proxy of namespace {explicit.view.namespace} is left out: the workload itself"
+        " is served there; set OUTBOUND_BIND in its bootstrap's metadata to another address",
+        severity=Severity.WARNING,
+    )
+
+
+def served_by(graph: Graph, node_id: str) -> tuple[Served, ...]:
+    """The ports that a proxy's workload serves: as its Sidecar says, else those of the services at its address."""
+    proxy = read_proxy(graph, node_id)
+    if proxy is None:
+        return ()
+    ref = graph.ask(sidecar_for, proxy.namespace, tuple(sorted(proxy.labels.items())))
+    spec = sidecar_spec(graph, ref) if ref else None
+    if ref and spec and spec.ingress:
+        declared = (_declared(graph, proxy, ref, index) for index in range(len(spec.ingress)))
+        return tuple(served for served in declared if served is not None)
+    pool = (ref, -1) if ref and spec and spec.inbound_connection_pool else None
+    found: dict[int, Served] = {}
+    for key in read_service_keys(graph, "services-at", proxy.address):
+        service = read_service(graph, key)
+        if service is None or key.namespace != proxy.namespace:
+            continue
+        for endpoint in read_endpoints(graph, key):
+            if endpoint.address != proxy.address:
+                continue
+            for port in service.ports:
+                number = endpoint.port_for(port)
+                served = _discovered(proxy, number, port.protocol, key.hostname, pool)
+                other = found.setdefault(number, served)
+                if other.protocol.is_http != port.protocol.is_http:
+                    graph.report(_contradiction(number, other.host, key.hostname, proxy))
+    return tuple(found[number] for number in sorted(found))
+
+
+def _discovered(
+    proxy: Proxy, number: int, protocol: Protocol, host: str, pool: tuple[ObjectRef, int] | None
+) -> Served:
+    if proxy.interception is Interception.NONE:
+        return Served(number, protocol, host, proxy.address, LOOPBACK, number, pool)
+    return Served(number, protocol, host, "0.0.0.0", "", number, pool)
+
+
+def _declared(graph: Graph, proxy: Proxy, ref: ObjectRef, index: int) -> Served | None:
+    """The port of a Sidecar's ingress listener; a malformed target is reported and leaves it out."""
+    item = sidecar_spec(graph, ref).ingress[index]
+    number = item.port.number or 0
+    binding = ingress_binding(item.bind, item.capture_mode, proxy.interception, proxy_address=proxy.address)
+    target = ingress_target(item.default_endpoint, number, proxy.address)
+    if isinstance(target, Problem):
+        graph.report(replace(target, object=ref, path=f"spec.ingress[{index}].defaultEndpoint"))
+        return None
+    protocol = Protocol((item.port.protocol or "TCP").upper())
+    return Served(number, protocol, "", binding.bind, target.address, target.port, (ref, index))
+
+
+def _contradiction(number: int, one: str, other: str, proxy: Proxy) -> Problem:
+    return Problem(
+        Reason.CONFLICT,
+        f"port {number} of {proxy.namespace}/{proxy.name} is declared with different protocols by {one} and {other};"
+        f" it is served as {one} says",
+        severity=Severity.WARNING,
+    )
+
+
+def layers_served(graph: Graph, node_id: str) -> LayerSpec | None:
+    """The workload layer of a connected sidecar."""
+    proxy = read_proxy(graph, node_id)
+    view = graph.ask(view_of, node_id)
+    if proxy is None or view is None:
+        return None
+    explicit = None
+    if proxy.interception is Interception.NONE:
+        explicit = Explicit(view, proxy.bind or LOOPBACK, proxy.http_proxy_port)
+    return workload_layer(graph.ask(served_by, node_id), explicit)
+
+
+def _inbound(served: Served) -> InboundPort:
+    cluster = inbound_cluster_name(served.port)
+    return InboundPort(served.port, served.protocol, cluster, host=served.host, bind=served.bind)
+
+
+def program(graph: Graph, served: Served) -> Resource:
+    """The cluster that leads to the program."""
+    pool = None
+    if served.pool is not None:
+        ref, index = served.pool
+        spec = sidecar_spec(graph, ref)
+        pool = spec.ingress[index].connection_pool if index >= 0 else None
+        pool = pool or spec.inbound_connection_pool
+    cluster = inbound_cluster(served.port, served.target, served.target_port, pool, served.protocol)
+    return resource(CLUSTER, cluster.name, cluster)
+
+
+def undeclared(graph: Graph) -> Resource:
+    """Where ports go that no service declares."""
+    del graph
+    return resource(CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, inbound_passthrough_cluster())
+
+
+def redirected(graph: Graph, served: tuple[Served, ...]) -> Resource:
+    """The one inbound listener of a proxy to which the kernel redirects."""
+    listener = virtual_inbound([_inbound(port) for port in served], settings=listener_settings(graph))
+    return resource(LISTENER, listener.name, listener)
+
+
+def bound(graph: Graph, served: Served) -> Resource:
+    """The inbound listener of one port, which it binds itself."""
+    listener = inbound_listener(_inbound(served), settings=listener_settings(graph))
+    return resource(LISTENER, listener.name, listener)

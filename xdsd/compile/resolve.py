@@ -1,0 +1,331 @@
+"""Which services, rules and routes count for whom: the published API's visibility, precedence and conflict
+rules.
+
+All functions here are queries (see ``graph``): their arguments are their identity and what they read is
+recorded.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, cast
+
+from xdsd.compile.graph import Graph
+from xdsd.compile.names import resolve_host
+from xdsd.compile.world import (
+    read_labels,
+    read_proxy,
+    read_refs,
+    read_service,
+    read_service_keys,
+    read_spec,
+)
+from xdsd.model.catalog import Service, ServiceKey
+from xdsd.model.intent import DestinationRule, Sidecar, VirtualService
+from xdsd.model.mesh import Interception, MeshSettings, Role
+from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
+
+Labels = tuple[tuple[str, str], ...]
+"""Labels as a key: sorted pairs."""
+
+
+class View(NamedTuple):
+    """What proxies must have in common to share their outbound config; labels only as far as a selector
+    mentions them.
+    """
+
+    role: Role
+    namespace: str
+    labels: Labels
+    sidecar: ObjectRef | None
+    interception: Interception
+
+
+class EgressHosts(NamedTuple):
+    """One ``namespace/host`` of a Sidecar's egress listener; both may be patterns."""
+
+    namespace: str
+    host: str
+
+
+class Egress(NamedTuple):
+    """One egress listener of a Sidecar. ``port`` 0 is the listener of all ports that have none of their
+    own.
+    """
+
+    place: int
+    port: int
+    protocol: str
+    bind: str
+    captured: bool | None
+    hosts: tuple[EgressHosts, ...]
+
+
+EVERYTHING = Egress(0, 0, "", "", None, (EgressHosts("*", "*"),))
+"""The egress of a proxy that no Sidecar restricts."""
+
+
+def settings(graph: Graph) -> MeshSettings:
+    """What the whole mesh agrees on."""
+    return cast("MeshSettings", graph.read(("settings",)))
+
+
+def selects(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    """True if ``labels`` has every pair of ``selector``; an empty selector selects all."""
+    return all(labels.get(key) == value for key, value in selector.items())
+
+
+def exported_to(export_to: Iterable[str], owner: str, client: str) -> bool:
+    """True if an object of namespace ``owner`` is visible in namespace ``client``."""
+    names = tuple(export_to) or ("*",)
+    return any(name == "*" or name == client or (name == "." and owner == client) for name in names)
+
+
+def host_matches(pattern: str, host: str) -> bool:
+    """``*`` and ``*.example.com`` match by suffix, anything else only itself; ``host`` may be a wildcard
+    itself.
+    """
+    return pattern == host or (pattern.startswith("*") and host.endswith(pattern[1:]))
+
+
+def view_of(graph: Graph, node_id: str) -> View | None:
+    """The view that a connected proxy shares; None once it is gone."""
+    proxy = read_proxy(graph, node_id)
+    if proxy is None:
+        return None
+    name = "gateway-labels" if proxy.role is Role.ROUTER else "route-labels"
+    mentioned = read_labels(graph, name)
+    labels = tuple(sorted((key, value) for key, value in proxy.labels.items() if key in mentioned))
+    sidecar = None
+    if proxy.role is Role.SIDECAR:
+        sidecar = graph.ask(sidecar_for, proxy.namespace, tuple(sorted(proxy.labels.items())))
+        if sidecar is not None and not graph.ask(shapes_egress, sidecar):
+            sidecar = None
+    return View(proxy.role, proxy.namespace, labels, sidecar, proxy.interception)
+
+
+def sidecar_for(graph: Graph, namespace: str, labels: Labels) -> ObjectRef | None:
+    """The Sidecar that applies: the oldest that selects the workload, else the namespace's, else the root
+    namespace's.
+    """
+    default: ObjectRef | None = None
+    for ref in read_refs(graph, "sidecars", namespace):
+        spec = sidecar_spec(graph, ref)
+        if spec.workload_selector is None or not spec.workload_selector.labels:
+            default = default or ref
+        elif selects(spec.workload_selector.labels, dict(labels)):
+            return ref
+    root = settings(graph).root_namespace
+    if default is None and namespace != root:
+        for ref in read_refs(graph, "sidecars", root):
+            if sidecar_spec(graph, ref).workload_selector is None:
+                return ref
+    return default
+
+
+def sidecar_spec(graph: Graph, ref: ObjectRef) -> Sidecar:
+    """The spec of a Sidecar that an index named."""
+    return cast("Sidecar", read_spec(graph, ref))
+
+
+def shapes_egress(graph: Graph, ref: ObjectRef) -> bool:
+    """True if a Sidecar says anything about outbound traffic."""
+    spec = sidecar_spec(graph, ref)
+    return bool(spec.egress) or spec.outbound_traffic_policy is not None
+
+
+def allow_any(graph: Graph, sidecar: ObjectRef | None) -> bool:
+    """Whether destinations that nobody declared may be reached."""
+    policy = sidecar_spec(graph, sidecar).outbound_traffic_policy if sidecar else None
+    if policy is None or policy.mode is None:
+        return settings(graph).allow_any
+    return policy.mode.value == "ALLOW_ANY"
+
+
+def egress_of(graph: Graph, sidecar: ObjectRef | None) -> tuple[Egress, ...]:
+    """The egress listeners that apply, in the order in which they are declared."""
+    declared = sidecar_spec(graph, sidecar).egress if sidecar else ()
+    if sidecar is None or not declared:
+        return (EVERYTHING,)
+    return tuple(
+        Egress(
+            index,
+            listener.port.number or 0 if listener.port else 0,
+            (listener.port.protocol or "") if listener.port else "",
+            listener.bind or "",
+            None if listener.capture_mode in {None, "DEFAULT"} else listener.capture_mode == "IPTABLES",
+            tuple(_egress_hosts(host, sidecar.namespace) for host in listener.hosts),
+        )
+        for index, listener in enumerate(declared)
+    )
+
+
+def _egress_hosts(text: str, namespace: str) -> EgressHosts:
+    scope, _, host = text.rpartition("/")
+    return EgressHosts(namespace if scope in {".", ""} else scope, host)
+
+
+def imports(hosts: Iterable[EgressHosts], key: ServiceKey) -> bool:
+    """True if one of an egress listener's hosts lets this service in; ``~`` lets nothing in."""
+    return any(
+        entry.namespace in {"*", key.namespace} and host_matches(entry.host, key.hostname) for entry in hosts
+    )
+
+
+def visible_services(graph: Graph, namespace: str) -> Mapping[str, ServiceKey]:
+    """Services by host, as a namespace sees them. Of one host declared twice, its own counts, else the
+    older.
+    """
+    found: dict[str, ServiceKey] = {}
+    for key in (
+        *read_service_keys(graph, "public-services"),
+        *read_service_keys(graph, "private-services", namespace),
+    ):
+        other = found.setdefault(key.hostname, key)
+        if other != key:
+            found[key.hostname] = _preferred(graph, namespace, other, key)
+    return dict(sorted(found.items()))
+
+
+def _preferred(graph: Graph, namespace: str, one: ServiceKey, other: ServiceKey) -> ServiceKey:
+    def rank(key: ServiceKey) -> tuple[bool, str, ServiceKey]:
+        service = read_service(graph, key)
+        return (key.namespace != namespace, service.created if service else "", key)
+
+    return min(one, other, key=rank)
+
+
+def service_for(graph: Graph, namespace: str, host: str) -> ServiceKey | None:
+    """The service that a fully qualified host means to clients of a namespace."""
+    best: ServiceKey | None = None
+    for key in read_service_keys(graph, "services-of-host", host):
+        service = read_service(graph, key)
+        if service and exported_to(service.export_to, key.namespace, namespace):
+            best = key if best is None else _preferred(graph, namespace, best, key)
+    return best
+
+
+def scope_services(graph: Graph, namespace: str, hosts: tuple[EgressHosts, ...]) -> tuple[ServiceKey, ...]:
+    """The visible services that egress hosts let in, by host."""
+    visible = graph.ask(visible_services, namespace)
+    if EVERYTHING.hosts[0] in hosts:
+        return tuple(visible.values())
+    return tuple(key for key in visible.values() if imports(hosts, key))
+
+
+def rules_for(graph: Graph, namespace: str, labels: Labels, key: ServiceKey) -> tuple[ObjectRef, ...]:
+    """The DestinationRules that apply to a service for clients of a namespace, the one whose policy counts
+    first.
+
+    The client's namespace is asked first, then the service's, then the root; in each, the exact host before
+    the longest wildcard. Rules of one namespace for the same host count together: the oldest gives the
+    policy, all give subsets.
+    """
+    exact = read_refs(graph, "destination-rules", key.hostname)
+    wildcard = read_refs(graph, "wildcard-destination-rules")
+    if not exact and not wildcard:
+        return ()
+    root = settings(graph).root_namespace
+    for owner in dict.fromkeys((namespace, key.namespace, root)):
+        for candidates in (exact, wildcard):
+            found = [
+                (ref, spec)
+                for ref in candidates
+                if ref.namespace == owner
+                and (spec := _rule_applies(graph, ref, namespace, labels, key)) is not None
+            ]
+            if found:
+                return _best_rules(found)
+    return ()
+
+
+def _rule_applies(
+    graph: Graph, ref: ObjectRef, namespace: str, labels: Labels, key: ServiceKey
+) -> DestinationRule | None:
+    spec = rule_spec(graph, ref)
+    if spec.host.startswith("*") and not host_matches(spec.host, key.hostname):
+        return None
+    if not exported_to(spec.export_to, ref.namespace, namespace):
+        return None
+    if spec.workload_selector and spec.workload_selector.match_labels:
+        applies = ref.namespace == namespace and selects(spec.workload_selector.match_labels, dict(labels))
+        return spec if applies else None
+    return spec
+
+
+def _best_rules(found: list[tuple[ObjectRef, DestinationRule]]) -> tuple[ObjectRef, ...]:
+    def selector(spec: DestinationRule) -> bool:
+        return bool(spec.workload_selector and spec.workload_selector.match_labels)
+
+    selected = [(ref, spec) for ref, spec in found if selector(spec)] or found
+    longest = (
+        max(len(spec.host) for _, spec in selected if spec.host.startswith("*"))
+        if all(spec.host.startswith("*") for _, spec in selected)
+        else 0
+    )
+    return tuple(ref for ref, spec in selected if not longest or len(spec.host) == longest)
+
+
+def rule_spec(graph: Graph, ref: ObjectRef) -> DestinationRule:
+    """The spec of a DestinationRule that an index named."""
+    return cast("DestinationRule", read_spec(graph, ref))
+
+
+def merged_rule(graph: Graph, refs: tuple[ObjectRef, ...]) -> DestinationRule | None:
+    """The rules of one host as one: the first one's policy, every subset whose name is not taken yet."""
+    if not refs:
+        return None
+    first = rule_spec(graph, refs[0])
+    if len(refs) == 1:
+        return first
+    subsets = {subset.name: subset for subset in first.subsets}
+    for ref in refs[1:]:
+        spec = rule_spec(graph, ref)
+        if spec.traffic_policy is not None:
+            why = f"{refs[0]} is older and decides the policy of {spec.host}"
+            graph.report(_ignored(ref, "spec.trafficPolicy", why))
+        for index, subset in enumerate(spec.subsets):
+            if subsets.setdefault(subset.name, subset) is not subset:
+                why = f"an older rule already defines {subset.name!r}"
+                graph.report(_ignored(ref, f"spec.subsets[{index}].name", why))
+    return first.model_copy(update={"subsets": tuple(subsets.values())})
+
+
+def _ignored(ref: ObjectRef, path: str, why: str) -> Problem:
+    return Problem(Reason.CONFLICT, f"has no effect: {why}", ref, path, severity=Severity.WARNING)
+
+
+def virtual_service_for(graph: Graph, namespace: str, host: str) -> ObjectRef | None:
+    """The VirtualService that routes a host for sidecars of a namespace: exact host, else longest wildcard;
+    the oldest.
+    """
+    exact = [
+        ref
+        for ref in read_refs(graph, "virtual-services", host)
+        if exported_to(virtual_service_spec(graph, ref).export_to, ref.namespace, namespace)
+    ]
+    if exact:
+        for ref in exact[1:]:
+            graph.report(_ignored(ref, "spec.hosts", f"{exact[0]} is older and routes {host} already"))
+        return exact[0]
+    best: tuple[int, ObjectRef] | None = None
+    for ref in read_refs(graph, "wildcard-virtual-services"):
+        spec = virtual_service_spec(graph, ref)
+        if exported_to(spec.export_to, ref.namespace, namespace):
+            wildcards = (pattern for pattern in spec.hosts if pattern.startswith("*"))
+            longest = max((len(pattern) for pattern in wildcards if host_matches(pattern, host)), default=0)
+            if longest and (best is None or longest > best[0]):
+                best = (longest, ref)
+    return best[1] if best else None
+
+
+def virtual_service_spec(graph: Graph, ref: ObjectRef) -> VirtualService:
+    """The spec of a VirtualService that an index named."""
+    return cast("VirtualService", read_spec(graph, ref))
+
+
+def destination_service(graph: Graph, namespace: str, owner: str, host: str) -> tuple[str, Service | None]:
+    """What a destination's host means in an object of namespace ``owner``: the full host, and the service if
+    there is one.
+    """
+    full = resolve_host(host, owner, settings(graph).domain)
+    key = graph.ask(service_for, namespace, full)
+    return full, read_service(graph, key) if key else None

@@ -1,0 +1,229 @@
+"""The inputs of the compiler: objects, services, endpoints and proxies, and the indexes by which queries
+find them.
+
+Object inputs are keyed by reference and indexes hold references only, so editing an object without moving it
+touches what reads that object, not what reads the index. ``flush`` sets the indexes that changed, once a
+batch.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, cast
+
+from xdsd.compile.graph import Graph
+from xdsd.compile.names import resolve_host
+from xdsd.model.catalog import Endpoint, Service, ServiceKey
+from xdsd.model.intent import DestinationRule, Gateway, Object, Sidecar, VirtualService
+from xdsd.model.mesh import MeshSettings, Proxy
+from xdsd.model.problem import ObjectRef
+
+AnyObject = Object[Any]  # Any: the kind decides the spec's type; readers name the one they want
+
+Key = tuple[str, ...]
+"""An index: its name, and what is looked up."""
+
+MESH = "mesh"
+"""The gateway name that stands for all sidecars."""
+
+
+class World:
+    """Writes the inputs; queries read them through the module's functions."""
+
+    def __init__(self, graph: Graph, settings: MeshSettings) -> None:
+        self._graph = graph
+        self._settings = settings
+        self._indexed: dict[ObjectRef, frozenset[Key]] = {}
+        self._index: dict[Key, set[ObjectRef]] = {}
+        self._service_indexed: dict[ServiceKey, frozenset[Key]] = {}
+        self._service_index: dict[Key, set[ServiceKey]] = {}
+        self._labels: dict[str, Counter[str]] = {"route-labels": Counter(), "gateway-labels": Counter()}
+        self._labelled: dict[ObjectRef, tuple[str, frozenset[str]]] = {}
+        self._touched: dict[Key, None] = {}
+
+    def put_object(self, obj: AnyObject) -> None:
+        """Adds or replaces an object."""
+        ref = obj.ref
+        known = self._graph.peek(("object", ref))
+        if known is not None and known.age != obj.age:
+            self._touched.update(dict.fromkeys(self._indexed[ref]))
+        self._graph.set(("object", ref), obj)
+        self._reindex(self._indexed, self._index, ref, frozenset(self._index_keys(obj)))
+        self._relabel(ref, _selector_labels(obj))
+
+    def drop_object(self, ref: ObjectRef) -> None:
+        self._reindex(self._indexed, self._index, ref, frozenset())
+        self._relabel(ref, None)
+        self._graph.set(("object", ref), None)
+
+    def put_service(self, key: ServiceKey, service: Service | None) -> None:
+        """Adds, replaces or (None) removes a service; its endpoints are an input of their own."""
+        keys = frozenset(_service_index_keys(service)) if service else frozenset()
+        self._reindex(self._service_indexed, self._service_index, key, keys)
+        self._graph.set(("service", key), service)
+
+    def put_endpoints(self, key: ServiceKey, endpoints: tuple[Endpoint, ...]) -> None:
+        self._graph.set(("endpoints", key), endpoints or None)
+
+    def put_services_at(self, address: str, keys: Iterable[ServiceKey]) -> None:
+        """Which services have an endpoint at an address: how a sidecar knows what it fronts."""
+        self._graph.set(("services-at", address), tuple(sorted(keys)) or None)
+
+    def put_proxy(self, node_id: str, proxy: Proxy | None) -> None:
+        self._graph.set(("proxy", node_id), proxy)
+
+    def flush(self) -> None:
+        """Sets the index inputs that changed since the last flush."""
+        for key in self._touched:
+            refs = self._index.get(key)
+            services = self._service_index.get(key)
+            if refs:
+                objects = sorted(
+                    (cast("AnyObject", self._graph.peek(("object", ref))) for ref in refs), key=_age
+                )
+                self._graph.set(key, tuple(obj.ref for obj in objects))
+            elif services:
+                self._graph.set(key, tuple(sorted(services)))
+            else:
+                self._graph.set(key, None)
+        if any(key[0] == "virtual-services" for key in self._touched):
+            hosts = sorted(key[1] for key in self._index if key[0] == "virtual-services")
+            self._graph.set(("virtual-service-hosts",), tuple(hosts) or None)
+        self._touched.clear()
+        for name, counter in self._labels.items():
+            self._graph.set((name,), frozenset(counter) or None)
+
+    def _reindex(
+        self,
+        indexed: dict[Any, frozenset[Key]],
+        index: dict[Key, set[Any]],
+        member: Any,  # Any: an ObjectRef or a ServiceKey, as the index
+        keys: frozenset[Key],
+    ) -> None:
+        before = indexed.get(member, frozenset())
+        for key in before - keys:
+            index[key].discard(member)
+            if not index[key]:
+                del index[key]
+            self._touched[key] = None
+        for key in keys - before:
+            index.setdefault(key, set()).add(member)
+            self._touched[key] = None
+        if keys:
+            indexed[member] = keys
+        else:
+            indexed.pop(member, None)
+
+    def _relabel(self, ref: ObjectRef, labels: tuple[str, frozenset[str]] | None) -> None:
+        before = self._labelled.pop(ref, None)
+        if before:
+            counter = self._labels[before[0]]
+            counter.subtract(before[1])
+            for label in [label for label in before[1] if counter[label] <= 0]:
+                del counter[label]
+        if labels and labels[1]:
+            self._labelled[ref] = labels
+            self._labels[labels[0]].update(labels[1])
+
+    def _index_keys(self, obj: AnyObject) -> Iterable[Key]:
+        namespace = obj.metadata.namespace
+        spec = obj.spec
+        if isinstance(spec, VirtualService):
+            for gateway in spec.gateways or (MESH,):
+                if gateway == MESH:
+                    for host in spec.hosts:
+                        yield self._host_key("virtual-services", host, namespace)
+                else:
+                    yield ("gateway-virtual-services", qualified(gateway, namespace))
+        elif isinstance(spec, DestinationRule):
+            yield self._host_key("destination-rules", spec.host, namespace)
+        elif isinstance(spec, Gateway):
+            yield ("gateways",)
+        elif isinstance(spec, Sidecar):
+            yield ("sidecars", namespace)
+
+    def _host_key(self, name: str, host: str, namespace: str) -> Key:
+        if host.startswith("*"):
+            return (f"wildcard-{name}",)
+        return (name, resolve_host(host, namespace, self._settings.domain))
+
+
+def _age(obj: AnyObject) -> tuple[str, str, str]:
+    return obj.age
+
+
+def qualified(name: str, namespace: str) -> str:
+    """``name`` or ``namespace/name`` as ``namespace/name``."""
+    return name if "/" in name else f"{namespace}/{name}"
+
+
+def _selector_labels(obj: AnyObject) -> tuple[str, frozenset[str]] | None:
+    """The label keys by which an object tells proxies apart, and for which decision."""
+    spec = obj.spec
+    if isinstance(spec, VirtualService):
+        keys = {label for rule in spec.http for match in rule.match for label in match.source_labels}
+        return ("route-labels", frozenset(keys))
+    if isinstance(spec, DestinationRule):
+        return (
+            "route-labels",
+            frozenset(spec.workload_selector.match_labels if spec.workload_selector else ()),
+        )
+    if isinstance(spec, Gateway):
+        return ("gateway-labels", frozenset(spec.selector))
+    return None
+
+
+def _service_index_keys(service: Service) -> Iterable[Key]:
+    yield ("services-of-host", service.hostname)
+    for namespace in service.export_to or ("*",):
+        if namespace == "*":
+            yield ("public-services",)
+        elif namespace != "~":
+            yield ("private-services", service.namespace if namespace == "." else namespace)
+
+
+def read_spec(graph: Graph, ref: ObjectRef) -> Any:  # Any: the kind of the reference says the type
+    """The spec of an object that an index named; LookupError if it is gone, which would be a fault of the index."""
+    obj = read_object(graph, ref)
+    if obj is None:
+        raise LookupError(f"an index names {ref}, which is gone")
+    return obj.spec
+
+
+def read_object(graph: Graph, ref: ObjectRef) -> AnyObject | None:
+    """An object as declared; None if there is none."""
+    return cast("AnyObject | None", graph.read(("object", ref)))
+
+
+def read_refs(graph: Graph, *key: str) -> tuple[ObjectRef, ...]:
+    """An index of objects, older first."""
+    return graph.read(key) or ()
+
+
+def read_routed_hosts(graph: Graph) -> tuple[str, ...]:
+    """The hosts, wildcards aside, that VirtualServices route for sidecars."""
+    return graph.read(("virtual-service-hosts",)) or ()
+
+
+def read_service(graph: Graph, key: ServiceKey) -> Service | None:
+    """A service; None if there is none."""
+    return cast("Service | None", graph.read(("service", key)))
+
+
+def read_endpoints(graph: Graph, key: ServiceKey) -> tuple[Endpoint, ...]:
+    """The endpoints of a service, of all its ports."""
+    return graph.read(("endpoints", key)) or ()
+
+
+def read_service_keys(graph: Graph, *key: str) -> tuple[ServiceKey, ...]:
+    """An index of services, in order of their keys."""
+    return graph.read(key) or ()
+
+
+def read_proxy(graph: Graph, node_id: str) -> Proxy | None:
+    """A connected proxy; None once it is gone."""
+    return cast("Proxy | None", graph.read(("proxy", node_id)))
+
+
+def read_labels(graph: Graph, name: str) -> frozenset[str]:
+    """The label keys that selectors mention: ``route-labels`` or ``gateway-labels``."""
+    return graph.read((name,)) or frozenset()
