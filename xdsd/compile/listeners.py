@@ -160,8 +160,8 @@ def outbound_tcp_listener(
             name=target.cluster, filters=[tcp_proxy(target.cluster, settings, target.options)]
         )
         if target.addresses or target.sni:
-            chain.filter_chain_match.prefix_ranges.extend(map(cidr_range, sorted(set(target.addresses))))
-            chain.filter_chain_match.server_names.extend(sorted(set(target.sni)))
+            chain.filter_chain_match.prefix_ranges.extend(map(cidr_range, target.addresses))
+            chain.filter_chain_match.server_names.extend(target.sni)
             listener.filter_chains.append(chain)
         else:
             listener.default_filter_chain.CopyFrom(chain)
@@ -232,16 +232,27 @@ def _listener_filter(name: str, config: Message) -> ListenerFilter:
 
 
 def _unclaimed(target: TcpTarget, claimed: set[tuple[str, str]]) -> TcpTarget | None:
-    sni = () if "*" in target.sni else target.sni
-    if claimed.isdisjoint(_claims(target.addresses, sni)):
-        return replace(target, sni=sni)
-    addresses = tuple(one for one in target.addresses if claimed.isdisjoint(_claims((one,), sni)))
+    """The target in canonical form, without what is claimed; None if nothing is left."""
+    own = replace(target, addresses=_networks(target.addresses), sni=_server_names(target.sni))
+    if claimed.isdisjoint(_claims(own.addresses, own.sni)):
+        return own
+    addresses = tuple(one for one in own.addresses if claimed.isdisjoint(_claims((one,), own.sni)))
     if addresses:
-        return replace(target, addresses=addresses, sni=sni)
-    names = tuple(one for one in sni if claimed.isdisjoint(_claims(target.addresses, (one,))))
-    return replace(target, sni=names) if names else None
+        return replace(own, addresses=addresses)
+    names = tuple(one for one in own.sni if claimed.isdisjoint(_claims(own.addresses, (one,))))
+    return replace(own, sni=names) if names else None
 
 
 def _claims(addresses: tuple[str, ...], sni: tuple[str, ...]) -> set[tuple[str, str]]:
-    networks = [str(ip_network(one, strict=False)) for one in addresses] or [""]
-    return set(product(networks, [name.lower() for name in sni] or [""]))
+    return set(product(addresses or ("",), sni or ("",)))
+
+
+def _networks(addresses: Iterable[str]) -> tuple[str, ...]:
+    # The unspecified address stands for "any", not for itself.
+    specified = (address for address in addresses if address not in {"0.0.0.0", "::"})
+    return tuple(sorted({str(ip_network(address, strict=False)) for address in specified}))
+
+
+def _server_names(sni: Iterable[str]) -> tuple[str, ...]:
+    names = {name.lower() for name in sni}
+    return () if "*" in names else tuple(sorted(names))

@@ -1,0 +1,34 @@
+"""Access logs as pipelines made for Istio read them."""
+
+from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
+
+from xdsd.compile.access_logs import JSON_FORMAT, OFF, TEXT_FORMAT, AccessLog, LogEncoding, access_logs
+
+
+def test_text_goes_to_standard_output_by_default() -> None:
+    """Unless told otherwise a proxy logs lines of text to its standard output."""
+    (log,) = access_logs(AccessLog())
+    file = FileAccessLog()
+    assert log.typed_config.Unpack(file)
+    assert file.path == "/dev/stdout"
+    assert file.log_format.text_format_source.inline_string == TEXT_FORMAT
+
+
+def test_json_names_each_field() -> None:
+    """JSON lines have one member a field."""
+    (log,) = access_logs(AccessLog(path="/var/log/envoy.json", encoding=LogEncoding.JSON))
+    file = FileAccessLog()
+    assert log.typed_config.Unpack(file)
+    assert file.path == "/var/log/envoy.json"
+    assert dict(file.log_format.json_format.items()) == dict(JSON_FORMAT)
+
+
+def test_both_formats_tell_the_same() -> None:
+    """Every field of the text stands in the JSON too."""
+    assert all(field in TEXT_FORMAT for field in JSON_FORMAT.values())
+    assert TEXT_FORMAT.count("%") == sum(field.count("%") for field in JSON_FORMAT.values())
+
+
+def test_an_empty_path_turns_logs_off() -> None:
+    """Who wants no access log has none."""
+    assert access_logs(OFF) == []

@@ -1,0 +1,97 @@
+"""HTTP connection managers: whom each side trusts, and what none may change by itself."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+    HttpConnectionManager,
+)
+
+from tests.compile.listening import manager
+from xdsd.compile.http_connection_managers import Side, http_connection_manager
+from xdsd.compile.http_filters import CORS, FAULT, GRPC_STATS, ROUTER, http_filters
+from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
+
+
+def built(side: Side, settings: ListenerSettings = DEFAULTS) -> Any:
+    return manager(http_connection_manager(side, "0.0.0.0_9080", "9080", settings))
+
+
+def test_filters_stand_in_their_one_order() -> None:
+    """Statistics come first, the router last, and faults behind CORS."""
+    assert [each.name for each in http_filters()] == [GRPC_STATS, CORS, FAULT, ROUTER]
+
+
+@pytest.mark.parametrize("side", Side)
+def test_every_side_has_the_same_filters(side: Side) -> None:
+    """No listener ever changes because a route starts to use a filter."""
+    assert list(built(side).http_filters) == http_filters()
+
+
+@pytest.mark.parametrize("side", Side)
+def test_routes_come_over_ads(side: Side) -> None:
+    """A route name is fetched by RDS on the ADS stream, waited for without limit."""
+    rds = built(side).rds
+    assert rds.route_config_name == "9080"
+    assert rds.config_source.HasField("ads")
+    assert rds.config_source.HasField("initial_fetch_timeout")
+    assert rds.config_source.initial_fetch_timeout.ToTimedelta() == timedelta(0)
+
+
+def test_routes_may_stand_inline() -> None:
+    """Routes that never change need no RDS."""
+    routes = RouteConfiguration(name="inbound|9080||")
+    assert manager(http_connection_manager(Side.INBOUND, "x", routes, DEFAULTS)).route_config == routes
+
+
+def test_statistics_are_named_for_dashboards() -> None:
+    """The prefix tells the direction and ends with the semicolon that tag extractors look for."""
+    assert built(Side.OUTBOUND).stat_prefix == "outbound_0.0.0.0_9080;"
+    assert built(Side.INBOUND).stat_prefix == "inbound_0.0.0.0_9080;"
+    assert built(Side.GATEWAY).stat_prefix == "outbound_0.0.0.0_9080;"
+
+
+def test_only_a_gateway_takes_the_peer_for_the_client() -> None:
+    """A gateway rewrites x-forwarded-for by the address it sees; sidecars pass it on."""
+    assert built(Side.GATEWAY).use_remote_address.value
+    assert not built(Side.OUTBOUND).use_remote_address.value
+    assert not built(Side.INBOUND).use_remote_address.value
+
+
+def test_trusted_hops_concern_the_gateway() -> None:
+    """Proxies before a gateway are believed as far as the operator counts them."""
+    settings = ListenerSettings(xff_trusted_hops=2)
+    assert built(Side.GATEWAY, settings).xff_num_trusted_hops == 2
+    assert built(Side.OUTBOUND, settings).xff_num_trusted_hops == 0
+
+
+def test_client_certificates_are_told_inbound_and_never_taken_from_outside() -> None:
+    """Inbound appends who called; a gateway replaces what a client claims about itself."""
+    assert built(Side.INBOUND).forward_client_cert_details == HttpConnectionManager.APPEND_FORWARD
+    assert built(Side.GATEWAY).forward_client_cert_details == HttpConnectionManager.SANITIZE_SET
+    assert built(Side.OUTBOUND).forward_client_cert_details == HttpConnectionManager.SANITIZE
+
+
+def test_the_program_keeps_its_server_header() -> None:
+    """Inbound answers with the Server header that the program sent."""
+    assert built(Side.INBOUND).server_header_transformation == HttpConnectionManager.PASS_THROUGH
+
+
+def test_streams_idle_for_ever_only_within_the_mesh() -> None:
+    """Sidecars leave time limits to routes; a gateway ends streams that nobody uses."""
+    assert built(Side.OUTBOUND).stream_idle_timeout.ToTimedelta() == timedelta(0)
+    assert built(Side.GATEWAY).stream_idle_timeout.ToTimedelta() == timedelta(hours=1)
+    assert built(Side.GATEWAY).http2_protocol_options.max_concurrent_streams.value == 100
+    assert not built(Side.INBOUND).HasField("http2_protocol_options")
+
+
+@pytest.mark.parametrize("side", Side)
+def test_paths_are_normalized_and_old_and_upgraded_clients_served(side: Side) -> None:
+    """Dot segments are resolved before routing; HTTP/1.0 and WebSockets work everywhere."""
+    built_manager = built(side)
+    assert built_manager.normalize_path.value
+    assert not built_manager.merge_slashes
+    assert built_manager.http_protocol_options.accept_http_10
+    assert [each.upgrade_type for each in built_manager.upgrade_configs] == ["websocket"]
