@@ -1,44 +1,33 @@
 """What operators declare: the published networking API as frozen values.
 
 A *kind* (``KINDS``) is a named sort of object; an ``Object`` is an envelope (``Metadata``) around a *spec*,
-which is a *message* of the kind's own class. Messages and their fields carry the published names; a *leaf* is a
-field that holds a scalar. Everything is checked when it is made: a message that exists obeys the rules that one
-object can obey. Rules between objects belong to the compiler. What this daemon does not compile yet is listed in
-``support`` and refused.
+which is a *message* of the kind's own class. Messages and their fields carry the published names; a *leaf*
+is a field that holds a scalar. Everything is checked when it is made: a message that exists obeys the rules
+that one object can obey. Rules between objects belong to the compiler. What this daemon does not compile yet
+is listed in ``support`` and refused by ``xdsd.manifest``, which reads objects from files and JSON.
 """
 
 from xdsd.model.intent.base import Message
-from xdsd.model.intent.destination_rule import (
-    BackendUtilization,
-    ClientTLSMode,
-    ClientTLSSettings,
+from xdsd.model.intent.connection_pool import (
     ConnectionPoolSettings,
-    ConsistentHashLB,
-    CookieAttribute,
-    DestinationRule,
-    Distribute,
-    Failover,
     H2UpgradePolicy,
-    HTTPCookie,
     HTTPSettings,
     KeepaliveSettings,
-    LoadBalancerSettings,
-    LocalityLoadBalancerSetting,
-    MagLev,
+    TcpKeepalive,
+    TCPSettings,
+)
+from xdsd.model.intent.destination_rule import (
+    ClientTLSMode,
+    ClientTLSSettings,
+    DestinationRule,
     OutlierDetection,
     PortTrafficPolicy,
     ProxyProtocol,
     ProxyProtocolVersion,
     RetryBudget,
-    RingHash,
-    SimpleLB,
     Subset,
-    TcpKeepalive,
-    TCPSettings,
     TrafficPolicy,
     TunnelSettings,
-    WarmupConfiguration,
-    ZoneAwareLoadBalancerSetting,
 )
 from xdsd.model.intent.gateway import (
     Gateway,
@@ -49,7 +38,38 @@ from xdsd.model.intent.gateway import (
     TLSCertificate,
     TLSProtocol,
 )
+from xdsd.model.intent.http_actions import (
+    Abort,
+    CorsPolicy,
+    Delay,
+    HTTPBody,
+    HTTPDirectResponse,
+    HTTPFaultInjection,
+    HTTPMirrorPolicy,
+    HTTPRedirect,
+    HTTPRetry,
+    HTTPRewrite,
+    RedirectPortSelection,
+    RegexRewrite,
+    UnmatchedPreflights,
+)
+from xdsd.model.intent.http_match import HeaderOperations, Headers, HTTPMatchRequest, StringMatch
 from xdsd.model.intent.kinds import KINDS, NOT_YET, Kind
+from xdsd.model.intent.load_balancer import (
+    BackendUtilization,
+    ConsistentHashLB,
+    CookieAttribute,
+    Distribute,
+    Failover,
+    HTTPCookie,
+    LoadBalancerSettings,
+    LocalityLoadBalancerSetting,
+    MagLev,
+    RingHash,
+    SimpleLB,
+    WarmupConfiguration,
+    ZoneAwareLoadBalancerSetting,
+)
 from xdsd.model.intent.metadata import Metadata, Object
 from xdsd.model.intent.selector import Destination, LabelSelector, Percent, PortSelector, WorkloadSelector
 from xdsd.model.intent.service_entry import Location, Resolution, ServiceEntry, ServicePort, WorkloadEntry
@@ -63,31 +83,14 @@ from xdsd.model.intent.sidecar import (
     SidecarPort,
 )
 from xdsd.model.intent.virtual_service import (
-    Abort,
-    CorsPolicy,
-    Delay,
     Delegate,
-    HeaderOperations,
-    Headers,
-    HTTPBody,
-    HTTPDirectResponse,
-    HTTPFaultInjection,
-    HTTPMatchRequest,
-    HTTPMirrorPolicy,
-    HTTPRedirect,
-    HTTPRetry,
-    HTTPRewrite,
     HTTPRoute,
     HTTPRouteDestination,
     L4MatchAttributes,
-    RedirectPortSelection,
-    RegexRewrite,
     RouteDestination,
-    StringMatch,
     TCPRoute,
     TLSMatchAttributes,
     TLSRoute,
-    UnmatchedPreflights,
     VirtualService,
 )
 

@@ -2,8 +2,9 @@
 
 A message is frozen, refuses unknown fields, and is spelled in snake case here and as published (camel case)
 outside. Absent messages and scalars are None, repeated fields are tuples, maps are dicts, durations are
-``timedelta``. Scalars are strict: text is never read as a number nor a number as text. Rules that concern one
-value live in the value's type; rules between fields are ``findings`` of the message, which may name a path below.
+``timedelta``. Scalars are strict: text is never read as a number nor a number as text. Rules that concern
+one value live in the value's type; rules between fields are ``findings`` of the message, which may name a
+path below it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,9 +26,9 @@ def published_name(attribute: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule between fields that does not hold; ``path`` is relative to the message (``route``, 1, ``weight``).
+    """A rule between fields that does not hold; ``path`` is relative to the message (route, 1, weight).
 
-    ``stands`` is False for what is missing: such a finding may be the echo of a field that is itself malformed.
+    ``stands`` is False for what is missing: it may be the echo of a field that is itself malformed.
     """
 
     path: tuple[str | int, ...]
@@ -49,8 +50,8 @@ def missing(message: str, *path: str | int) -> Finding:
 class Message(BaseModel):
     """The base of all messages.
 
-    ``at_most_one`` lists groups of published names of which one at most may be set. ``spellings`` maps a second
-    published spelling of a field to its first.
+    ``at_most_one`` lists groups of published names of which one at most may be set. ``spellings`` maps a
+    second published spelling of a field to its first.
     """
 
     model_config = ConfigDict(
@@ -103,14 +104,32 @@ class Notation:
     text: str
 
 
+def shown(value: object) -> str:
+    """A value as a message quotes it: JSON's words for scalars, cut where it is long."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return repr(value if len(value) <= 60 else f"{value[:57]}...")
+    if isinstance(value, int | float):
+        text = str(value) if abs(value) < 1e40 else "a huge number"
+        return text.replace("inf", "infinity")
+    return (
+        "a map" if isinstance(value, Mapping) else "a list" if isinstance(value, list | tuple) else "a value"
+    )
+
+
 def invalid(message: str, reason: Reason = Reason.INVALID_VALUE) -> PydanticCustomError:
     """The error that a value's own check raises."""
     return PydanticCustomError(cast("Any", reason.value), "{why}", {"why": message})
 
 
-def absent(text: str, *, nullable: bool = False, **limits: Any) -> Any:
-    """A field that may be left out; ``text`` says what it does. ``nullable`` ones may also be given as null."""
-    extra = {"nullable": True} if nullable else None
+def absent(text: str, *, nullable: bool = False, keep_empty: bool = False, **limits: Any) -> Any:
+    """A field that may be left out; ``text`` says what it does.
+
+    ``nullable`` fields may be given as null, which leaves them out. So does empty text, as the published API has
+    it, except where ``keep_empty``: there the field's presence alone means something.
+    """
+    extra = {"nullable": nullable, "keepEmpty": keep_empty}
     return Field(default=None, description=text, json_schema_extra=cast("Any", extra), **limits)
 
 
@@ -138,4 +157,5 @@ Count = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1), Notation("integer(in
 Percent32 = Annotated[int, Strict(), Field(ge=0, le=100), Notation("integer(int32)")]
 UPercent = Annotated[int, Strict(), Field(ge=0, le=100), Notation("integer")]
 Double = Annotated[float, Strict(), Field(allow_inf_nan=False), Notation("number(double)")]
+PortOrZero = Annotated[int, Strict(), Field(ge=0, le=65535), Notation("integer")]
 PortNumber = Annotated[int, Strict(), Field(ge=1, le=65535), Notation("integer")]

@@ -1,10 +1,27 @@
 """Gateway: ports that a proxy at the edge opens, and the hosts it serves there."""
 
+from collections.abc import Iterator
 from enum import StrEnum
 
-from xdsd.model.intent.base import Bool, Message, PortNumber, Str, absent, many, needed, table
-from xdsd.model.intent.selector import Labels
-from xdsd.model.intent.values import Address, PortName, PortProtocol, ServerHost
+from xdsd.model.intent.base import (
+    Bool,
+    Finding,
+    Message,
+    PortNumber,
+    PortOrZero,
+    Str,
+    absent,
+    many,
+    missing,
+    needed,
+    published_name,
+    shown,
+    table,
+    wrong,
+)
+from xdsd.model.intent.hosts import BindAddress, ServerHost
+from xdsd.model.intent.values import Labels, PortProtocol
+from xdsd.model.problem import Reason
 
 
 class ServerTLSMode(StrEnum):
@@ -36,6 +53,10 @@ class TLSCertificate(Message):
     ca_certificates: Str | None = absent("File with the authorities that vouch for clients.")
 
 
+VERIFIES = (ServerTLSMode.MUTUAL, ServerTLSMode.OPTIONAL_MUTUAL)
+CREDENTIALS = ("credential_name", "credential_names", "tls_certificates")
+
+
 class ServerTLSSettings(Message):
     """TLS of connections to a server."""
 
@@ -62,13 +83,49 @@ class ServerTLSSettings(Message):
     ecdh_curves: tuple[Str, ...] = many("Curves to offer.")
     insecure_skip_verify: Bool | None = absent("Do not verify clients.", nullable=True)
 
+    def findings(self) -> Iterator[Finding]:
+        if self.mode is ServerTLSMode.ISTIO_MUTUAL:
+            yield from self._own_identity_findings()
+        elif self.mode in VERIFIES or self.mode is ServerTLSMode.SIMPLE:
+            yield from self._certificate_findings()
+        for field, value in (
+            ("credentialNames", self.credential_names),
+            ("tlsCertificates", self.tls_certificates),
+        ):
+            if field in self.model_fields_set and not value:
+                yield wrong("is empty; give one or two", field)
+
+    def _own_identity_findings(self) -> Iterator[Finding]:
+        for field in ("server_certificate", "private_key", "ca_certificates", *CREDENTIALS):
+            if self.is_set(field):
+                yield wrong(
+                    "mode ISTIO_MUTUAL uses the proxy's own certificate, so none may be named",
+                    published_name(field),
+                )
+
+    def _certificate_findings(self) -> Iterator[Finding]:
+        if self.credential_name or self.credential_names:
+            return
+        if self.mode in VERIFIES and not self.ca_certificates:
+            yield missing(f"is missing; mode {self.mode} verifies clients", "caCertificates")
+        if self.mode is ServerTLSMode.SIMPLE and self.ca_crl:
+            yield wrong("has no effect in mode SIMPLE, which asks clients for no certificate", "caCrl")
+        if self.tls_certificates:
+            return
+        for field, value in (
+            ("serverCertificate", self.server_certificate),
+            ("privateKey", self.private_key),
+        ):
+            if not value:
+                yield missing(f"is missing; mode {self.mode} needs it, or credentialName", field)
+
 
 class Port(Message):
     """A port that a server listens on."""
 
-    number: PortNumber = needed("Port number.")
+    number: PortOrZero = needed("Port number; 0 where bind is a Unix socket.")
     protocol: PortProtocol = needed("Protocol: HTTP, HTTPS, HTTP2, GRPC, GRPC-WEB, MONGO, TCP or TLS.")
-    name: PortName = needed("Name of the port.")
+    name: Str = needed("Name of the port, unique in the object.", min_length=1)
     target_port: PortNumber | None = absent("Port of the pod behind it.")
 
 
@@ -76,11 +133,28 @@ class Server(Message):
     """A port and the hosts served there."""
 
     port: Port = needed("Where to listen.")
-    bind: Address | None = absent("Address to listen on; all if left out.")
+    bind: BindAddress | None = absent("Address to listen on; all if left out.")
     hosts: tuple[ServerHost, ...] = needed("Hosts served; namespace/host limits who may bind routes.")
     tls: ServerTLSSettings | None = absent("TLS of the server.")
     default_endpoint: Str | None = absent("Where traffic goes by default.")
     name: Str | None = absent("Name of the server, unique in the object.")
+
+    def findings(self) -> Iterator[Finding]:
+        if not self.hosts:
+            yield missing("is empty; give at least one host, or '*'", "hosts")
+        socket = self.bind is not None and self.bind.startswith("unix://")
+        if socket and self.port.number:
+            yield wrong("bind is a Unix socket, so the port is 0", "port", "number")
+        if not socket and not self.port.number:
+            yield wrong("0 is below 1", "port", "number", reason=Reason.OUT_OF_RANGE)
+        if self.port.protocol in ("HTTPS", "TLS") and self.tls is None:
+            yield missing(f"is missing; protocol {self.port.protocol} needs it", "tls")
+        if (
+            self.tls is not None
+            and self.port.protocol not in ("HTTPS", "TLS")
+            and not self.tls.https_redirect
+        ):
+            yield wrong(f"protocol {self.port.protocol} is not secured; write HTTPS or TLS", "tls")
 
 
 class Gateway(Message):
@@ -88,3 +162,24 @@ class Gateway(Message):
 
     servers: tuple[Server, ...] = many("Servers of the gateway.")
     selector: Labels = table("Labels of the proxies that open the ports.")
+
+    def findings(self) -> Iterator[Finding]:
+        if not self.servers:
+            yield missing("is missing; give at least one server", "servers")
+        ports: set[str] = set()
+        names: set[str] = set()
+        for index, server in enumerate(self.servers):
+            if server.port.name in ports:
+                yield wrong(
+                    f"{shown(server.port.name)} is the name of an earlier port",
+                    "servers",
+                    index,
+                    "port",
+                    "name",
+                )
+            if server.name in names:
+                yield wrong(
+                    f"{shown(server.name)} is the name of an earlier server", "servers", index, "name"
+                )
+            ports.add(server.port.name)
+            names.update((server.name,) if server.name else ())

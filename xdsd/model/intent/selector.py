@@ -1,25 +1,32 @@
 """What several kinds share: selectors, destinations, port references and percentages."""
 
-from xdsd.model.intent.base import Double, Message, PortNumber, absent, needed, table
-from xdsd.model.intent.values import DestinationHost, LabelKey, LabelValue, SelectorValue, SubsetName
+from collections.abc import Iterator, Sequence
+
+from xdsd.model.intent.base import Double, Finding, Message, PortNumber, absent, missing, needed, table, wrong
+from xdsd.model.intent.hosts import DestinationHost, SubsetName
+from xdsd.model.intent.values import Labels
 
 
 class WorkloadSelector(Message):
     """Chooses workloads of the object's namespace by their labels; no labels choose all of them."""
 
-    labels: dict[LabelKey, SelectorValue] = table("Labels that a workload must carry.", max_length=256)
+    labels: Labels = table("Labels that a workload must carry.", max_length=256)
 
 
 class LabelSelector(Message):
     """The same choice as ``WorkloadSelector``, spelled the way policies and destination rules publish it."""
 
-    match_labels: dict[LabelKey, SelectorValue] = table("Labels that a workload must carry.", max_length=4096)
+    match_labels: Labels = table("Labels that a workload must carry.", max_length=4096)
 
 
 class PortSelector(Message):
     """Names a port of a service by number."""
 
     number: PortNumber | None = absent("Port number of the service.")
+
+    def findings(self) -> Iterator[Finding]:
+        if self.number is None:
+            yield missing("is missing; name a port by its number", "number")
 
 
 class Destination(Message):
@@ -35,5 +42,25 @@ class Percent(Message):
 
     value: Double | None = absent("Share in percent, from 0 to 100.", ge=0, le=100)
 
+    def findings(self) -> Iterator[Finding]:
+        if self.value and self.value < 0.0001:
+            yield wrong(f"{self.value} is below 0.0001, the smallest share there is but 0", "value")
 
-Labels = dict[LabelKey, LabelValue]
+
+def weight_findings(weights: Sequence[int | None]) -> Iterator[Finding]:
+    """What is wrong with the weights of a route's destinations as a whole."""
+    total = sum(weight or 0 for weight in weights)
+    if len(weights) > 1 and total == 0:
+        yield missing("the weights add up to 0; give at least one destination a weight", "route")
+    if total > 2**32 - 1:
+        yield wrong(f"the weights add up to {total}, which is above 4294967295", "route")
+
+
+def export_findings(export_to: Sequence[str]) -> Iterator[Finding]:
+    """What is wrong with the entries of an exportTo list together."""
+    for index, name in enumerate(export_to):
+        if name in export_to[:index]:
+            yield wrong(f"{name!r} is listed twice", "exportTo", index)
+        if name in ("*", "~") and len(export_to) > 1:
+            whom = "everyone" if name == "*" else "no one"
+            yield wrong(f"{name!r} means {whom}, so it stands alone", "exportTo", index)

@@ -1,12 +1,26 @@
 """Sidecar: what a workload's proxy takes in, and what it sees of the mesh."""
 
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
-from xdsd.model.intent.base import Message, PortNumber, Str, absent, many, needed
-from xdsd.model.intent.destination_rule import ConnectionPoolSettings
-from xdsd.model.intent.gateway import ServerTLSSettings
+from xdsd.model.intent.base import (
+    Finding,
+    Message,
+    PortNumber,
+    Str,
+    absent,
+    many,
+    missing,
+    needed,
+    published_name,
+    shown,
+    wrong,
+)
+from xdsd.model.intent.connection_pool import ConnectionPoolSettings
+from xdsd.model.intent.gateway import ServerTLSMode, ServerTLSSettings
+from xdsd.model.intent.hosts import Address, BindAddress, EgressHost, PortName, unix_fault
 from xdsd.model.intent.selector import Destination, WorkloadSelector
-from xdsd.model.intent.values import Address, BindAddress, EgressHost, PortProtocol
+from xdsd.model.intent.values import PortProtocol
 
 
 class CaptureMode(StrEnum):
@@ -27,9 +41,9 @@ class OutboundTrafficPolicyMode(StrEnum):
 class SidecarPort(Message):
     """A port of a sidecar's listener."""
 
-    number: PortNumber | None = absent("Port number.")
+    number: PortNumber | None = absent("Port number; left out (or 0) where bind is a Unix socket.")
     protocol: PortProtocol | None = absent("Protocol spoken there.")
-    name: Str | None = absent("Name of the port.")
+    name: PortName | None = absent("Name of the port.")
     target_port: PortNumber | None = absent("Port of the workload behind it.")
 
 
@@ -40,6 +54,14 @@ class OutboundTrafficPolicy(Message):
         "Let it pass or refuse it; the mesh's setting if left out."
     )
     egress_proxy: Destination | None = absent("Service that such traffic is sent through.")
+
+    def findings(self) -> Iterator[Finding]:
+        if self.egress_proxy is None:
+            return
+        if self.mode is not OutboundTrafficPolicyMode.ALLOW_ANY:
+            yield missing("works with mode ALLOW_ANY only", "egressProxy")
+        if self.egress_proxy.port is None:
+            yield missing("is missing; name the port of the egress proxy", "egressProxy", "port")
 
 
 class IstioIngressListener(Message):
@@ -54,6 +76,46 @@ class IstioIngressListener(Message):
     tls: ServerTLSSettings | None = absent("TLS of the listener.")
     connection_pool: ConnectionPoolSettings | None = absent("Limits on connections to the workload.")
 
+    def findings(self) -> Iterator[Finding]:
+        if self.port.number is None:
+            yield missing("is missing; say which port it listens on", "port", "number")
+        fault = endpoint_fault(self.default_endpoint) if self.default_endpoint else None
+        if fault:
+            yield wrong(f"{shown(self.default_endpoint)} {fault}", "defaultEndpoint")
+        if self.tls is not None:
+            yield from self._tls_findings(self.tls)
+
+    def _tls_findings(self, tls: ServerTLSSettings) -> Iterator[Finding]:
+        for field in (
+            "subject_alt_names",
+            "https_redirect",
+            "credential_name",
+            "credential_names",
+            "tls_certificates",
+        ):
+            if tls.is_set(field):
+                yield wrong("has no meaning for a sidecar", "tls", published_name(field))
+        if tls.mode in (ServerTLSMode.ISTIO_MUTUAL, ServerTLSMode.AUTO_PASSTHROUGH):
+            yield wrong(f"{tls.mode} has no meaning for a sidecar", "tls", "mode")
+        if self.port.protocol not in ("HTTPS", "TLS"):
+            yield missing("works with protocol HTTPS or TLS only", "tls")
+
+
+LOCAL = ("", "127.0.0.1", "0.0.0.0", "[::1]", "[::]")
+
+
+def endpoint_fault(text: str) -> str | None:
+    """Says why ``text`` is no endpoint of the workload itself, to follow it, or None."""
+    if text.startswith("unix://"):
+        return unix_fault(text)
+    host, colon, port = text.rpartition(":")
+    if not colon or host not in LOCAL:
+        return (
+            "is not the workload; write 127.0.0.1:PORT, 0.0.0.0:PORT, [::1]:PORT, [::]:PORT or unix:///path"
+        )
+    valid = port.isascii() and port.isdecimal() and len(port) <= 5 and 1 <= int(port) <= 65535
+    return None if valid else "has no port between 1 and 65535"
+
 
 class IstioEgressListener(Message):
     """What the workload may reach, on one port or all."""
@@ -64,6 +126,21 @@ class IstioEgressListener(Message):
     hosts: tuple[EgressHost, ...] = needed(
         "Services it sees, as namespace/host; ., ~ and * serve as namespace."
     )
+
+    def findings(self) -> Iterator[Finding]:
+        if not self.hosts:
+            yield missing("is empty; give at least one NAMESPACE/HOST", "hosts")
+        socket = self.bind is not None and self.bind.startswith("unix://")
+        if self.port is None:
+            if socket:
+                yield missing("is missing; a Unix socket needs the protocol spoken there", "port")
+            return
+        if self.port.number is None and not socket:
+            yield missing("is missing; only a listener on a Unix socket has no port number", "port", "number")
+        if self.port.number is not None and socket:
+            yield wrong("bind is a Unix socket, which has no port number", "port", "number")
+        if socket and self.capture_mode is CaptureMode.IPTABLES:
+            yield wrong("IPTABLES captures no Unix socket; write DEFAULT or NONE", "captureMode")
 
 
 class Sidecar(Message):
@@ -76,3 +153,29 @@ class Sidecar(Message):
     egress: tuple[IstioEgressListener, ...] = many("What the workload may reach.")
     outbound_traffic_policy: OutboundTrafficPolicy | None = absent("Traffic for unknown destinations.")
     inbound_connection_pool: ConnectionPoolSettings | None = absent("Limits on connections to the workload.")
+
+    def findings(self) -> Iterator[Finding]:
+        if not (self.egress or self.ingress or self.outbound_traffic_policy or self.inbound_connection_pool):
+            yield missing("is empty; give egress, ingress, outboundTrafficPolicy or inboundConnectionPool")
+        yield from _repeated("ingress", [listener.port.number for listener in self.ingress])
+        yield from _repeated(
+            "egress", [listener.port.number if listener.port else None for listener in self.egress]
+        )
+        sockets: set[str] = set()
+        for index, listener in enumerate(self.egress):
+            if listener.port is None and index < len(self.egress) - 1:
+                yield wrong(
+                    "has no port, so it takes all that is left; place it last, and once", "egress", index
+                )
+            if listener.port is not None and listener.port.number is None and listener.bind:
+                if listener.bind in sockets:
+                    yield wrong(f"{shown(listener.bind)} has a listener already", "egress", index, "bind")
+                sockets.add(listener.bind)
+
+
+def _repeated(field: str, numbers: Sequence[int | None]) -> Iterator[Finding]:
+    seen: set[int] = set()
+    for index, number in enumerate(numbers):
+        if number in seen:
+            yield wrong(f"port {number} has a listener already", field, index, "port", "number")
+        seen.update(() if number is None else (number,))

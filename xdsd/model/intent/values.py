@@ -1,115 +1,211 @@
-"""Values with a syntax of their own: durations, hosts, addresses, names, regular expressions, bytes."""
+"""Values of HTTP, labels and ports with a syntax of their own."""
 
 import base64
 import binascii
 import re
-from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, Strict
+import re2
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Strict, WithJsonSchema
 
-from xdsd.model.intent.base import Notation, Str, invalid
+from xdsd.model.intent.base import Notation, Str, invalid, shown
 from xdsd.model.problem import Reason
 
-_UNITS = {
-    "ns": 1,
-    "us": 1_000,
-    "\u00b5s": 1_000,
-    "\u03bcs": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "m": 60_000_000_000,
-    "h": 3_600_000_000_000,
-}
-_PART = re.compile(r"(\d{1,20})?(?:\.(\d{0,20}))?(ns|us|\u00b5s|\u03bcs|ms|s|m|h)")
-_LONGEST = 2**63 - 1
+MAX_REGEX = 1024
+PSEUDO_HEADERS = frozenset({":method", ":scheme", ":authority", ":path", ":status"})
+CLAIMS = "@request.auth.claims"
+PROTOCOLS = ("GRPC", "GRPC-WEB", "HTTP", "HTTP2", "HTTPS", "MONGO", "MYSQL", "REDIS", "TCP", "TLS")
+UNCOMMON_PROTOCOLS = ("HTTP_PROXY", "UDP")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*")
+GRPC_STATUSES = (
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+)
+RETRY_CONDITIONS = frozenset(
+    [
+        "5xx",
+        "gateway-error",
+        "reset",
+        "reset-before-request",
+        "connect-failure",
+        "retriable-4xx",
+        "refused-stream",
+        "retriable-status-codes",
+        "retriable-headers",
+        "envoy-ratelimited",
+        "http3-post-connect-failure",
+        "cancelled",
+        "deadline-exceeded",
+        "internal",
+        "resource-exhausted",
+        "unavailable",
+    ]
+)
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_LABEL_KEY = re.compile(
+    r"(?:([a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)*)/)?"
+    r"([A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)"
+)
+_LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
+_COMMAND = re.compile(r"%%|%[A-Z0-9_]+(?:\((?:[^()]|\([^()]*\))*\))?(?::[0-9]+)?%")
 
 
-def parse_duration(text: str) -> timedelta:
-    """``1h30m``, ``1.5s``, ``100ms``: the published syntax. ValueError says what is wrong with others."""
-    sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
-    if rest == "0":
-        return timedelta()
-    total, position = 0, 0
-    while position < len(rest):
-        part = _PART.match(rest, position)
-        if part is None or not (part[1] or part[2]):
-            raise ValueError("not a duration; write a number and a unit, such as 5s, 1.5s, 100ms or 1h30m")
-        unit = _UNITS[part[3]]
-        total += int(part[1] or 0) * unit
-        if part[2]:
-            total += int(part[2]) * unit // 10 ** len(part[2])
-        position = part.end()
-    if not rest:
-        raise ValueError("empty; write a number and a unit, such as 5s, 1.5s, 100ms or 1h30m")
-    if total > _LONGEST:
-        raise ValueError("longer than 2562047h, the longest duration there is")
-    if total % 1_000:
-        raise ValueError("finer than a microsecond")
-    return sign * timedelta(microseconds=total // 1_000)
-
-
-def format_duration(value: timedelta) -> str:
-    """Seconds with as many digits as needed: ``7s``, ``1.5s``, ``5400s``."""
-    micros = value // timedelta(microseconds=1)
-    sign, micros = ("-", -micros) if micros < 0 else ("", micros)
-    whole, rest = divmod(micros, 1_000_000)
-    return f"{sign}{whole}.{rest:06d}".rstrip("0").rstrip(".") + "s"
-
-
-def _duration(value: Any) -> Any:
-    if isinstance(value, timedelta):
-        return value
-    if not isinstance(value, str):
-        hint = f"; write {value}s" if isinstance(value, int | float) and not isinstance(value, bool) else ""
-        raise invalid(
-            f"{_shown(value)} is not text, and a duration is text with a unit{hint}", Reason.WRONG_TYPE
-        )
+def regex_fault(pattern: str) -> str | None:
+    """Says why Envoy would refuse the expression, to follow its text, or None."""
+    if not pattern:
+        return "is empty"
+    if len(pattern.encode("utf-8", "replace")) > MAX_REGEX:
+        return f"is longer than {MAX_REGEX} bytes"
+    options = re2.Options()
+    options.log_errors = False
     try:
-        return parse_duration(value)
-    except ValueError as error:
-        raise invalid(f"{_shown(value)} is {error}") from None
+        re2.compile(pattern, options)
+    except re2.error as error:
+        reason = error.args[0]
+        said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        return f"is no RE2 expression: {said}"
+    except UnicodeEncodeError:
+        return "is no text: it holds half a character"
+    return None
 
 
-def _at_least_a_millisecond(value: Any) -> Any:
-    parsed = _duration(value)
-    if parsed < timedelta(milliseconds=1):
-        raise invalid(f"{format_duration(parsed)} is below 1ms", Reason.OUT_OF_RANGE)
-    return parsed
+def _regex(pattern: str) -> str:
+    fault = regex_fault(pattern)
+    if fault:
+        raise invalid(f"{shown(pattern)} {fault}")
+    return pattern
 
 
-def _not_negative(value: Any) -> Any:
-    parsed = _duration(value)
-    if parsed < timedelta():
-        raise invalid(f"{format_duration(parsed)} is below 0s", Reason.OUT_OF_RANGE)
-    return parsed
+def _regex_or_star(pattern: str) -> str:
+    return pattern if pattern == "*" else _regex(pattern)
 
 
-def _shown(value: Any) -> str:
-    text = (
-        repr(value)
-        if isinstance(value, str)
-        else str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-    )
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def is_header(name: str) -> bool:
+    """True for a name that HTTP admits as a header."""
+    return _TOKEN.fullmatch(name) is not None
 
 
-_AS_TEXT = PlainSerializer(format_duration, return_type=str)
-Duration = Annotated[timedelta, BeforeValidator(_at_least_a_millisecond), _AS_TEXT, Notation("string")]
-DurationOrZero = Annotated[timedelta, BeforeValidator(_not_negative), _AS_TEXT, Notation("string")]
+def _header(name: str) -> str:
+    if not is_header(name):
+        raise invalid(f"{shown(name)} is no header name")
+    return name
+
+
+def _match_header(name: str) -> str:
+    if name.lower().startswith(CLAIMS):
+        raise invalid(f"{shown(name)}: routing by JWT claims is not supported yet", Reason.NOT_SUPPORTED)
+    if name not in PSEUDO_HEADERS and not is_header(name):
+        raise invalid(f"{shown(name)} is no header name")
+    return name
+
+
+def _operation_header(name: str) -> str:
+    if name.startswith(":") and name.lower() != ":authority":
+        raise invalid(f"{shown(name)} cannot be changed; it is part of the request itself")
+    if name.lower() != ":authority" and not is_header(name):
+        raise invalid(f"{shown(name)} is no header name")
+    return name
+
+
+def _plain_value(text: str) -> str:
+    if _CONTROL.search(text):
+        raise invalid(f"{shown(text)} holds a control character")
+    return text
+
+
+def _header_value(text: str) -> str:
+    _plain_value(text)
+    if "%" in _COMMAND.sub("", text):
+        raise invalid(f"{shown(text)} holds a lone %; write %% for the sign, or a command such as %HOSTNAME%")
+    return text
+
+
+def _method(text: str) -> str:
+    if text not in METHODS:
+        hint = (
+            f"; write {text.upper()}" if text.upper() in METHODS else f"; it is one of {', '.join(METHODS)}"
+        )
+        raise invalid(f"{shown(text)} is no method{hint}")
+    return text
+
+
+def _retry_on(text: str) -> str:
+    for condition in text.split(","):
+        status = condition.isdecimal() and len(condition) == 3 and 100 <= int(condition) <= 599
+        if condition not in RETRY_CONDITIONS and not status:
+            hint = "; write the list without spaces" if condition.strip() in RETRY_CONDITIONS else ""
+            raise invalid(f"{shown(condition)} is no retry condition nor HTTP status{hint}")
+    return text
+
+
+def _grpc_status(text: str) -> str:
+    if text not in GRPC_STATUSES:
+        raise invalid(f"{shown(text)} is no gRPC status; it is one of {', '.join(GRPC_STATUSES)}")
+    return text
+
+
+def _protocol(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    upper = text.upper()
+    if upper not in PROTOCOLS and upper not in UNCOMMON_PROTOCOLS:
+        raise invalid(f"{shown(text)} is no protocol; it is one of {', '.join(PROTOCOLS)}")
+    return upper
+
+
+def _label_key(text: str) -> str:
+    found = _LABEL_KEY.fullmatch(text) if len(text) <= 317 else None
+    if not found or len(found[2]) > 63 or len(found[1] or "") > 253:
+        raise invalid(f"{shown(text)} is no label key: write [PREFIX/]NAME of letters, digits, - _ and .")
+    return text
+
+
+def _label_value(text: str) -> str:
+    if len(text) > 63 or not _LABEL_VALUE.fullmatch(text):
+        hint = "; a selector knows no wildcard" if "*" in text else ""
+        raise invalid(f"{shown(text)} is no label value: write letters, digits, - _ and ., 63 at most{hint}")
+    return text
+
+
+def _locality(text: str) -> str:
+    parts = text.split("/")
+    if len(parts) > 3 or not all(parts):
+        raise invalid(f"{shown(text)} is no locality; write region, region/zone or region/zone/subzone")
+    return text
+
+
+def _locality_pattern(text: str) -> str:
+    if "*" in text[:-1]:
+        raise invalid(f"{shown(text)}: a wildcard may only be the end of a locality")
+    return _locality(text)
 
 
 def _bytes(value: Any) -> Any:
     if isinstance(value, bytes):
         return value
     if not isinstance(value, str):
-        raise invalid(f"{_shown(value)} is not text, and bytes are written as base64 text", Reason.WRONG_TYPE)
+        raise invalid(f"{shown(value)} is not text, and bytes are written as base64 text", Reason.WRONG_TYPE)
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
-        raise invalid(f"{_shown(value)} is not base64") from None
+        raise invalid(f"{shown(value)} is not base64") from None
 
 
 def _base64(value: bytes) -> str:
@@ -117,35 +213,28 @@ def _base64(value: bytes) -> str:
 
 
 Base64 = Annotated[
-    bytes, BeforeValidator(_bytes), PlainSerializer(_base64, return_type=str), Notation("string(byte)")
+    bytes,
+    BeforeValidator(_bytes),
+    PlainSerializer(_base64, return_type=str),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
+    Notation("string(byte)"),
 ]
-
-# Names of the published syntaxes that the models are written in.
-Host = Str
-ServiceHost = Str
-DestinationHost = Str
-ServerHost = Str
-EgressHost = Str
-Authority = Str
-Regex = Str
-HeaderName = Str
-Method = Str
-RetryOn = Str
-GrpcStatus = Str
-NamespaceName = Str
-ObjectName = Str
-ExportTo = Str
-GatewayName = Str
-SubsetName = Str
-PortName = Str
-EndpointPortName = Str
-PortProtocol = Str
-LabelKey = Str
-LabelValue = Str
-SelectorValue = Str
-LocalityName = Str
-Address = Str
-BindAddress = Str
-Subnet = Str
+Regex = Annotated[Str, AfterValidator(_regex)]
+RegexOrStar = Annotated[Str, AfterValidator(_regex_or_star)]
+HeaderName = Annotated[Str, AfterValidator(_header)]
+MatchHeaderName = Annotated[Str, AfterValidator(_match_header)]
+OperationHeaderName = Annotated[Str, AfterValidator(_operation_header)]
+HeaderValue = Annotated[Str, AfterValidator(_header_value)]
+Authority = Annotated[Str, AfterValidator(_plain_value)]
+PathText = Annotated[Str, AfterValidator(_plain_value)]
+Method = Annotated[Str, AfterValidator(_method)]
+RetryOn = Annotated[Str, AfterValidator(_retry_on)]
+GrpcStatus = Annotated[Str, AfterValidator(_grpc_status)]
+PortProtocol = Annotated[Str, BeforeValidator(_protocol)]
+LabelKey = Annotated[Str, AfterValidator(_label_key)]
+LabelValue = Annotated[Str, AfterValidator(_label_value)]
+Labels = dict[LabelKey, LabelValue]
+Locality = Annotated[Str, AfterValidator(_locality)]
+LocalityPattern = Annotated[Str, AfterValidator(_locality_pattern)]
 HttpStatus = Annotated[int, Strict(), Field(ge=200, le=599), Notation("integer(int32)")]
 StatusCode = Annotated[int, Strict(), Field(ge=100, le=599), Notation("integer")]

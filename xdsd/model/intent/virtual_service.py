@@ -1,86 +1,36 @@
 """VirtualService: which requests to a host go where, and what happens to them on the way."""
 
-from enum import StrEnum
+from collections.abc import Iterator
 from types import MappingProxyType
 
 from xdsd.model.intent.base import (
-    Bool,
+    Finding,
     Int32,
     Message,
-    Percent32,
     PortNumber,
     Str,
-    UInt32,
     UPercent,
     absent,
     many,
+    missing,
     needed,
     table,
+    wrong,
 )
-from xdsd.model.intent.selector import Destination, Labels, Percent
-from xdsd.model.intent.values import (
-    Authority,
-    Base64,
-    Duration,
-    ExportTo,
-    GatewayName,
-    GrpcStatus,
-    HeaderName,
-    Host,
-    HttpStatus,
-    Method,
-    NamespaceName,
-    ObjectName,
-    Regex,
-    RetryOn,
-    Subnet,
+from xdsd.model.intent.durations import Duration
+from xdsd.model.intent.hosts import ExportTo, GatewayName, Host, NamespaceName, ObjectName, Subnet
+from xdsd.model.intent.http_actions import (
+    CorsPolicy,
+    HTTPDirectResponse,
+    HTTPFaultInjection,
+    HTTPMirrorPolicy,
+    HTTPRedirect,
+    HTTPRetry,
+    HTTPRewrite,
 )
-
-
-class StringMatch(Message):
-    """How a text is compared: exactly one form, and the comparison minds upper and lower case."""
-
-    at_most_one = (("exact", "prefix", "regex"),)
-
-    exact: Str | None = absent("The whole text.")
-    prefix: Str | None = absent("How the text begins.")
-    regex: Regex | None = absent("RE2 expression that the whole text matches.")
-
-
-class HTTPMatchRequest(Message):
-    """Conditions on a request; all of them must hold."""
-
-    name: Str | None = absent("Name of this match, joined to the route's name in access logs.")
-    uri: StringMatch | None = absent("Path of the request.")
-    scheme: StringMatch | None = absent("Scheme: http or https.")
-    method: StringMatch | None = absent("Method, in capitals.")
-    authority: StringMatch | None = absent("The Host or :authority header.")
-    headers: dict[HeaderName, StringMatch] = table(
-        "Headers by lower-case name; an empty match means present."
-    )
-    port: PortNumber | None = absent("Port that the request was sent to.")
-    source_labels: Labels = table("Labels of the workload that sends.")
-    gateways: tuple[GatewayName, ...] = many("Gateways this match is for; overrides the object's list.")
-    query_params: dict[Str, StringMatch] = table("Query parameters by name.")
-    ignore_uri_case: Bool | None = absent("Compare the path without minding case; exact and prefix only.")
-    without_headers: dict[HeaderName, StringMatch] = table("Headers that must not match.")
-    source_namespace: NamespaceName | None = absent("Namespace of the workload that sends.")
-    stat_prefix: Str | None = absent("Prefix of the statistics that Envoy keeps for this route.")
-
-
-class HeaderOperations(Message):
-    """Changes to headers: removed first, then added, then set."""
-
-    set: dict[HeaderName, Str] = table("Headers to overwrite.")
-    add: dict[HeaderName, Str] = table("Headers to append.")
-    remove: tuple[HeaderName, ...] = many("Headers to remove.")
-
-
-class Headers(Message):
-    """Header changes in both directions."""
-
-    request: HeaderOperations | None = absent("Changes before the request is forwarded.")
-    response: HeaderOperations | None = absent("Changes before the response is returned.")
+from xdsd.model.intent.http_match import Headers, HTTPMatchRequest
+from xdsd.model.intent.selector import Destination, Percent, export_findings, weight_findings
+from xdsd.model.intent.values import Labels
 
 
 class HTTPRouteDestination(Message):
@@ -100,144 +50,21 @@ class RouteDestination(Message):
     )
 
 
-class RedirectPortSelection(StrEnum):
-    """Where a redirect's port comes from when none is written."""
-
-    FROM_PROTOCOL_DEFAULT = "FROM_PROTOCOL_DEFAULT"
-    FROM_REQUEST_PORT = "FROM_REQUEST_PORT"
-
-
-class HTTPRedirect(Message):
-    """Answer with a redirect instead of forwarding."""
-
-    at_most_one = (("port", "derivePort"), ("uri", "prefixRewrite"))
-
-    uri: Str | None = absent("Path (with query) of the new location.")
-    prefix_rewrite: Str | None = absent("Replacement of the matched prefix in the new location.")
-    authority: Authority | None = absent("Host of the new location.")
-    port: PortNumber | None = absent("Port of the new location.")
-    derive_port: RedirectPortSelection | None = absent("How to choose the port of the new location.")
-    scheme: Str | None = absent("Scheme of the new location: http or https.")
-    redirect_code: UInt32 | None = absent("Status of the answer: 301, 302, 303, 307 or 308; 301 if left out.")
-
-
-class RegexRewrite(Message):
-    """Rewrites the part of a path that an expression matches."""
-
-    match: Regex | None = absent("RE2 expression.")
-    rewrite: Str | None = absent("Replacement; \\1 to \\9 stand for groups.")
-
-
-class HTTPRewrite(Message):
-    """Changes path or host before forwarding."""
-
-    at_most_one = (("uri", "uriRegexRewrite"),)
-
-    uri: Str | None = absent("Replacement of the path, or of its matched prefix.")
-    authority: Authority | None = absent("Replacement of the Host or :authority header.")
-    uri_regex_rewrite: RegexRewrite | None = absent("Rewrite of the path by expression.")
-
-
-class HTTPRetry(Message):
-    """How often and when a failed request is tried again."""
-
-    attempts: Int32 | None = absent("Retries; 0 switches them off.", ge=0)
-    per_try_timeout: Duration | None = absent("Time limit of each try; the route's timeout if left out.")
-    retry_on: RetryOn | None = absent("Comma-separated conditions or status codes.")
-    retry_remote_localities: Bool | None = absent(
-        "Whether a retry may go to another locality.", nullable=True
-    )
-    retry_ignore_previous_hosts: Bool | None = absent(
-        "Whether a retry avoids hosts that failed.", nullable=True
-    )
-    backoff: Duration | None = absent("Least pause between tries; 25ms if left out.")
-
-
-class Delay(Message):
-    """Holds requests back before they are forwarded."""
-
-    at_most_one = (("fixedDelay", "exponentialDelay"),)
-
-    percent: Percent32 | None = absent(
-        "Share of requests to delay, in whole percent; percentage is preferred."
-    )
-    fixed_delay: Duration | None = absent("How long a request is held.")
-    exponential_delay: Duration | None = absent("Mean of exponentially spread delays.")
-    percentage: Percent | None = absent("Share of requests to delay.")
-
-
-class Abort(Message):
-    """Answers requests with an error instead of forwarding them."""
-
-    at_most_one = (("httpStatus", "grpcStatus", "http2Error"),)
-
-    http_status: HttpStatus | None = absent("HTTP status of the answer.")
-    grpc_status: GrpcStatus | None = absent("gRPC status of the answer, by name.")
-    http2_error: Str | None = absent("HTTP/2 error of the answer.")
-    percentage: Percent | None = absent("Share of requests to abort.")
-
-
-class HTTPFaultInjection(Message):
-    """Faults on purpose, to see how callers take them."""
-
-    delay: Delay | None = absent("Delay before forwarding.")
-    abort: Abort | None = absent("Error instead of forwarding.")
-
-
-class UnmatchedPreflights(StrEnum):
-    """What happens to a preflight request from an origin that is not allowed."""
-
-    UNSPECIFIED = "UNSPECIFIED"
-    FORWARD = "FORWARD"
-    IGNORE = "IGNORE"
-
-
-class CorsPolicy(Message):
-    """Which other origins a browser may call from."""
-
-    allow_origin: tuple[Str, ...] = many("Origins, compared exactly; allowOrigins is preferred.")
-    allow_origins: tuple[StringMatch, ...] = many("Origins that may call.")
-    allow_methods: tuple[Method, ...] = many("Methods that may be used.")
-    allow_headers: tuple[HeaderName, ...] = many("Request headers that may be sent.")
-    expose_headers: tuple[HeaderName, ...] = many("Response headers that a script may read.")
-    max_age: Duration | None = absent("How long a preflight answer may be cached.")
-    allow_credentials: Bool | None = absent("Whether credentials may be sent.", nullable=True)
-    unmatched_preflights: UnmatchedPreflights | None = absent("What happens to other origins' preflights.")
-
-
-class HTTPMirrorPolicy(Message):
-    """A destination that gets copies; its answers are dropped."""
-
-    destination: Destination = needed("Where copies go.")
-    percentage: Percent | None = absent("Share of requests to copy; all if left out.")
-
-
-class HTTPBody(Message):
-    """The body of a fixed answer."""
-
-    at_most_one = (("string", "bytes"),)
-
-    string: Str | None = absent("Body as text.")
-    bytes: Base64 | None = absent("Body as base64.")
-
-
-class HTTPDirectResponse(Message):
-    """A fixed answer instead of forwarding."""
-
-    status: UInt32 = needed("HTTP status of the answer.", ge=200, le=599)
-    body: HTTPBody | None = absent("Body of the answer.")
-
-
 class Delegate(Message):
     """Another VirtualService that holds the routes."""
 
     name: ObjectName | None = absent("Name of that VirtualService.")
     namespace: NamespaceName | None = absent("Its namespace; this object's if left out.")
 
+    def findings(self) -> Iterator[Finding]:
+        if self.name is None:
+            yield missing("is missing; name the VirtualService that holds the routes", "name")
+
 
 class HTTPRoute(Message):
     """What to do with requests that match; the first route that matches is taken."""
 
+    at_most_one = (("mirror", "mirrors"), ("mirrorPercentage", "mirrorPercent"))
     spellings = MappingProxyType({"mirror_percent": "mirrorPercent"})
 
     name: Str | None = absent("Name for access logs and explanations.")
@@ -261,6 +88,44 @@ class HTTPRoute(Message):
     cors_policy: CorsPolicy | None = absent("Which other origins may call.")
     headers: Headers | None = absent("Header changes.")
 
+    def findings(self) -> Iterator[Finding]:
+        yield from self._action_findings()
+        yield from self._mirror_findings()
+        yield from weight_findings([target.weight for target in self.route])
+        if self.redirect is not None and self.redirect.prefix_rewrite:
+            for index, match in enumerate(self.match):
+                if match.uri is not None and match.uri.prefix is None:
+                    why = "redirect.prefixRewrite replaces a prefix, so this match must be by prefix"
+                    yield wrong(why, "match", index, "uri")
+        changes = [("headers", *place) for place in self.headers.authority_changes()] if self.headers else []
+        if self.rewrite is not None and self.rewrite.authority:
+            changes.insert(0, ("rewrite", "authority"))
+        for place in changes[1:]:
+            yield wrong(f"the host is changed by {'.'.join(changes[0])} too; change it once", *place)
+
+    def _action_findings(self) -> Iterator[Finding]:
+        only = "redirect" if self.redirect else "directResponse" if self.direct_response else ""
+        only = "delegate" if self.delegate else only
+        if not only:
+            if not self.route:
+                yield missing("has no route; give route, redirect or directResponse")
+            return
+        excluded = ["route", "redirect", "directResponse"]
+        excluded += ["fault", "rewrite"] if only != "delegate" else []
+        attributes = {"directResponse": "direct_response"}
+        for field in excluded:
+            if field != only and self.is_set(attributes.get(field, field)):
+                yield wrong(f"{only} is set too, and it takes the place of {field}", field)
+
+    def _mirror_findings(self) -> Iterator[Finding]:
+        if self.mirror is None:
+            for field, value in (
+                ("mirrorPercentage", self.mirror_percentage),
+                ("mirrorPercent", self.mirror_percent),
+            ):
+                if value is not None:
+                    yield missing("has no effect without mirror", field)
+
 
 class L4MatchAttributes(Message):
     """Conditions on a TCP connection; all of them must hold."""
@@ -283,6 +148,10 @@ class TLSMatchAttributes(Message):
     gateways: tuple[GatewayName, ...] = many("Gateways this match is for.")
     source_namespace: NamespaceName | None = absent("Namespace of the workload that connects.")
 
+    def findings(self) -> Iterator[Finding]:
+        if not self.sni_hosts:
+            yield missing("is empty; give at least one server name", "sniHosts")
+
 
 class TCPRoute(Message):
     """Where TCP connections go."""
@@ -290,12 +159,24 @@ class TCPRoute(Message):
     match: tuple[L4MatchAttributes, ...] = many("Conditions of which one must hold; none matches all.")
     route: tuple[RouteDestination, ...] = many("Weighted destinations.")
 
+    def findings(self) -> Iterator[Finding]:
+        if not self.route:
+            yield missing("is missing; give at least one destination", "route")
+        yield from weight_findings([target.weight for target in self.route])
+
 
 class TLSRoute(Message):
     """Where TLS connections go, by server name, without being opened."""
 
     match: tuple[TLSMatchAttributes, ...] = needed("Conditions of which one must hold.")
     route: tuple[RouteDestination, ...] = many("Weighted destinations.")
+
+    def findings(self) -> Iterator[Finding]:
+        if not self.match:
+            yield missing("is empty; give at least one match with sniHosts", "match")
+        if not self.route:
+            yield missing("is missing; give at least one destination", "route")
+        yield from weight_findings([target.weight for target in self.route])
 
 
 class VirtualService(Message):
@@ -311,3 +192,53 @@ class VirtualService(Message):
     export_to: tuple[ExportTo, ...] = many(
         "Namespaces that see it: names, . for its own, * for all (default)."
     )
+
+    def findings(self) -> Iterator[Finding]:
+        if not self.hosts:
+            yield missing(
+                "is empty; give at least one host (delegates, which have none, are not supported)",
+                "hosts",
+            )
+        if not (self.http or self.tls or self.tcp):
+            yield missing("is missing; give at least one route", "http")
+        yield from export_findings(self.export_to)
+        yield from self._host_findings()
+        yield from self._sni_findings()
+
+    def _host_findings(self) -> Iterator[Finding]:
+        for_mesh = not self.gateways or MESH in self.gateways
+        wildcards = {host[1:].lower() for host in self.hosts if host.startswith("*")}
+        seen: set[str] = set()
+        for index, host in enumerate(self.hosts):
+            lower = host.lower()
+            if host == "*" and for_mesh:
+                yield wrong(
+                    "'*' serves gateways only; name hosts, or list gateways without mesh", "hosts", index
+                )
+            if lower in seen:
+                yield wrong(f"{host!r} is listed twice", "hosts", index)
+            elif any(
+                lower[start:] in wildcards for start in range(2 if host.startswith("*") else 0, len(host) + 1)
+            ):
+                yield wrong(f"{host!r} is covered by a wildcard of the same list", "hosts", index)
+            seen.add(lower)
+
+    def _sni_findings(self) -> Iterator[Finding]:
+        for route, match, index, sni in (
+            (route, match, index, sni)
+            for route, tls in enumerate(self.tls)
+            for match, attributes in enumerate(tls.match)
+            for index, sni in enumerate(attributes.sni_hosts)
+        ):
+            if not any(covers(host, sni) for host in self.hosts):
+                why = f"{sni!r} is none of the hosts of this object, nor below a wildcard of theirs"
+                yield wrong(why, "tls", route, "match", match, "sniHosts", index)
+
+
+MESH = "mesh"
+
+
+def covers(host: str, name: str) -> bool:
+    """True if the host, perhaps a wildcard, names all that ``name`` names."""
+    host, name = host.lower(), name.lower()
+    return name.endswith(host[1:]) if host.startswith("*") else host == name
