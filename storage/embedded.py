@@ -113,6 +113,7 @@ class _Files:
         opened: list[sqlite3.Connection] = []
         try:
             _make_file(path)
+            _check_sizes(path)
             with translated(path):
                 opened.append(_connect(path))
                 _prepare(opened[0], path, file_bytes)
@@ -174,6 +175,15 @@ def _make_file(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise Unavailable(f"cannot open {path}: {error.strerror}") from error
+
+
+def _check_sizes(path: Path) -> None:
+    """Catches what SQLite would take for an empty database and begin anew."""
+    size, log = path.stat().st_size, path.with_name(path.name + "-wal")
+    if 0 < size < 512:
+        raise Corrupted(f"{path} has {size} bytes, too few for a database; it was left as it is")
+    if not size and log.exists() and log.stat().st_size:
+        raise Corrupted(f"{path} is empty, but {log} still holds writes; both were left as they are")
 
 
 def _connect(path: Path) -> sqlite3.Connection:
