@@ -1,0 +1,58 @@
+"""Small programs for both ends of a proxy: servers that say who they are and clients that say what they
+got.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+
+@asynccontextmanager
+async def http_server(name: str, address: str, port: int) -> AsyncIterator[None]:
+    """An HTTP server that answers every request with ``name``, the request's host and path, one a line."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=f"{name}\n{request.host}\n{request.path_qs}", headers={"server": name})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, address, port).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def tcp_server(name: str, address: str, port: int) -> AsyncIterator[None]:
+    """A TCP server that speaks first: a line with its name and the peer's IP, then every line back."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(f"{name} {writer.get_extra_info('peername')[0]}\n".encode())
+            while line := await reader.readline():
+                writer.write(line)
+                await writer.drain()
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, address, port)
+    async with server:
+        yield
+
+
+async def first_line(address: str, port: int, say: bytes = b"", timeout: float = 10) -> str:
+    """The first line that a server there says, after ``say``; empty if it closes or resets instead."""
+    async with asyncio.timeout(timeout):
+        reader, writer = await asyncio.open_connection(address, port)
+        try:
+            writer.write(say)
+            return (await reader.readline()).decode().rstrip("\r\n")
+        except ConnectionError:
+            return ""
+        finally:
+            writer.close()

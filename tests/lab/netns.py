@@ -1,0 +1,138 @@
+"""Two machines on one wire, made of network namespaces, and the redirection that captures one's traffic.
+
+*Inside* is a machine whose traffic is captured: every TCP connection that a program there opens
+reaches Envoy's outbound port, and every one that arrives from *outside* reaches its inbound port,
+whatever they were meant for. Envoy's own connections are told apart by its group and left alone.
+``entered`` takes this thread, and what it starts meanwhile (sockets, programs), into a machine. All of
+it needs root, and is gone when the test is.
+"""
+
+import ctypes
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from tests.lab.envoy import Bootstrap, Envoy
+from tests.lab.missing import missing
+from xdsd.demo.program import Program
+
+PROXY_GROUP = 1337
+INSIDE_ADDRESS = "10.201.0.1"
+OUTSIDE_ADDRESS = "10.201.0.2"
+
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+_numbers = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A network namespace by its name, with an address on the wire."""
+
+    name: str
+    address: str
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """What this thread opens or starts within the block, it does on this machine."""
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            away = os.open(f"/run/netns/{self.name}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                _set_namespace(away)
+            finally:
+                os.close(away)
+            try:
+                yield
+            finally:
+                _set_namespace(home)
+        finally:
+            os.close(home)
+
+    def run(self, *command: str) -> str:
+        """The output of a command on this machine; an error of it fails the test with what it said."""
+        return _run("ip", "netns", "exec", self.name, *command)
+
+    def add_address(self, address: str) -> None:
+        """Lets the machine have a further address, such as one that the other reaches only by routing."""
+        _run("ip", "-n", self.name, "address", "add", f"{address}/32", "dev", "lo")
+
+
+@contextmanager
+def two_machines() -> Iterator[tuple[Machine, Machine]]:
+    """Inside and outside, each the other's only neighbour; inside sends everything unknown to outside."""
+    _require()
+    number = next(_numbers)
+    inside = Machine(f"xdsd-{os.getpid()}-{number}-in", INSIDE_ADDRESS)
+    outside = Machine(f"xdsd-{os.getpid()}-{number}-out", OUTSIDE_ADDRESS)
+    made: list[Machine] = []
+    try:
+        for machine in (inside, outside):
+            _run("ip", "netns", "add", machine.name)
+            made.append(machine)
+        _run(
+            *("ip", "link", "add", "eth0", "netns", inside.name),
+            *("type", "veth", "peer", "name", "eth0", "netns", outside.name),
+        )
+        for machine in made:
+            _run("ip", "-n", machine.name, "address", "add", f"{machine.address}/24", "dev", "eth0")
+            for device in ("lo", "eth0"):
+                _run("ip", "-n", machine.name, "link", "set", device, "up")
+        _run("ip", "-n", inside.name, "route", "add", "default", "via", outside.address)
+        yield inside, outside
+    finally:
+        for machine in made:
+            _run("ip", "netns", "delete", machine.name)
+
+
+def capture(machine: Machine, *, outbound: int = 15001, inbound: int = 15006) -> None:
+    """Redirects all TCP of a machine to a proxy that runs there in ``PROXY_GROUP``.
+
+    Left alone: what the proxy itself opens, what a program says to its own machine's loopback, and what the
+    proxy passes on to the program (told by the source 127.0.0.6).
+    """
+    proxy = ("-m", "owner", "--gid-owner", str(PROXY_GROUP))
+    rules = (
+        ("PREROUTING", "-p", "tcp", "-j", "REDIRECT", "--to-ports", str(inbound)),
+        ("OUTPUT", "-o", "lo", "-s", "127.0.0.6/32", "-j", "RETURN"),
+        ("OUTPUT", *proxy, "-j", "RETURN"),
+        ("OUTPUT", "-d", "127.0.0.0/8", "-j", "RETURN"),
+        ("OUTPUT", "-p", "tcp", "-j", "REDIRECT", "--to-ports", str(outbound)),
+    )
+    for rule in rules:
+        machine.run("iptables", "--wait", "-t", "nat", "-A", *rule)
+
+
+class CapturingEnvoy(Envoy):
+    """An Envoy in the group that the redirection leaves alone; start it on the captured machine."""
+
+    def __init__(self, bootstrap: Bootstrap, folder: Path, *, name: str = "envoy") -> None:
+        super().__init__(bootstrap, folder, name=name)
+        # A change of group clears the wish to die with us, so it is made again.
+        as_proxy = ("setpriv", f"--regid={PROXY_GROUP}", "--clear-groups", "--pdeathsig", "KILL")
+        self.program = Program(name, [*as_proxy, *self.program.command], self.program.log)
+
+
+def _require() -> None:
+    if os.geteuid() != 0:
+        missing("Root", "network namespaces and iptables need it")
+    for tool in ("ip", "iptables", "setpriv"):
+        if shutil.which(tool) is None:
+            missing(tool, "install iproute2, iptables and util-linux")
+
+
+def _set_namespace(descriptor: int) -> None:
+    if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}"
+    return done.stdout
