@@ -13,6 +13,7 @@ import aiohttp
 
 from tests.lab.eventually import eventually
 from tests.lab.ports import free_ports
+from xdsd.demo.commands import XDSCTL
 from xdsd.demo.program import Program
 
 
@@ -112,7 +113,7 @@ class Daemon:
 async def xdsctl(endpoint: str, *words: str | Path, text: str = "") -> tuple[int, str]:
     """The exit code of ``xdsctl --endpoint ENDPOINT WORDS…`` and what it printed, both streams together."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "api.cli", "--endpoint", endpoint, *(str(word) for word in words)),
+        *(*XDSCTL, "--endpoint", endpoint, *(str(word) for word in words)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

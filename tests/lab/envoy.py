@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from tests.lab.admin import Admin
 from tests.lab.missing import missing
 from xdsd.demo.envoy import VERSION, EnvoyUnavailableError, find_envoy
 from xdsd.demo.program import Program
@@ -42,7 +43,7 @@ async def validate(config: Bootstrap, folder: Path) -> str:
     return "" if await program.wait(60) == 0 else program.tail()
 
 
-class Envoy:
+class Envoy(Admin):
     """A running proxy. ``async with Envoy(bootstrap, tmp_path) as envoy`` waits until it is live.
 
     The bootstrap's ``admin`` is replaced by a free port of loopback. With ``ready`` Envoy must have finished
@@ -58,29 +59,16 @@ class Envoy:
         ready: bool = True,
         log_level: str = "info",
     ) -> None:
+        super().__init__("")
         self.name = name
-        self.admin = ""
         self._wait_ready = ready
         self._address_file = folder / f"{name}.admin"
         self._config_file = folder / f"{name}.json"
         self._bootstrap = bootstrap
-        self._session: aiohttp.ClientSession | None = None
-        self.program = Program(
-            name,
-            [
-                envoy_binary(),
-                *(
-                    "-c",
-                    self._config_file,
-                    "--admin-address-path",
-                    self._address_file,
-                    "--disable-hot-restart",
-                ),
-                *("--concurrency", "1", "--log-level", log_level, "--drain-time-s", "1"),
-                *("--parent-shutdown-time-s", "2"),
-            ],
-            folder / f"{name}.log",
-        )
+        command: list[str | Path] = [envoy_binary(), "-c", self._config_file, "--concurrency", "1"]
+        command += ["--admin-address-path", self._address_file, "--disable-hot-restart"]
+        command += ["--log-level", log_level, "--drain-time-s", "1"]
+        self.program = Program(name, command, folder / f"{name}.log")
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -102,7 +90,6 @@ class Envoy:
         admin = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}}
         self._config_file.write_text(json.dumps({**self._bootstrap, "admin": admin}))
         self._address_file.unlink(missing_ok=True)
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         await self.program.start()
         try:
             async with asyncio.timeout(_READY_SECONDS):
@@ -118,70 +105,18 @@ class Envoy:
             raise
 
     async def stop(self) -> None:
-        """Ends it and closes what is open; may be called again."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Ends it; may be called again."""
         if self.program.running:
             await self.program.stop()
-
-    async def get(self, path: str) -> str:
-        """The text of an admin page such as ``/clusters``."""
-        assert self._session is not None, f"{self.name} is not running"
-        async with self._session.get(f"http://{self.admin}{path}") as response:
-            text = await response.text()
-            assert response.status == 200, f"{path}: {response.status} {text}"
-            return text
-
-    async def post(self, path: str) -> str:
-        """Performs an admin action such as ``/healthcheck/fail``."""
-        assert self._session is not None, f"{self.name} is not running"
-        async with self._session.post(f"http://{self.admin}{path}") as response:
-            text = await response.text()
-            assert response.status == 200, f"{path}: {response.status} {text}"
-            return text
-
-    async def stats(self, pattern: str = "") -> dict[str, int]:
-        """Counters and gauges whose name matches the regular expression."""
-        text = await self.get(f"/stats?format=json&filter={pattern}" if pattern else "/stats?format=json")
-        return {each["name"]: each["value"] for each in json.loads(text)["stats"] if "value" in each}
-
-    async def stat(self, name: str) -> int:
-        """One counter or gauge; 0 while Envoy has not made it yet."""
-        return (await self.stats(f"^{name.replace('.', '[.]')}$")).get(name, 0)
-
-    async def config_dump(self, kind: str = "") -> list[Any]:
-        """The sections of ``/config_dump?include_eds``; those whose type name contains ``kind``."""
-        configs = json.loads(await self.get("/config_dump?include_eds"))["configs"]
-        return [each for each in configs if kind in each["@type"]]
-
-    async def names(self, kind: str) -> set[str]:
-        """Names of the active dynamic ``clusters``, ``listeners`` or ``routes``."""
-        if kind == "clusters":
-            found = (
-                each for dump in await self.config_dump("ClustersConfigDump") for each in _list(dump, kind)
-            )
-            return {each["cluster"]["name"] for each in found}
-        if kind == "listeners":
-            found = (
-                each for dump in await self.config_dump("ListenersConfigDump") for each in _list(dump, kind)
-            )
-            return {each["name"] for each in found if "active_state" in each}
-        dumps = await self.config_dump("RoutesConfigDump")
-        routes = (each for dump in dumps for each in dump.get("dynamic_route_configs", []))
-        return {each["route_config"]["name"] for each in routes}
 
     async def _is_up(self) -> bool:
         if not self._address_file.exists() or not (address := self._address_file.read_text().strip()):
             return False
         self.admin = address
-        assert self._session is not None
         try:
-            async with self._session.get(f"http://{address}/ready") as response:
-                return response.status == 200 or not self._wait_ready
+            await self.get("/ready")
+        except AssertionError:
+            return not self._wait_ready
         except aiohttp.ClientConnectionError:
             return False
-
-
-def _list(dump: Mapping[str, Any], kind: str) -> list[Any]:
-    return list(dump.get("dynamic_active_clusters" if kind == "clusters" else "dynamic_listeners", []))
+        return True

@@ -11,6 +11,10 @@ from xdsd.demo.layout import GATEWAY, Instance, Layout
 from xdsd.demo.program import Program
 
 
+# The console script may not be installed where the package is only on the path.
+XDSCTL = (sys.executable, "-c", "from api.cli import main; main(prog_name='xdsctl')")
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     """The demo's state dir and what stands where in it."""
@@ -75,7 +79,7 @@ def build_programs(layout: Layout, folder: Folder, envoy: Path) -> Programs:
 
 def apply_command(folder: Folder, path: Path) -> list[str]:
     """Applies a file or folder of objects."""
-    return [sys.executable, "-m", "api.cli", "--endpoint", folder.endpoint, "apply", "-f", str(path)]
+    return [*XDSCTL, "--endpoint", folder.endpoint, "apply", "-f", str(path)]
 
 
 def clean_environment() -> dict[str, str]:

@@ -79,8 +79,9 @@ class Program:
             return await self.kill()
 
     async def kill(self) -> int:
-        """Ends it at once with SIGKILL; the exit code."""
-        self.signal(signal.SIGKILL)
+        """Ends it and what it started at once with SIGKILL; the exit code."""
+        if self.running:
+            os.killpg(self.pid, signal.SIGKILL)
         return await self.wait()
 
     def tail(self, lines: int = 40) -> str:

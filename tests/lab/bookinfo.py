@@ -1,0 +1,172 @@
+"""The Bookinfo demo as users start it: ``xdsd demo`` as a process, on ports and addresses of its own."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.lab.admin import Admin
+from tests.lab.daemon import plain_environment, xdsctl
+from tests.lab.envoy import envoy_binary
+from tests.lab.eventually import eventually
+from tests.lab.ports import free_ports
+from xdsd.demo.layout import DemoOptions, LayoutError, check_ports, lay_out
+
+_START_SECONDS = 90.0
+_RUNNING = "Ctrl-C stops everything."
+
+
+class Bookinfo:
+    """A running demo. ``with Bookinfo(tmp_path) as mesh`` returns once the page is served.
+
+    It is no coroutine, so that many tests, each with a loop of its own, may share one mesh.
+    """
+
+    def __init__(self, folder: Path, flags: tuple[str, ...] = ()) -> None:
+        self.layout = lay_out(_free_options(folder / "state"))
+        self.url = self.layout.gateway_url
+        self.log = folder / "demo.log"
+        self.endpoint = f"unix:{folder / 'state' / 'admin.sock'}"
+        self.exercises = folder / "state" / "try"
+        self._flags = flags
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Starts it and waits for its last words of welcome.
+
+        Raises:
+            AssertionError: it ended or did not get there in time; carries what it printed.
+        """
+        options = self.layout.options
+        command = [sys.executable, "-m", "xdsd", "demo", "--state-dir", options.state_dir, *self._flags]
+        command += ["--port", str(options.port), "--network", options.network]
+        command += ["--xds-port", str(options.xds_port), "--http-port", str(options.http_port)]
+        command += ["--app-port", str(options.app_port)]
+        environment = {**plain_environment(), "XDSD_ENVOY": str(envoy_binary())}
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+        deadline = time.monotonic() + _START_SECONDS
+        while _RUNNING not in self.said():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise AssertionError(f"the demo does not run:\n{self.said()}")
+            time.sleep(0.05)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ends it as a user would; the exit code."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        try:
+            return self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def said(self) -> str:
+        """What it printed."""
+        return self.log.read_text(errors="replace")
+
+    def children(self) -> dict[int, str]:
+        """Process id to command line of everything that it started and that runs now."""
+        assert self._process is not None
+        tasks = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        return dict(_command_lines(tasks.read_text().split())) if tasks.exists() else {}
+
+    def daemon(self) -> int:
+        """The daemon's process id."""
+        found = [pid for pid, command in self.children().items() if " serve " in command]
+        assert len(found) == 1, f"one daemon expected: {self.children()}"
+        return found[0]
+
+    async def kill_daemon(self) -> None:
+        """Ends the daemon with SIGKILL and waits until the demo has started another."""
+        old = self.daemon()
+        os.kill(old, signal.SIGKILL)
+        await eventually(lambda: self.daemon() != old, "another daemon runs")
+        await eventually(self.proxies_are_connected, "every Envoy is back", timeout=60)
+
+    async def proxies_are_connected(self) -> bool:
+        """Whether every Envoy has a stream to the daemon now."""
+        states = await asyncio.gather(*(each.stat("control_plane.connected_state") for each in self.envoys()))
+        return all(states)
+
+    def envoys(self) -> tuple[Admin, ...]:
+        """The admin pages of every Envoy, the gateway's last."""
+        port = self.layout.options.envoy_port
+        addresses = [*(each.address for each in self.layout.instances), self.layout.gateway_address]
+        return tuple(Admin(f"{address}:{port}") for address in addresses)
+
+    def proxy_of(self, name: str) -> str:
+        """The HTTP proxy through which an instance calls the others."""
+        instance = next(each for each in self.layout.instances if each.name == name)
+        return f"http://{instance.address}:{self.layout.options.proxy_port}"
+
+    async def xdsctl(self, *words: str | Path, text: str = "") -> str:
+        """What ``xdsctl`` printed, which must have succeeded."""
+        code, output = await xdsctl(self.endpoint, *words, text=text)
+        assert code == 0, f"xdsctl {' '.join(map(str, words))} ended with {code}:\n{output}"
+        return output
+
+    async def apply(self, *names: str) -> None:
+        """Applies exercises, one after the other."""
+        for name in names:
+            await self.xdsctl("apply", "-f", self.exercises / name)
+
+
+def _free_options(state_dir: Path) -> DemoOptions:
+    """Ports and a loopback network that nobody uses now."""
+    for options in _candidates(state_dir):
+        try:
+            check_ports(lay_out(options))
+        except LayoutError:
+            continue
+        return options
+    raise AssertionError("no free ports for a demo on this machine")
+
+
+def _candidates(state_dir: Path) -> Iterator[DemoOptions]:
+    for attempt in range(20):
+        port, xds, http, app = free_ports(4)
+        yield DemoOptions(
+            port=port,
+            xds_port=xds,
+            http_port=http,
+            app_port=min(app, 65000),
+            network=f"127.{1 + (port + attempt) % 254}.{1 + xds % 254}",
+            state_dir=str(state_dir),
+        )
+
+
+def _command_lines(pids: list[str]) -> Iterator[tuple[int, str]]:
+    for pid in pids:
+        try:
+            text = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue  # it ended meanwhile
+        yield int(pid), text.replace(b"\0", b" ").decode(errors="replace")
+
+
+@contextmanager
+def running_bookinfo(folder: Path) -> Iterator[Bookinfo]:
+    """A demo for many tests; whatever ran is gone afterwards, or this fails."""
+    with Bookinfo(folder) as mesh:
+        yield mesh
+        pids = mesh.children()
+    left = {pid: command for pid, command in pids.items() if Path(f"/proc/{pid}").exists()}
+    assert not left, f"the demo left running: {left}"
