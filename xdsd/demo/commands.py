@@ -10,7 +10,6 @@ from xdsd.demo.bootstrap import gateway_bootstrap, sidecar_bootstrap
 from xdsd.demo.layout import GATEWAY, Instance, Layout
 from xdsd.demo.program import Program
 
-
 # The console script may not be installed where the package is only on the path.
 XDSCTL = (sys.executable, "-c", "from api.cli import main; main(prog_name='xdsctl')")
 
