@@ -1,0 +1,59 @@
+"""What this daemon does not compile yet, and therefore refuses: whole fields, and single values of fields.
+
+A field is refused wherever its message occurs. The lists shrink as compilation grows; nothing else names them.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from xdsd.model.intent.base import Message
+from xdsd.model.intent.destination_rule import PortTrafficPolicy, TrafficPolicy
+from xdsd.model.intent.gateway import Port, Server
+from xdsd.model.intent.http_actions import Abort, Delay
+from xdsd.model.intent.load_balancer import LoadBalancerSettings
+from xdsd.model.intent.service_entry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
+from xdsd.model.intent.sidecar import IstioIngressListener, OutboundTrafficPolicy, SidecarPort
+from xdsd.model.intent.values import PROTOCOLS, UNCOMMON_PROTOCOLS
+from xdsd.model.intent.virtual_service import HTTPRoute, VirtualService
+
+REFUSED_FIELDS: Mapping[type[Message], frozenset[str]] = MappingProxyType(
+    {
+        VirtualService: frozenset({"tcp", "tls"}),
+        HTTPRoute: frozenset({"delegate"}),
+        Delay: frozenset({"exponentialDelay"}),
+        Abort: frozenset({"http2Error"}),
+        TrafficPolicy: frozenset({"tls", "tunnel", "proxyProtocol", "retryBudget"}),
+        PortTrafficPolicy: frozenset({"tls"}),
+        LoadBalancerSettings: frozenset(
+            {"backendUtilization", "localityLbSetting", "zoneAwareLbSetting", "warmupDurationSecs", "warmup"}
+        ),
+        IstioIngressListener: frozenset({"tls"}),
+        OutboundTrafficPolicy: frozenset({"egressProxy"}),
+        SidecarPort: frozenset({"targetPort"}),
+        Server: frozenset({"tls", "defaultEndpoint"}),
+        Port: frozenset({"targetPort"}),
+        ServiceEntry: frozenset({"subjectAltNames"}),
+        WorkloadEntry: frozenset({"network", "serviceAccount"}),
+    }
+)
+
+GATEWAY_PROTOCOLS = ("HTTP", "HTTP2", "GRPC")
+
+REFUSED_VALUES: Mapping[tuple[type[Message], str], frozenset[str]] = MappingProxyType(
+    {
+        (Port, "protocol"): frozenset({*PROTOCOLS, *UNCOMMON_PROTOCOLS} - {*GATEWAY_PROTOCOLS}),
+        (ServicePort, "protocol"): frozenset(UNCOMMON_PROTOCOLS),
+        (SidecarPort, "protocol"): frozenset(UNCOMMON_PROTOCOLS),
+        (ServiceEntry, "resolution"): frozenset({Resolution.DYNAMIC_DNS.value}),
+    }
+)
+
+
+def is_refused(message: type[Message], field: str) -> bool:
+    """True if the field, by its published name, is not compiled yet."""
+    return field in REFUSED_FIELDS.get(message, frozenset())
+
+
+def refused_values(message: type[Message], field: str) -> frozenset[str]:
+    """The values of the field that are not compiled yet; protocols are in capitals."""
+    return REFUSED_VALUES.get((message, field), frozenset())
