@@ -1,0 +1,39 @@
+"""Who opened a stream, in the words of the stream's first request."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Locality:
+    """Where a proxy runs; empty parts are unknown."""
+
+    region: str = ""
+    zone: str = ""
+    sub_zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A proxy's own description of itself: a claim, not a proof.
+
+    ``metadata`` is the decoded Struct: strings, floats, booleans, None, lists and dicts of them (any JSON).
+    ``user_agent`` is such as ``envoy`` and ``version`` such as ``1.40.0``, empty if not said.
+    """
+
+    id: str
+    cluster: str = ""
+    locality: Locality = Locality()
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    user_agent: str = ""
+    version: str = ""
+
+    @property
+    def key(self) -> str:
+        """What tells proxies apart in ``Snapshot.assigned``: two streams of one key are the same proxy."""
+        return self.id
+
+
+class NodeRefused(Exception):  # noqa: N818 - it is a verdict on the node, not a fault of ours
+    """The node cannot be served; the message says what is wrong with it, for whoever runs that proxy."""

@@ -1,0 +1,72 @@
+"""What a stream wants done."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from xdsd.model.node import Node
+
+
+class Attach(NamedTuple):
+    """Tell the mesh about the proxy, then say ``Attached``. Comes once, before anything is sent."""
+
+    node: Node
+
+
+class Detach(NamedTuple):
+    """The proxy's stream is gone. Comes once if ``Attach`` came."""
+
+    node: Node
+
+
+class Send(NamedTuple):
+    """Write one response, the concatenation of ``parts``; say ``Written`` when it is taken. One at a time."""
+
+    type_url: str
+    parts: tuple[bytes, ...]
+    resources: int
+    removed: int
+
+
+class Wait(NamedTuple):
+    """Say ``Elapsed`` at this time; replaces the last ``Wait``, None takes it back."""
+
+    until: float | None
+
+
+class Code(StrEnum):
+    """Why a stream is closed, in gRPC's words."""
+
+    INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
+
+
+class Close(NamedTuple):
+    """End the stream. ``message`` says what the client did wrong."""
+
+    code: Code
+    message: str
+
+
+class Accepted(NamedTuple):
+    """The proxy accepted a response; ``seconds`` since the change that it carried was seen, None if it carried none."""
+
+    type_url: str
+    seconds: float | None
+
+
+class Rejected(NamedTuple):
+    """The proxy refused a response. ``names`` are those found guilty so far, none while that is being found out."""
+
+    type_url: str
+    names: tuple[str, ...]
+    message: str
+
+
+class Log(NamedTuple):
+    """Worth a line in the log: ``event`` is a stable phrase, ``fields`` says of what."""
+
+    event: str
+    fields: dict[str, str | int]
+
+
+Command = Attach | Detach | Send | Wait | Close | Accepted | Rejected | Log

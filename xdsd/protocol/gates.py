@@ -1,0 +1,51 @@
+"""When an offer of one type has to wait for another type's acceptance. Pure.
+
+Order of types on an aggregated stream: clusters, endpoints, secrets, listeners, routes. Additions need what they
+use to be there first, removals need what used them to be gone first.
+"""
+
+from collections.abc import Mapping
+
+from xdsd.protocol.watch import Watch
+from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
+
+ORDER: Mapping[str, int] = {CLUSTER: 0, ENDPOINT: 1, SECRET: 2, LISTENER: 3, ROUTE: 4}
+USERS = (LISTENER, ROUTE)
+
+
+def clusters_are_warm(watches: Mapping[str, Watch]) -> bool:
+    """Whether the proxy has accepted every cluster that it should have (gone ones do not matter)."""
+    clusters = watches.get(CLUSTER)
+    if clusters is None:
+        return True
+    flight = clusters.flight
+    return not clusters.due and (flight is None or not any(part.resources for part in flight.offer.parts))
+
+
+def users_accepted(watches: Mapping[str, Watch], generation: int, resumed: bool) -> int:
+    """The newest generation whose listeners and routes the proxy lives by; ``generation`` is the snapshot's.
+
+    A ``resumed`` proxy has listeners and routes also before it asks for them on this stream.
+    """
+    accepted = generation
+    for type_url in USERS:
+        watch = watches.get(type_url)
+        if watch is not None:
+            accepted = min(accepted, watch.accepted_until(generation))
+        elif resumed:
+            accepted = -1
+    return accepted
+
+
+def users_rejected(watches: Mapping[str, Watch]) -> bool:
+    """Whether the proxy lives by a listener or route that we do not know, as it refused its successor."""
+    return any(watch.error or watch.rejected for url in USERS if (watch := watches.get(url)) is not None)
+
+
+def routes_overdue(watches: Mapping[str, Watch], before: float) -> bool:
+    """Whether listeners or routes have been held back since ``before`` or longer."""
+    return any(
+        watch.blocked_since is not None and watch.blocked_since <= before
+        for url in USERS
+        if (watch := watches.get(url)) is not None
+    )
