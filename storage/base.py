@@ -74,7 +74,10 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change. For a DELETE, ``kv`` holds the key and the deleting ``mod_revision``, all else empty."""
+    """A change. For a DELETE, ``kv`` holds the key and the deleting ``mod_revision``, all else empty.
+
+    ``previous`` is what was there before, if the watch asked for it and it was not compacted since.
+    """
 
     type: EventType
     kv: KeyValue

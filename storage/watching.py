@@ -111,8 +111,10 @@ class HubWatch:
             batch = self._hub.batch(self._next)
             self._next += 1
             events = tuple(event for event in batch.events if event.kv.key in self._span)
+            if events and self._previous and batch.revision > self._hub.compacted:
+                return WatchBatch(batch.revision, events)
             if events:
-                return WatchBatch(batch.revision, events if self._previous else tuple(map(_plain, events)))
+                return WatchBatch(batch.revision, tuple(map(_plain, events)))
         return None
 
     async def _replay(self) -> None:
