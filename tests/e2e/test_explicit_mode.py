@@ -1,6 +1,9 @@
 """Without redirection or root: programs call a real Envoy on purpose, and a gateway faces the world."""
 
 import asyncio
+import contextlib
+import ssl
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
@@ -21,7 +24,13 @@ from tests.lab.static import static_bootstrap, static_cluster, watch_listeners, 
 from xdsd.compile.clusters import black_hole_cluster
 from xdsd.compile.gateways import gateway_listener
 from xdsd.compile.inbound import InboundPort, inbound_listener
-from xdsd.compile.listeners import TcpTarget, http_proxy_listener, outbound_tcp_listener
+from xdsd.compile.listeners import (
+    TcpTarget,
+    http_proxy_listener,
+    outbound_http_listener,
+    outbound_tcp_listener,
+)
+from xdsd.compile.names import BLACK_HOLE_CLUSTER
 from xdsd.compile.routes import default_http_route
 from xdsd.compile.virtual_hosts import virtual_host
 from xdsd.model.catalog import Protocol
@@ -160,6 +169,77 @@ async def test_a_sidecar_passes_on_what_its_program_says(tmp_path: Path) -> None
     assert {name: got[name] for name in kept} == {name: CLAIMS[name] for name in kept}
 
 
+def client_hello(server_name: str) -> bytes:
+    """The first bytes of a TLS client that asks for ``server_name``."""
+    outgoing = ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=server_name)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
+async def test_tls_services_are_told_apart_by_name(tmp_path: Path) -> None:
+    """Connections go by the name that the client asks for, the narrower one first, and strangers nowhere."""
+    port, first_port, second_port = free_ports(3)
+    targets = [TcpTarget("any", sni=("*.example.com",)), TcpTarget("one", sni=("one.example.com",))]
+    listener = outbound_tcp_listener("127.0.0.1", port, targets, BLACK_HOLE_CLUSTER, bind_to_port=True)
+    clusters = [
+        static_cluster("any", "127.0.0.1", first_port),
+        static_cluster("one", "127.0.0.1", second_port),
+        black_hole_cluster(),
+    ]
+    async with (
+        tcp_server("any", "127.0.0.1", first_port),
+        tcp_server("one", "127.0.0.1", second_port),
+        Envoy(static_bootstrap([listener], clusters), tmp_path),
+    ):
+        for name, expected in (
+            ("one.example.com", "one 127.0.0.1"),
+            ("two.example.com", "any 127.0.0.1"),
+            ("example.org", ""),
+        ):
+            assert await first_line("127.0.0.1", port, client_hello(name)) == expected
+
+
+async def test_programs_may_call_through_a_unix_socket(tmp_path: Path) -> None:
+    """An egress listener may be a Unix socket, which needs no port."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="uds-") as folder:  # a socket's path must be short
+        bind = f"unix://{folder}/egress.sock"
+        listener = outbound_http_listener(bind, 0, bind, bind_to_port=True)
+        bootstrap = static_bootstrap(
+            [with_routes(listener, routes(bind, REVIEWS, "reviews"))],
+            [static_cluster(REVIEWS, "127.0.0.1", port)],
+        )
+        async with (
+            http_server("reviews", "127.0.0.1", port),
+            Envoy(bootstrap, tmp_path),
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(bind.removeprefix("unix://"))) as session,
+            session.get("http://reviews/") as response,
+        ):
+            assert await response.text() == "reviews\nreviews\n/"
+
+
+async def test_both_versions_of_http_are_spoken_beside_anything_else(tmp_path: Path) -> None:
+    """A port that lets strangers through still recognizes HTTP/2 without TLS, as gRPC speaks it."""
+    port = free_port()
+    listener = outbound_http_listener(
+        "127.0.0.1", port, "9080", bind_to_port=True, fallthrough=BLACK_HOLE_CLUSTER
+    )
+    bootstrap = static_bootstrap(
+        [with_routes(listener, routes("9080", BLACK_HOLE_CLUSTER, "*"))], [black_hole_cluster()]
+    )
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+    async with Envoy(bootstrap, tmp_path) as envoy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(preface)
+        frame = await asyncio.wait_for(reader.readexactly(9), 10)
+        assert frame[3] == 4  # SETTINGS, the first frame of a server
+        writer.close()
+        assert await envoy.stat(f"http.outbound_127.0.0.1_{port};.downstream_cx_http2_total") == 1
+        assert await first_line("127.0.0.1", port, b"\x00binary\n") == ""
+
+
 async def test_a_changed_target_leaves_other_connections_alone(tmp_path: Path) -> None:
     """Adding and removing targets replaces only their chains: an open connection of another one goes on."""
     port, first_port, second_port = free_ports(3)
@@ -167,7 +247,7 @@ async def test_a_changed_target_leaves_other_connections_alone(tmp_path: Path) -
     file = tmp_path / "listeners.json"
 
     def tell(*targets: TcpTarget) -> None:
-        listener = outbound_tcp_listener("0.0.0.0", port, targets, "BlackHoleCluster", bind_to_port=True)
+        listener = outbound_tcp_listener("0.0.0.0", port, targets, BLACK_HOLE_CLUSTER, bind_to_port=True)
         write_listeners(file, [listener])
 
     tell(first)

@@ -26,16 +26,18 @@ _RUNNING = "Ctrl-C stops everything."
 class Bookinfo:
     """A running demo. ``with Bookinfo(tmp_path) as mesh`` returns once the page is served.
 
-    It is no coroutine, so that many tests, each with a loop of its own, may share one mesh.
+    It is no coroutine, so that many tests, each with a loop of its own, may share one mesh. Its state is under
+    ``folder``, or with ``temporary`` in a temporary folder there, as without ``--state-dir``.
     """
 
-    def __init__(self, folder: Path, flags: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: Path, *, flags: tuple[str, ...] = (), temporary: Path | None = None) -> None:
         self.layout = lay_out(_free_options(folder / "state"))
         self.url = self.layout.gateway_url
         self.log = folder / "demo.log"
         self.endpoint = f"unix:{folder / 'state' / 'admin.sock'}"
         self.exercises = folder / "state" / "try"
         self._flags = flags
+        self._temporary = temporary
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -54,11 +56,14 @@ class Bookinfo:
             AssertionError: it ended or did not get there in time; carries what it printed.
         """
         options = self.layout.options
-        command = [sys.executable, "-m", "xdsd", "demo", "--state-dir", options.state_dir, *self._flags]
+        command = [sys.executable, "-m", "xdsd", "demo", *self._flags]
+        command += ["--state-dir", options.state_dir] if self._temporary is None else []
         command += ["--port", str(options.port), "--network", options.network]
         command += ["--xds-port", str(options.xds_port), "--http-port", str(options.http_port)]
         command += ["--app-port", str(options.app_port)]
         environment = {**plain_environment(), "XDSD_ENVOY": str(envoy_binary())}
+        if self._temporary is not None:
+            environment["TMPDIR"] = str(self._temporary)
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
         deadline = time.monotonic() + _START_SECONDS

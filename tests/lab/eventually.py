@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, overload
 
+import aiohttp
+
 T = TypeVar("T")
 
 
@@ -26,7 +28,7 @@ async def eventually(
 ) -> T:
     """Asks ``condition`` until it answers with something true, and returns that.
 
-    An AssertionError or OSError that it raises means "not yet", so a condition may be a group of assertions;
+    An AssertionError or an error of a connection means "not yet", so a condition may be a group of assertions;
     one that returns None has held once it raises nothing.
 
     Raises:
@@ -41,7 +43,7 @@ async def eventually(
             if value or value is None:
                 return value
             seen = value
-        except (AssertionError, OSError) as error:
+        except (AssertionError, OSError, aiohttp.ClientError) as error:
             seen = error
         if time.monotonic() > deadline:
             raise AssertionError(f"{what or condition} did not hold within {timeout} s; seen last: {seen!r}")
