@@ -28,7 +28,8 @@ from xdsd.model.problem import ObjectRef, Reason
 def server(
     number: int = 8080, protocol: str = "HTTP", hosts: tuple[str, ...] = ("*",), bind: str | None = None
 ) -> Server:
-    return Server(port=Port(number=number, protocol=protocol, name=f"p-{number}"), hosts=hosts, bind=bind)
+    name = "-".join((protocol, str(number), *(bind or "any").split("."))).lower()
+    return Server(port=Port(number=number, protocol=protocol, name=name), hosts=hosts, bind=bind)
 
 
 def gateway(name: str, *servers: Server, namespace: str = "default", created: str = "") -> Object[Gateway]:

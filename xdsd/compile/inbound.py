@@ -8,7 +8,7 @@ Routes are inline here, unlike everywhere else: each port has a single one, whic
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from envoy.config.core.v3.base_pb2 import TrafficDirection
 from envoy.config.listener.v3.listener_components_pb2 import (
@@ -34,7 +34,7 @@ from xdsd.compile.names import (
     listener_name,
 )
 from xdsd.compile.routes import inbound_http_route
-from xdsd.compile.tcp_proxies import TcpOptions, tcp_proxy
+from xdsd.compile.tcp_proxies import DEFAULT_OPTIONS, TcpOptions, tcp_proxy
 from xdsd.compile.virtual_hosts import virtual_host
 from xdsd.model.catalog import Protocol
 
@@ -53,7 +53,7 @@ class InboundPort:
     cluster: str
     host: str = ""
     bind: str = "0.0.0.0"
-    options: TcpOptions = field(default_factory=TcpOptions)
+    options: TcpOptions = DEFAULT_OPTIONS
 
     @property
     def name(self) -> str:

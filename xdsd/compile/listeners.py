@@ -17,7 +17,7 @@ first bytes, and protocols where the server speaks first never start.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from itertools import product
 
@@ -46,7 +46,7 @@ from xdsd.compile.names import (
     VIRTUAL_OUTBOUND_PORT,
     listener_name,
 )
-from xdsd.compile.tcp_proxies import TcpOptions, tcp_proxy
+from xdsd.compile.tcp_proxies import DEFAULT_OPTIONS, TcpOptions, tcp_proxy
 
 FALLTHROUGH_CHAIN = "PassthroughFilterChain"
 
@@ -65,7 +65,7 @@ class TcpTarget:
     cluster: str
     addresses: tuple[str, ...] = ()
     sni: tuple[str, ...] = ()
-    options: TcpOptions = field(default_factory=TcpOptions)
+    options: TcpOptions = DEFAULT_OPTIONS
 
 
 def fallthrough_cluster(*, allow_any: bool) -> str:
@@ -145,8 +145,8 @@ def outbound_tcp_listener(
     name.
 
     Connections of no target go to the cluster ``fallthrough``; None closes them. Of targets that match
-    the same, the first wins (see ``distinct``). Without any target and fallthrough the listener would
-    serve nobody: ValueError.
+    the same, the first wins (see ``distinct``). Where one asks for server names, clients must speak
+    first. Without any target and fallthrough the listener would serve nobody: ValueError.
     """
     name = listener_name(address, port)
     listener = _outbound(name, address, port, settings, bind_to_port=bind_to_port)

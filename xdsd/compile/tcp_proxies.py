@@ -11,6 +11,7 @@ from google.protobuf.any_pb2 import Any
 from xdsd.compile.access_logs import access_logs
 from xdsd.compile.http_connection_managers import duration
 from xdsd.compile.listener_settings import ListenerSettings
+from xdsd.compile.policy import Policy
 
 TCP_PROXY = "envoy.filters.network.tcp_proxy"
 
@@ -29,16 +30,29 @@ class TcpOptions:
     hash_source_ip: bool = False
 
 
-def tcp_proxy(cluster: str, settings: ListenerSettings, options: TcpOptions | None = None) -> Filter:
+DEFAULT_OPTIONS = TcpOptions()
+
+
+def tcp_options(policy: Policy) -> TcpOptions:
+    """The part of a cluster's policy that its connections carry out, not the cluster: see ``TcpOptions``."""
+    tcp = policy.connection_pool.tcp if policy.connection_pool else None
+    hashing = policy.load_balancer.consistent_hash if policy.load_balancer else None
+    return TcpOptions(
+        idle_timeout=tcp.idle_timeout if tcp else None,
+        max_connection_duration=tcp.max_connection_duration if tcp else None,
+        hash_source_ip=bool(hashing and hashing.use_source_ip),
+    )
+
+
+def tcp_proxy(cluster: str, settings: ListenerSettings, options: TcpOptions = DEFAULT_OPTIONS) -> Filter:
     """The network filter that carries connections to ``cluster``, by whose name its statistics go."""
     proxy = TcpProxy(stat_prefix=cluster, cluster=cluster, access_log=access_logs(settings.access_log))
-    if options is not None:
-        if options.idle_timeout is not None:
-            proxy.idle_timeout.CopyFrom(duration(options.idle_timeout))
-        if options.max_connection_duration is not None:
-            proxy.max_downstream_connection_duration.CopyFrom(duration(options.max_connection_duration))
-        if options.hash_source_ip:
-            proxy.hash_policy.append(HashPolicy(source_ip=HashPolicy.SourceIp()))
+    if options.idle_timeout is not None:
+        proxy.idle_timeout.CopyFrom(duration(options.idle_timeout))
+    if options.max_connection_duration is not None:
+        proxy.max_downstream_connection_duration.CopyFrom(duration(options.max_connection_duration))
+    if options.hash_source_ip:
+        proxy.hash_policy.append(HashPolicy(source_ip=HashPolicy.SourceIp()))
     config = Any()
     config.Pack(proxy)
     return Filter(name=TCP_PROXY, typed_config=config)
