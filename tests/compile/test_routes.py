@@ -63,15 +63,6 @@ def test_a_lone_destination_takes_all_whatever_its_weight() -> None:
     assert route.route.cluster == "outbound|9080||b.default"
 
 
-def test_huge_weights_keep_their_proportion() -> None:
-    """Weights whose sum is more than Envoy counts are scaled down."""
-    top = 2**31 - 1
-    (route,) = routes_of({"route": [{"destination": {"host": host}, "weight": top} for host in "abc"]})
-    weights = [item.weight.value for item in route.route.weighted_clusters.clusters]
-    assert len(set(weights)) == 1
-    assert sum(weights) < 2**32
-
-
 def test_a_route_says_whose_it_is() -> None:
     """Metadata name the object; the name is the user's, or the place of the rule."""
     named = routes_of(

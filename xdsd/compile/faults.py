@@ -6,27 +6,7 @@ from envoy.extensions.filters.http.fault.v3.fault_pb2 import (
 
 from xdsd.compile.percentages import fraction
 from xdsd.model.intent import HTTPFaultInjection
-
-GRPC_STATUS = (
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-)
-"""The names of gRPC's status codes, in the order of their numbers."""
+from xdsd.model.intent.values import GRPC_STATUSES
 
 
 def http_fault(fault: HTTPFaultInjection | None) -> HTTPFault | None:
@@ -42,7 +22,7 @@ def http_fault(fault: HTTPFaultInjection | None) -> HTTPFault | None:
     if abort is not None and abort.http_status is not None:
         out.abort.http_status = abort.http_status
     elif abort is not None and abort.grpc_status is not None:
-        out.abort.grpc_status = GRPC_STATUS.index(abort.grpc_status)
+        out.abort.grpc_status = GRPC_STATUSES.index(abort.grpc_status)
     if abort is not None and out.HasField("abort"):
         out.abort.percentage.CopyFrom(fraction(abort.percentage))
     return out if out.HasField("delay") or out.HasField("abort") else None

@@ -105,10 +105,8 @@ def string_matcher(pattern: StringMatch) -> StringMatcher:
         return StringMatcher(exact=pattern.exact)
     if pattern.prefix is not None:
         return StringMatcher(prefix=pattern.prefix)
-    if not pattern.regex:  # Envoy takes no empty expression, and it means the empty value
-        return StringMatcher(exact="")
     out = StringMatcher()
-    out.safe_regex.regex = pattern.regex
+    out.safe_regex.regex = pattern.regex or ""
     return out
 
 
@@ -128,10 +126,8 @@ def _set_path(out: RouteMatch, uri: StringMatch | None) -> None:
         out.path = uri.exact
     elif uri.prefix is not None:
         out.prefix = uri.prefix
-    elif not uri.regex:
-        out.path = ""
     else:
-        out.safe_regex.regex = ".*" if uri.regex == "*" else uri.regex
+        out.safe_regex.regex = uri.regex or ""
 
 
 def _header(name: str, pattern: StringMatch) -> HeaderMatcher:

@@ -9,17 +9,9 @@ from xdsd.model.intent import Percent
 
 
 def fraction(percentage: Percent | None, whole: int | None = None, default: float = 0.0) -> FractionalPercent:
-    """``percentage`` (any precision), else the older ``whole`` number, else ``default``, as parts of a
-    million.
-
-    A percentage above 0 stays above 0, however small.
-    """
+    """``percentage``, else the older ``whole`` number, else ``default``, as parts of a million."""
     value = _percent(percentage, whole, default)
-    parts = round(value * 10_000)
-    return FractionalPercent(
-        numerator=max(parts, 1) if value > 0 else 0,
-        denominator=FractionalPercent.MILLION,
-    )
+    return FractionalPercent(numerator=round(value * 10_000), denominator=FractionalPercent.MILLION)
 
 
 def runtime_fraction(

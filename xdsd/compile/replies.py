@@ -4,27 +4,24 @@ from envoy.config.route.v3.route_components_pb2 import DirectResponseAction, Red
 
 from xdsd.model.intent import HTTPDirectResponse, HTTPRedirect
 
-REDIRECT_CODES = {
+_CODES = {
     301: RedirectAction.MOVED_PERMANENTLY,
     302: RedirectAction.FOUND,
     303: RedirectAction.SEE_OTHER,
     307: RedirectAction.TEMPORARY_REDIRECT,
     308: RedirectAction.PERMANENT_REDIRECT,
 }
-"""The redirect codes that Envoy can send."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def redirect(settings: HTTPRedirect, listener_port: int) -> RedirectAction | None:
-    """Where a request is sent instead; None if Envoy has no such status code.
+def redirect(settings: HTTPRedirect, listener_port: int) -> RedirectAction:
+    """Where a request is sent instead.
 
     The port of the request is the listener's. A scheme's own port is left out of the location.
     """
-    code = settings.redirect_code or 301
-    if code not in REDIRECT_CODES:
-        return None
-    out = RedirectAction(host_redirect=settings.authority or "", response_code=REDIRECT_CODES[code])
+    code = _CODES[settings.redirect_code or 301]
+    out = RedirectAction(host_redirect=settings.authority or "", response_code=code)
     if settings.prefix_rewrite:
         out.prefix_rewrite = settings.prefix_rewrite
     elif settings.uri:

@@ -2,7 +2,8 @@
 
 The first match wins, so order is kept and nothing is emitted after a route that takes everything. Every route
 says whose it is: its metadata name the object, its name the rule (the user's own names, else the rule's
-place). A rule that cannot be carried out answers 500 instead of letting a later rule take its requests.
+place). What ``xdsd.compile.route_checks`` calls an error is never sent to Envoy, which would refuse all other
+routes with it: a match with an error takes no request, a rule with another one answers 500.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +23,7 @@ from xdsd.compile.names import parse_cluster_name
 from xdsd.compile.percentages import runtime_fraction
 from xdsd.compile.replies import direct_response, redirect
 from xdsd.compile.retries import inbound_retry_policy, retry_policy
+from xdsd.compile.route_checks import action_remarks, has_errors, match_remarks
 from xdsd.model.intent import (
     ConsistentHashLB,
     Destination,
@@ -40,7 +42,6 @@ DEFAULT_ROUTE = "default"
 Age = tuple[str, str, str]
 """What orders objects: creation timestamp, namespace, name."""
 
-_WEIGHTS_MAX = 2**32 - 1
 _API = "/apis/networking.istio.io/v1/namespaces"
 
 
@@ -118,7 +119,7 @@ class _Builder:
         if not rule.match:
             yield self._route(rule, None, name)
         for at, match in enumerate(rule.match):
-            if applies(match, self._namespace, self._source):
+            if applies(match, self._namespace, self._source) and not has_errors(match_remarks(match)):
                 place = f".match[{at}]" if len(rule.match) > 1 and not rule.name else ""
                 yield self._route(rule, match, f"{name}.{match.name}" if match.name else name + place)
 
@@ -128,31 +129,28 @@ class _Builder:
         route.metadata.filter_metadata["istio"].update({"config": config})
         if match is not None and match.stat_prefix:
             route.stat_prefix = match.stat_prefix
-        edits = header_edits(rule.headers)
-        apply_edits(route, edits)
-        self._set_action(route, rule, edits)
+        if has_errors(action_remarks(rule)):
+            route.direct_response.status = 500
+        else:
+            self._set_action(route, rule)
+            _set_filter(route, FAULT, http_fault(rule.fault))
+            _set_filter(route, CORS, cors_policy(rule.cors_policy) if rule.cors_policy else None)
         fallback = f"{self._owner.name}:{self._source.port}"
         route.decorator.operation = _operation(route, route.route.cluster, fallback)
-        _set_filter(route, FAULT, http_fault(rule.fault))
-        _set_filter(route, CORS, cors_policy(rule.cors_policy) if rule.cors_policy else None)
         return route
 
-    def _set_action(self, route: Route, rule: HTTPRoute, edits: HeaderEdits) -> None:
+    def _set_action(self, route: Route, rule: HTTPRoute) -> None:
+        edits = header_edits(rule.headers)
+        apply_edits(route, edits)
         if rule.redirect is not None:
-            action = redirect(rule.redirect, self._source.port)
-            if action is not None:
-                route.redirect.CopyFrom(action)
+            route.redirect.CopyFrom(redirect(rule.redirect, self._source.port))
         elif rule.direct_response is not None:
             route.direct_response.CopyFrom(direct_response(rule.direct_response))
         else:
             self._forward(route, rule, edits)
-        if route.WhichOneof("action") is None:
-            route.direct_response.status = 500
 
     def _forward(self, route: Route, rule: HTTPRoute, edits: HeaderEdits) -> None:
         chosen = rule.route if len(rule.route) == 1 else tuple(item for item in rule.route if item.weight)
-        if not chosen:
-            return
         action = route.route
         _set_timeout(action, rule.timeout)
         host = _rewrite(action, rule.rewrite) or edits.authority
@@ -171,9 +169,9 @@ class _Builder:
         _set_retries(action, retry_policy(rule.retries, sticky=len(chosen) == 1 and bool(hashing)))
 
     def _split(self, target: WeightedCluster, chosen: Sequence[HTTPRouteDestination], host: str) -> None:
-        for item, weight in zip(chosen, _weights(chosen), strict=True):
+        for item in chosen:
             cluster = target.clusters.add(name=self._cluster(item.destination))
-            cluster.weight.value = weight
+            cluster.weight.value = item.weight or 0
             edits = header_edits(item.headers)
             apply_edits(cluster, edits)
             if edits.authority and not host:
@@ -206,15 +204,6 @@ class _Builder:
             if policy is not None and policy not in policies:
                 policies.append(policy)
         return policies
-
-
-def _weights(chosen: Sequence[HTTPRouteDestination]) -> list[int]:
-    """The weights, scaled down in proportion where their sum is more than Envoy can count."""
-    weights = [item.weight or 0 for item in chosen]
-    total = sum(weights)
-    if total <= _WEIGHTS_MAX:
-        return weights
-    return [max(1, weight * (_WEIGHTS_MAX - len(weights)) // total) for weight in weights]
 
 
 def _rewrite(action: RouteAction, rewrite: HTTPRewrite | None) -> str:
