@@ -35,15 +35,20 @@ ANY_SERVICE_ADDRESS = "10.96.0.10"  # routed nowhere: only the proxy can make se
 MYSQL_ADDRESS = "10.96.0.7"
 
 
+def reviews_routes() -> Any:
+    """Routes that know one host."""
+    routes = RouteConfiguration(name="9080", ignore_port_in_host_matching=True)
+    routes.virtual_hosts.append(virtual_host("reviews", ["reviews"], [default_http_route(REVIEWS)]))
+    return routes
+
+
 def resources(outside: Machine, *, allow_any: bool) -> tuple[list[Any], list[Any]]:
     """What a sidecar is told about a mesh with one HTTP and one TCP service, and one port of its own."""
     fallthrough = fallthrough_cluster(allow_any=allow_any)
-    routes = RouteConfiguration(name="9080", ignore_port_in_host_matching=True)
-    routes.virtual_hosts.append(virtual_host("reviews", ["reviews"], [default_http_route(REVIEWS)]))
     http = outbound_http_listener("0.0.0.0", 9080, "9080", bind_to_port=False, fallthrough=fallthrough)
     listeners = [
         virtual_outbound(allow_any=allow_any),
-        with_routes(http, routes),
+        with_routes(http, reviews_routes()),
         outbound_tcp_listener(MYSQL_ADDRESS, 3306, [TcpTarget(MYSQL)], fallthrough, bind_to_port=False),
         virtual_inbound([OWN]),
     ]
@@ -136,3 +141,34 @@ async def test_the_proxys_own_ports_lead_nowhere(tmp_path: Path, port: int) -> N
     """Who calls the ports of the capture themselves is turned away at once, instead of going in circles."""
     async with captured(tmp_path):
         assert await first_line("127.0.0.1", port) == ""
+
+
+async def test_ipv6_is_captured_the_same_way(tmp_path: Path) -> None:
+    """Listeners of an IPv6 machine take its calls and its callers, and pass strangers through."""
+    async with AsyncExitStack() as stack:
+        inside, outside = stack.enter_context(two_machines())
+        capture(inside)
+        with outside.entered():
+            await stack.enter_async_context(http_server("reviews", outside.ipv6, 19080))
+            await stack.enter_async_context(tcp_server("stranger", outside.ipv6, 7777))
+        stack.enter_context(inside.entered())
+        http = outbound_http_listener("::", 9080, "9080", bind_to_port=False)
+        own = InboundPort(9080, Protocol.HTTP, "inbound|9080||", bind="::")
+        listeners = [
+            virtual_outbound(allow_any=True, bind="::"),
+            with_routes(http, reviews_routes()),
+            virtual_inbound([own], bind="::"),
+        ]
+        clusters = [
+            passthrough_cluster(),
+            black_hole_cluster(),
+            inbound_passthrough_cluster(),
+            static_cluster(REVIEWS, outside.ipv6, 19080),
+            static_cluster(own.cluster, "::1", 9080),
+        ]
+        await stack.enter_async_context(http_server("productpage", "::1", 9080))
+        await stack.enter_async_context(CapturingEnvoy(static_bootstrap(listeners, clusters), tmp_path))
+        assert (await get("http://[fd00:96::10]:9080/", "reviews"))[1] == "reviews\nreviews\n/"
+        assert (await first_line(outside.ipv6, 7777)).startswith("stranger ")
+        with outside.entered():
+            assert (await get(f"http://[{inside.ipv6}]:9080/", "shop"))[1] == "productpage\nshop\n/"

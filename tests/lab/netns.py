@@ -22,8 +22,8 @@ from tests.lab.missing import missing
 from xdsd.demo.program import Program
 
 PROXY_GROUP = 1337
-INSIDE_ADDRESS = "10.201.0.1"
-OUTSIDE_ADDRESS = "10.201.0.2"
+INSIDE_ADDRESSES = ("10.201.0.1", "fd00:201::1")
+OUTSIDE_ADDRESSES = ("10.201.0.2", "fd00:201::2")
 
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -32,10 +32,11 @@ _numbers = count(1)
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A network namespace by its name, with an address on the wire."""
+    """A network namespace by its name, with an address of each family on the wire."""
 
     name: str
     address: str
+    ipv6: str
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -58,18 +59,14 @@ class Machine:
         """The output of a command on this machine; an error of it fails the test with what it said."""
         return _run("ip", "netns", "exec", self.name, *command)
 
-    def add_address(self, address: str) -> None:
-        """Lets the machine have a further address, such as one that the other reaches only by routing."""
-        _run("ip", "-n", self.name, "address", "add", f"{address}/32", "dev", "lo")
-
 
 @contextmanager
 def two_machines() -> Iterator[tuple[Machine, Machine]]:
     """Inside and outside, each the other's only neighbour; inside sends everything unknown to outside."""
     _require()
     number = next(_numbers)
-    inside = Machine(f"xdsd-{os.getpid()}-{number}-in", INSIDE_ADDRESS)
-    outside = Machine(f"xdsd-{os.getpid()}-{number}-out", OUTSIDE_ADDRESS)
+    inside = Machine(f"xdsd-{os.getpid()}-{number}-in", *INSIDE_ADDRESSES)
+    outside = Machine(f"xdsd-{os.getpid()}-{number}-out", *OUTSIDE_ADDRESSES)
     made: list[Machine] = []
     try:
         for machine in (inside, outside):
@@ -80,10 +77,12 @@ def two_machines() -> Iterator[tuple[Machine, Machine]]:
             *("type", "veth", "peer", "name", "eth0", "netns", outside.name),
         )
         for machine in made:
-            _run("ip", "-n", machine.name, "address", "add", f"{machine.address}/24", "dev", "eth0")
+            for address in (f"{machine.address}/24", f"{machine.ipv6}/64"):
+                _run("ip", "-n", machine.name, "address", "add", address, "dev", "eth0", *_at_once(address))
             for device in ("lo", "eth0"):
                 _run("ip", "-n", machine.name, "link", "set", device, "up")
-        _run("ip", "-n", inside.name, "route", "add", "default", "via", outside.address)
+        for family, address in (("-4", outside.address), ("-6", outside.ipv6)):
+            _run("ip", family, "-n", inside.name, "route", "add", "default", "via", address)
         yield inside, outside
     finally:
         for machine in made:
@@ -94,18 +93,19 @@ def capture(machine: Machine, *, outbound: int = 15001, inbound: int = 15006) ->
     """Redirects all TCP of a machine to a proxy that runs there in ``PROXY_GROUP``.
 
     Left alone: what the proxy itself opens, what a program says to its own machine's loopback, and what the
-    proxy passes on to the program (told by the source 127.0.0.6).
+    proxy passes on to the program (told by the source 127.0.0.6 or ::6).
     """
     proxy = ("-m", "owner", "--gid-owner", str(PROXY_GROUP))
-    rules = (
-        ("PREROUTING", "-p", "tcp", "-j", "REDIRECT", "--to-ports", str(inbound)),
-        ("OUTPUT", "-o", "lo", "-s", "127.0.0.6/32", "-j", "RETURN"),
-        ("OUTPUT", *proxy, "-j", "RETURN"),
-        ("OUTPUT", "-d", "127.0.0.0/8", "-j", "RETURN"),
-        ("OUTPUT", "-p", "tcp", "-j", "REDIRECT", "--to-ports", str(outbound)),
-    )
-    for rule in rules:
-        machine.run("iptables", "--wait", "-t", "nat", "-A", *rule)
+    families = (("iptables", "127.0.0.6/32", "127.0.0.0/8"), ("ip6tables", "::6/128", "::1/128"))
+    for tool, passed_on, loopback in families:
+        for rule in (
+            ("PREROUTING", "-p", "tcp", "-j", "REDIRECT", "--to-ports", str(inbound)),
+            ("OUTPUT", "-o", "lo", "-s", passed_on, "-j", "RETURN"),
+            ("OUTPUT", *proxy, "-j", "RETURN"),
+            ("OUTPUT", "-d", loopback, "-j", "RETURN"),
+            ("OUTPUT", "-p", "tcp", "-j", "REDIRECT", "--to-ports", str(outbound)),
+        ):
+            machine.run(tool, "--wait", "-t", "nat", "-A", *rule)
 
 
 class CapturingEnvoy(Envoy):
@@ -116,6 +116,11 @@ class CapturingEnvoy(Envoy):
         # A change of group clears the wish to die with us, so it is made again.
         as_proxy = ("setpriv", f"--regid={PROXY_GROUP}", "--clear-groups", "--pdeathsig", "KILL")
         self.program = Program(name, [*as_proxy, *self.program.command], self.program.log)
+
+
+def _at_once(address: str) -> tuple[str, ...]:
+    # Without this, IPv6 first spends seconds on asking whether somebody else has the address.
+    return ("nodad",) if ":" in address else ()
 
 
 def _require() -> None:
