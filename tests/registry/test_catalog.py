@@ -201,8 +201,9 @@ def test_the_older_source_wins_a_contradiction() -> None:
     assert known.ports == (HTTP,)
     assert known.resolution is Resolution.STATIC
     assert [problem.reason for problem in catalog.problems] == [Reason.CONFLICT] * 3
-    assert "two says port 80 (http, TCP, target 8080), but one says port 80 (http, HTTP, target 8080)" in str(
-        catalog.problems[0]
+    assert (
+        "two says port 80 (http, TCP, target 8080), but one says port 80 (http, HTTP, target 8080), which"
+        in str(catalog.problems[0])
     )
     catalog.apply("two", CatalogChange(removed_services=(KEY,)))
     assert catalog.problems == ()

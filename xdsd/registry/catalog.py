@@ -14,7 +14,7 @@ from xdsd.model.catalog import Endpoint, Resolution, Service, ServiceKey
 from xdsd.model.problem import ObjectRef, Problem, Reason
 from xdsd.registry.addresses import is_host, is_ip, is_unix
 from xdsd.registry.base import CatalogChange
-from xdsd.registry.parts import joined
+from xdsd.registry.parts import Contradiction, joined
 from xdsd.registry.selection import Selection
 
 _DNS = frozenset({Resolution.DNS, Resolution.DNS_ROUND_ROBIN})
@@ -130,8 +130,8 @@ class Catalog:
         if parts is None:
             self._part_problems.pop(key, None)
             return self._services.pop(key, None) is not None
-        service, problems = joined(parts)
-        _keep(self._part_problems, key, problems)
+        service, contradictions = joined(_by_age(parts))
+        _keep(self._part_problems, key, tuple(_conflict(key, item) for item in contradictions))
         if self._services.get(key) == service:
             return False
         self._services[key] = service
@@ -167,7 +167,7 @@ class Catalog:
             del self._at[address]
 
     def _all_endpoints(self, key: ServiceKey) -> Iterator[Endpoint]:
-        for source, part in sorted(self._parts[key].items(), key=lambda item: (item[1].created, item[0])):
+        for source, part in _by_age(self._parts[key]):
             if part.selector is None:
                 yield from part.endpoints
             else:
@@ -181,6 +181,15 @@ def _keep(
         problems[key] = found
     else:
         problems.pop(key, None)
+
+
+def _by_age(parts: Mapping[str, Service]) -> list[tuple[str, Service]]:
+    return sorted(parts.items(), key=lambda item: (item[1].created, item[0]))
+
+
+def _conflict(key: ServiceKey, found: Contradiction[str]) -> Problem:
+    message = f"{found.who} says {found.says}, but {found.older} says {found.holds}, which is older and holds"
+    return Problem(Reason.CONFLICT, message, ObjectRef("Service", *key))
 
 
 def _once(endpoints: Iterable[Endpoint]) -> Iterable[Endpoint]:

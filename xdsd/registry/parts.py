@@ -1,54 +1,63 @@
-"""What several sources say of one service, made one: the oldest word counts, and contradictions are problems."""
+"""What several reporters say of one service, made one: the oldest word counts, and contradictions are told."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from xdsd.model.catalog import Port, Service
-from xdsd.model.problem import ObjectRef, Problem, Reason
+
+Who = TypeVar("Who")
 
 _SINGLE = ("resolution", "location", "export_to")
 
 
-def joined(parts: Mapping[str, Service]) -> tuple[Service, tuple[Problem, ...]]:
-    """The service that the parts (by source, at least one) make together, without endpoints.
+@dataclass(frozen=True, slots=True)
+class Contradiction(Generic[Who]):
+    """Something that ``who`` says, against what ``holds`` because someone older said it."""
 
-    Ports and addresses are joined. A port contradicts an older one if they share a number or a name and are
-    not equal; it is left out. Of what a service has once, such as its resolution, the oldest part's holds.
+    who: Who
+    says: str
+    older: Who
+    holds: str
+
+
+def joined(parts: Sequence[tuple[Who, Service]]) -> tuple[Service, tuple[Contradiction[Who], ...]]:
+    """The service that the parts, at least one and oldest first, make together, without endpoints.
+
+    Ports and addresses are joined. A port contradicts an older one if they share a number or a name and are not equal;
+    it is left out. Of what a service has once, such as its resolution, the oldest part's holds.
     """
-    (_, oldest), *others = sorted(parts.items(), key=lambda item: (item[1].created, item[0]))
+    (eldest, oldest), *others = parts
     if not others:
         return replace(oldest, endpoints=()), ()
-    problems: list[Problem] = []
-    ports = list(oldest.ports)
+    found: list[Contradiction[Who]] = []
+    ports = dict.fromkeys(oldest.ports, eldest)
     addresses = dict.fromkeys(oldest.addresses)
     selector = oldest.selector
-    for source, part in others:
+    for who, part in others:
         for port in part.ports:
             rival = _rival(ports, port)
             if rival is None:
-                ports.append(port)
+                ports[port] = who
             elif rival != port:
-                problems.append(_conflict(oldest, source, f"port {_shown(port)}", f"port {_shown(rival)}"))
+                found.append(
+                    Contradiction(who, f"port {_shown(port)}", ports[rival], f"port {_shown(rival)}")
+                )
         for name in _SINGLE:
-            mine, theirs = getattr(oldest, name), getattr(part, name)
-            if mine != theirs:
-                problems.append(_conflict(oldest, source, f"{name} {_text(theirs)}", _text(mine)))
+            theirs, ours = getattr(part, name), getattr(oldest, name)
+            if theirs != ours:
+                found.append(Contradiction(who, f"{name} {_text(theirs)}", eldest, _text(ours)))
         addresses.update(dict.fromkeys(part.addresses))
         selector = part.selector if selector is None else selector
     service = replace(oldest, ports=tuple(ports), addresses=tuple(addresses), selector=selector, endpoints=())
-    return service, tuple(problems)
+    return service, tuple(found)
 
 
-def _rival(ports: list[Port], port: Port) -> Port | None:
+def _rival(ports: dict[Port, Who], port: Port) -> Port | None:
     """The known port that stands where this one would: equal if there is one, else of its number or name."""
     if port in ports:
         return port
     return next((item for item in ports if item.number == port.number or item.name == port.name), None)
-
-
-def _conflict(oldest: Service, source: str, said: str, holds: str) -> Problem:
-    message = f"{source} says {said}, but {oldest.source or 'an older source'} says {holds}, which holds"
-    return Problem(Reason.CONFLICT, message, ObjectRef("Service", *oldest.key))
 
 
 def _shown(port: Port) -> str:
