@@ -80,19 +80,23 @@ def inbound_cluster(
 ) -> Cluster:
     """The way from a sidecar to its own program, which listens at ``address`` (``unix:///path`` too).
 
-    Connections to an address other than loopback come from 127.0.0.6, which redirection leaves alone; they
-    would loop back into the sidecar otherwise.
+    With an empty ``address`` it is where callers meant to go, before redirection. Connections to an address other than
+    loopback come from 127.0.0.6, which redirection leaves alone; they would loop back into the sidecar otherwise.
     """
     name = inbound_cluster_name(port)
-    cluster = Cluster(name=name, alt_stat_name=stat_name(name), type=Cluster.STATIC)
-    cluster.load_assignment.cluster_name = name
-    host = cluster.load_assignment.endpoints.add().lb_endpoints.add().endpoint
-    set_address(host.address, address, endpoint_port)
+    cluster = Cluster(name=name, alt_stat_name=stat_name(name))
+    if address:
+        cluster.type = Cluster.STATIC
+        cluster.load_assignment.cluster_name = name
+        host = cluster.load_assignment.endpoints.add().lb_endpoints.add().endpoint
+        set_address(host.address, address, endpoint_port)
+    else:
+        cluster.type = Cluster.ORIGINAL_DST
+        cluster.lb_policy = Cluster.CLUSTER_PROVIDED
     apply_connection_pool(cluster, connection_pool)
     apply_http_options(cluster, protocol, connection_pool)
-    if _needs_source(address):
-        cluster.upstream_bind_config.source_address.address = INBOUND_SOURCE_IPV4
-        cluster.upstream_bind_config.source_address.port_value = 0
+    if not address or _needs_source(address):
+        _leave_redirection(cluster)
     return cluster
 
 
@@ -114,13 +118,18 @@ def inbound_passthrough_cluster() -> Cluster:
     cluster = passthrough_cluster()
     cluster.name = INBOUND_PASSTHROUGH_CLUSTER
     cluster.alt_stat_name = stat_name(INBOUND_PASSTHROUGH_CLUSTER)
+    _leave_redirection(cluster)
+    return cluster
+
+
+def _leave_redirection(cluster: Any) -> None:
+    """Gives connections a source address by which redirection knows them for the sidecar's own."""
     bind = cluster.upstream_bind_config
     bind.source_address.address = INBOUND_SOURCE_IPV4
     bind.source_address.port_value = 0
     extra = bind.extra_source_addresses.add().address
     extra.address = INBOUND_SOURCE_IPV6
     extra.port_value = 0
-    return cluster
 
 
 def black_hole_cluster() -> Cluster:

@@ -144,7 +144,7 @@ class Graph:
                     yield problem
 
     def refresh(self, cell: Cell) -> None:
-        """Brings a cell up to date. What its query raises passes through and leaves the cell as it was."""
+        """Brings a cell up to date. What its query raises passes through; the cell stays dirty with its old value."""
         if cell.state == State.MAYBE:
             for dependency in cell.told_by:
                 if dependency.state:
@@ -174,8 +174,8 @@ class Graph:
         finally:
             self._reading.pop()
             self._reporting.pop()
+            self._depend(cell, reading)
         self.computed += 1
-        self._depend(cell, reading)
         self._keep_problems(cell, tuple(reporting))
         cell.state = State.CLEAN
         cell.told_by = []

@@ -17,17 +17,17 @@ from xdsd.compile.gateways import (
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.destinations import MeshDestinations, Target
-from xdsd.compile.layers.hosts import HostPart, host_part
+from xdsd.compile.layers.hosts import HostPart, group, host_part, join
 from xdsd.compile.layers.outbound import cluster_members, listener_settings
 from xdsd.compile.matches import Source
 from xdsd.compile.names import resolve_host
 from xdsd.compile.resolve import View, exported_to, rules_for, settings, virtual_service_spec
 from xdsd.compile.routes import http_routes, merge_routes
-from xdsd.compile.virtual_hosts import route_configuration, virtual_host
+from xdsd.compile.virtual_hosts import virtual_host
 from xdsd.compile.world import qualified, read_object, read_refs
 from xdsd.model.intent import Gateway, Object
 from xdsd.model.problem import ObjectRef
-from xdsd.snapshot import LISTENER, ROUTE, LayerId, Resource, content_version
+from xdsd.snapshot import LISTENER, ROUTE, LayerId, Resource
 
 
 class EdgeHost(NamedTuple):
@@ -101,9 +101,7 @@ def edge_routes(graph: Graph, view: View, number: int, bind: str, name: str) -> 
         graph.ask(edge_host, view, number, host, claims).part
         for host, claims in graph.ask(edge_claims, view, number, bind)
     ]
-    body = route_configuration(name, [part.encoded for part in hosts])
-    version = content_version(name.encode(), *(part.version.encode() for part in hosts))
-    return Resource.of(ROUTE, name, body, version)
+    return join(name, [group(hosts)])
 
 
 def edge_listener(graph: Graph, bind: str, number: int, route: str) -> Resource:

@@ -1,13 +1,16 @@
 """Virtual hosts of sidecars, one a service and port, and the route configurations joined from them."""
 
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from envoy.config.route.v3.route_components_pb2 import VirtualHost
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
 from xdsd.compile.graph import Graph
-from xdsd.compile.layers.base import encode
+from xdsd.compile.layers.base import Query, encode
 from xdsd.compile.layers.destinations import MeshDestinations
-from xdsd.compile.layers.scope import Claim, imported_virtual_service, port_tables, view_hosts
+from xdsd.compile.layers.scope import PortTable, imported_virtual_service, port_tables, shard_of, view_hosts
 from xdsd.compile.matches import Source
 from xdsd.compile.names import HTTP_PROXY_ROUTE, outbound_cluster_name
 from xdsd.compile.policy import effective_policy
@@ -31,25 +34,32 @@ from xdsd.compile.virtual_hosts import (
     service_domains,
     virtual_host,
 )
-from xdsd.compile.world import MESH, read_routed_hosts, read_service
+from xdsd.compile.world import MESH, read_routed_hosts, read_service, read_service_keys
 from xdsd.model.catalog import ServiceKey
 from xdsd.model.problem import ObjectRef
-from xdsd.snapshot import ROUTE, Resource, content_version
+from xdsd.snapshot import ROUTE, Resource, content_version, field_bytes
+
+HTTP_PORT = 80
+"""The port that a host means which names none."""
 
 
 class HostPart(NamedTuple):
-    """An encoded virtual host, with what is needed to join it: its host, its domains and its content's version."""
+    """An encoded virtual host, as a field of a route configuration, with what is needed to join it.
+
+    ``keys`` are its domains in lower case, as Envoy compares them; ``version`` is its content's.
+    """
 
     hostname: str
-    domains: tuple[str, ...]
-    encoded: bytes
-    version: str
+    keys: tuple[str, ...]
+    field: bytes
+    version: bytes
 
 
 def host_part(hostname: str, host: VirtualHost) -> HostPart:
     """Encodes a virtual host."""
-    data = encode(host)
-    return HostPart(hostname, tuple(host.domains), data, content_version(data))
+    field = field_bytes(2, encode(host))
+    keys = tuple(domain.lower() for domain in host.domains)
+    return HostPart(hostname, keys, field, content_version(field).encode())
 
 
 class HostScope(NamedTuple):
@@ -120,62 +130,104 @@ def host_scope(graph: Graph, view: View, form: PortForm) -> HostScope:
     return HostScope(view.namespace, view.labels, graph.ask(view_hosts, view), form)
 
 
-def port_routes(graph: Graph, view: View, route_name: str) -> Resource | None:
-    """The route configuration of one outbound port."""
-    table = next((table for table in graph.ask(port_tables, view) if table.route_name == route_name), None)
-    if table is None:
-        return None
-    scope = graph.ask(host_scope, view, PortForm.BARE)
-    parts = _parts(graph, scope, table.claims.http, table.number)
-    if table.number == 80:
-        parts += _unregistered(graph, scope, table.number)
-    return _join(graph, view, route_name, parts, ignore_port=True)
+class HostGroup(NamedTuple):
+    """Virtual hosts joined ahead of the whole, so that one that changes costs its group, not its port."""
+
+    parts: tuple[HostPart, ...]
+    keys: frozenset[str]
+    fields: bytes
+    version: bytes
 
 
-def proxy_routes(graph: Graph, view: View) -> Resource:
-    """The route configuration of the HTTP proxy listener: every host on every port, by ``host:port``."""
-    parts: list[HostPart | None] = []
-    for table in graph.ask(port_tables, view):
-        scope = graph.ask(host_scope, view, PortForm.BOTH if table.number == 80 else PortForm.EXPLICIT)
-        parts += _parts(graph, scope, table.claims.http, table.number)
-    parts += _unregistered(graph, graph.ask(host_scope, view, PortForm.BOTH), 80)
-    return _join(graph, view, HTTP_PROXY_ROUTE, parts, ignore_port=False)
+def group(found: Iterable[HostPart | None]) -> HostGroup:
+    """Joins virtual hosts, in order of their hosts."""
+    parts = tuple(sorted(part for part in found if part is not None))
+    keys = frozenset().union(*(part.keys for part in parts))
+    version = content_version(b"".join(part.version for part in parts)).encode()
+    return HostGroup(parts, keys, b"".join(part.field for part in parts), version)
 
 
-def _parts(graph: Graph, scope: HostScope, found: tuple[Claim, ...], number: int) -> list[HostPart | None]:
-    return [graph.ask(service_host, scope, claim.key, number) for claim in found]
+def routed_by_shard(graph: Graph, view: View, route_name: str) -> Mapping[int, tuple[ServiceKey, ...]]:
+    """The services routed on a port, in the groups of ``scope.sharded_services``."""
+    shards: dict[int, list[ServiceKey]] = defaultdict(list)
+    for claim in _table(graph, view, route_name).claims.http:
+        shards[shard_of(claim.key)].append(claim.key)
+    return {shard: tuple(keys) for shard, keys in sorted(shards.items())}
 
 
-def _unregistered(graph: Graph, scope: HostScope, number: int) -> list[HostPart | None]:
-    return [
-        graph.ask(unregistered_host, scope, hostname, number)
+def shard_hosts(graph: Graph, view: View, route_name: str, form: PortForm, shard: int) -> HostGroup:
+    """The virtual hosts of one group of services on one port."""
+    number = _table(graph, view, route_name).number
+    scope = graph.ask(host_scope, view, form)
+    keys = graph.ask(routed_by_shard, view, route_name).get(shard, ())
+    return group(graph.ask(service_host, scope, key, number) for key in keys)
+
+
+def unregistered_hosts(graph: Graph, view: View, form: PortForm) -> HostGroup:
+    """The virtual hosts of names that VirtualServices route but no service has; they are served on the HTTP port."""
+    scope = graph.ask(host_scope, view, form)
+    return group(
+        graph.ask(unregistered_host, scope, hostname, HTTP_PORT)
         for hostname in read_routed_hosts(graph)
-        if not graph.read(("services-of-host", hostname))
+        if not read_service_keys(graph, "services-of-host", hostname)
+    )
+
+
+def host_groups(graph: Graph, view: View, route_name: str) -> tuple[tuple[Query, tuple[Any, ...]], ...]:
+    """The queries of all groups of a route configuration, so that they can be made ahead of it."""
+    if route_name == HTTP_PROXY_ROUTE:
+        tables = graph.ask(port_tables, view)
+        forms = [
+            (t.route_name, PortForm.BOTH if t.number == HTTP_PORT else PortForm.EXPLICIT) for t in tables
+        ]
+        last: list[tuple[Query, tuple[Any, ...]]] = [(unregistered_hosts, (view, PortForm.BOTH))]
+    else:
+        forms = [(route_name, PortForm.BARE)]
+        on_http = _table(graph, view, route_name).number == HTTP_PORT
+        last = [(unregistered_hosts, (view, PortForm.BARE))] if on_http else []
+    shards = [
+        (shard_hosts, (view, name, form, shard))
+        for name, form in forms
+        for shard in graph.ask(routed_by_shard, view, name)
     ]
+    return (*shards, *last)
 
 
-def _join(
-    graph: Graph, view: View, name: str, found: list[HostPart | None], *, ignore_port: bool
+def routes(graph: Graph, view: View, route_name: str) -> Resource:
+    """The route configuration of an outbound port, or (``http_proxy``) of every port, by ``host:port``."""
+    groups = [graph.ask(query, *arguments) for query, arguments in graph.ask(host_groups, view, route_name)]
+    last = graph.ask(last_host, graph.ask(allow_any, view.sidecar))
+    return join(route_name, groups, (last,), ignore_port=route_name != HTTP_PROXY_ROUTE)
+
+
+def join(
+    name: str, groups: Sequence[HostGroup], last: Sequence[HostPart] = (), *, ignore_port: bool = True
 ) -> Resource:
-    parts = sorted(part for part in found if part is not None)
-    total = sum(len(part.domains) for part in parts)
-    if len({domain.lower() for part in parts for domain in part.domains}) != total:
-        parts = _without_clashes(parts)
-    parts.append(graph.ask(last_host, graph.ask(allow_any, view.sidecar)))
-    body = route_configuration(name, [part.encoded for part in parts], ignore_port=ignore_port)
-    version = content_version(name.encode(), *(part.version.encode() for part in parts))
+    """A route configuration from finished virtual hosts; its version is made from theirs."""
+    if len(frozenset().union(*(each.keys for each in groups))) != sum(
+        len(part.keys) for each in groups for part in each.parts
+    ):
+        groups = [group(_without_clashes([part for each in groups for part in each.parts]))]
+    head = route_configuration(name, (), ignore_port=ignore_port)
+    tail = group(last)
+    body = b"".join((head, *(each.fields for each in groups), tail.fields))
+    version = content_version(head, *(each.version for each in groups), tail.version)
     return Resource.of(ROUTE, name, body, version)
 
 
-def _without_clashes(parts: list[HostPart]) -> list[HostPart]:
+def _table(graph: Graph, view: View, route_name: str) -> PortTable:
+    return next(table for table in graph.ask(port_tables, view) if table.route_name == route_name)
+
+
+def _without_clashes(parts: Sequence[HostPart]) -> list[HostPart]:
     """The parts with every domain given to one of them only; a part left without any is dropped."""
     kept: list[HostPart] = []
-    shares = distinct_domains([(part.hostname, part.domains) for part in parts])
+    shares = distinct_domains([(part.hostname, part.keys) for part in parts])
     for part, domains in zip(parts, shares, strict=True):
-        if tuple(domains) == part.domains:
+        if tuple(domains) == part.keys:
             kept.append(part)
         elif domains:
-            host = VirtualHost.FromString(part.encoded)
+            host = RouteConfiguration.FromString(part.field).virtual_hosts[0]
             del host.domains[:]
             host.domains.extend(domains)
             kept.append(host_part(part.hostname, host))

@@ -6,8 +6,8 @@ from xdsd.compile.clusters import black_hole_cluster, outbound_cluster, passthro
 from xdsd.compile.endpoints import load_assignment
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
-from xdsd.compile.layers.hosts import host_scope, port_routes, proxy_routes, service_host
-from xdsd.compile.layers.scope import SHARDS, PortTable, port_tables, services_of_shard
+from xdsd.compile.layers.hosts import host_groups, host_scope, routes, service_host
+from xdsd.compile.layers.scope import SHARDS, PortTable, port_tables, services_of_shard, shard_claims
 from xdsd.compile.listener_settings import ListenerSettings
 from xdsd.compile.listeners import (
     TcpTarget,
@@ -53,6 +53,9 @@ def shard_members(graph: Graph, view: View, shard: int) -> tuple[Member, ...]:
     members: list[Member] = []
     form = PortForm.BARE if view.interception is Interception.REDIRECT else PortForm.EXPLICIT
     scope = graph.ask(host_scope, view, form)
+    graph.ask(
+        shard_claims, view, shard
+    )  # made here, a shard at a time, and not at once when the ports are settled
     for key in graph.ask(services_of_shard, view, shard):
         service = read_service(graph, key)
         if service is None:
@@ -142,17 +145,22 @@ def common_members(graph: Graph, view: View) -> tuple[Member, ...]:
         Member(CLUSTER, BLACK_HOLE_CLUSTER, blackhole, ()),
     ]
     if view.interception is Interception.NONE:
-        members.append(Member(ROUTE, HTTP_PROXY_ROUTE, proxy_routes, (view,)))
+        members += route_members(graph, view, HTTP_PROXY_ROUTE)
     else:
         unknown = graph.ask(allow_any, view.sidecar)
         members.append(Member(LISTENER, VIRTUAL_OUTBOUND_LISTENER, catch_all_listener, (unknown,)))
         members += listener_members(graph, view, ANYWHERE, bound=False)
-    members += [
-        Member(ROUTE, table.route_name, port_routes, (view, table.route_name))
-        for table in graph.ask(port_tables, view)
-        if table.claims.http
-    ]
+    for table in graph.ask(port_tables, view):
+        if table.claims.http:
+            members += route_members(graph, view, table.route_name)
     return tuple(members)
+
+
+def route_members(graph: Graph, view: View, name: str) -> list[Member]:
+    """A route configuration, and ahead of it the groups that it is joined from."""
+    groups = graph.ask(host_groups, view, name)
+    ingredients = [Member("", name, query, arguments) for query, arguments in groups]
+    return [*ingredients, Member(ROUTE, name, routes, (view, name))]
 
 
 def listener_members(graph: Graph, view: View, address: str, *, bound: bool) -> list[Member]:

@@ -94,8 +94,13 @@ def sharded_services(graph: Graph, view: View) -> tuple[tuple[ServiceKey, ...], 
     """The services of a view in ``SHARDS`` groups that do not depend on what else there is."""
     shards: list[list[ServiceKey]] = [[] for _ in range(SHARDS)]
     for key in graph.ask(view_services, view):
-        shards[crc32(key.hostname.encode()) % SHARDS].append(key)
+        shards[shard_of(key)].append(key)
     return tuple(tuple(shard) for shard in shards)
+
+
+def shard_of(key: ServiceKey) -> int:
+    """The group that a service is in, on every replica."""
+    return crc32(key.hostname.encode()) % SHARDS
 
 
 def services_of_shard(graph: Graph, view: View, shard: int) -> tuple[ServiceKey, ...]:

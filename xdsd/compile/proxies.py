@@ -1,0 +1,71 @@
+"""From what a node says of itself to the proxy that the compiler knows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from xdsd.model.mesh import Interception, Proxy, Role
+from xdsd.model.node import Node, NodeRefused
+
+_FORM = "ROLE~ADDRESS~NAME.NAMESPACE~DOMAIN, such as sidecar~10.0.0.1~reviews-v1.default~default.svc.cluster.local"
+
+
+def proxy_of(node: Node) -> Proxy:
+    """The proxy that a node describes. Raises NodeRefused, saying what its bootstrap should have."""
+    parts = node.id.split("~")
+    if len(parts) != 4:
+        raise NodeRefused(f"node id {node.id!r} is not of the form {_FORM}")
+    role, address, instance, domain = parts
+    if role not in set(Role):
+        raise NodeRefused(f"node id {node.id!r} begins with {role!r}; use {' or '.join(Role)}")
+    name, dot, namespace = instance.rpartition(".")
+    if not dot or not name or not namespace:
+        raise NodeRefused(f"node id {node.id!r} names {instance!r}; use NAME.NAMESPACE")
+    metadata = node.metadata
+    locality = "/".join((node.locality.region, node.locality.zone, node.locality.sub_zone)).rstrip("/")
+    return Proxy(
+        node_id=node.id,
+        role=Role(role),
+        address=address,
+        name=name,
+        namespace=_text(metadata, "NAMESPACE") or namespace,
+        domain=domain,
+        labels=_labels(metadata),
+        cluster=_text(metadata, "CLUSTER_ID"),
+        network=_text(metadata, "NETWORK"),
+        locality=locality,
+        interception=_interception(metadata),
+        http_proxy_port=_port(metadata, "HTTP_PROXY_PORT"),
+        bind=_text(metadata, "OUTBOUND_BIND"),
+    )
+
+
+def _text(metadata: Mapping[str, Any], key: str) -> str:
+    value = metadata.get(key, "")
+    if not isinstance(value, str):
+        raise NodeRefused(f"node metadata {key} is {value!r}; it must be text")
+    return value
+
+
+def _labels(metadata: Mapping[str, Any]) -> dict[str, str]:
+    value = metadata.get("LABELS", {})
+    if not isinstance(value, Mapping) or not all(isinstance(text, str) for text in value.values()):
+        raise NodeRefused(f"node metadata LABELS is {value!r}; it must be a map of texts")
+    return dict(value)
+
+
+def _interception(metadata: Mapping[str, Any]) -> Interception:
+    value = _text(metadata, "INTERCEPTION_MODE") or Interception.REDIRECT
+    if value not in set(Interception):
+        raise NodeRefused(f"node metadata INTERCEPTION_MODE is {value!r}; use {' or '.join(Interception)}")
+    return Interception(value)
+
+
+def _port(metadata: Mapping[str, Any], key: str) -> int:
+    value = metadata.get(key, 0)
+    try:
+        port = int(value)
+    except (TypeError, ValueError):
+        port = -1
+    if not 0 <= port < 65536 or port != float(value or 0):
+        raise NodeRefused(f"node metadata {key} is {value!r}; it must be a port")
+    return port
