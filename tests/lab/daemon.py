@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ import aiohttp
 
 from tests.lab.eventually import eventually
 from tests.lab.ports import free_ports
-from xdsd.demo.commands import XDSCTL
+from xdsd.demo.operator import XDSCTL, clean_environment
 from xdsd.demo.program import Program
 
 
@@ -126,5 +125,4 @@ async def xdsctl(endpoint: str, *words: str | Path, text: str = "") -> tuple[int
 
 def plain_environment() -> dict[str, str]:
     """Our environment without what would configure the daemon, for a terminal that is wide and plain."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("XDSD_")}
-    return {**kept, "COLUMNS": "200", "NO_COLOR": "1"}
+    return {**clean_environment(), "COLUMNS": "200", "NO_COLOR": "1"}

@@ -1,17 +1,14 @@
 """The programs that make up the demo: their command lines, logs and bootstraps, from a layout."""
 
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from xdsd.demo.bootstrap import gateway_bootstrap, sidecar_bootstrap
 from xdsd.demo.layout import GATEWAY, Instance, Layout
+from xdsd.demo.operator import clean_environment
 from xdsd.demo.program import Program
-
-# The console script may not be installed where the package is only on the path.
-XDSCTL = (sys.executable, "-c", "from api.cli import main; main(prog_name='xdsctl')")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +71,6 @@ def build_programs(layout: Layout, folder: Folder, envoy: Path) -> Programs:
         apps=tuple(_app(layout, folder, each) for each in layout.instances),
         envoys=(*sidecars, _envoy(folder, envoy, GATEWAY, gateway_bootstrap(layout))),
     )
-
-
-def apply_command(folder: Folder, path: Path) -> list[str]:
-    """Applies a file or folder of objects."""
-    return [*XDSCTL, "--endpoint", folder.endpoint, "apply", "-f", str(path)]
-
-
-def clean_environment() -> dict[str, str]:
-    """Our own environment without what would configure the daemon, which gets all its settings as flags."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("XDSD_")}
 
 
 def _daemon(layout: Layout, folder: Folder) -> Program:

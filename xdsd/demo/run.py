@@ -11,9 +11,10 @@ import aiohttp
 from rich.console import Console
 
 from xdsd.demo import manifests
-from xdsd.demo.commands import Folder, Programs, apply_command, build_programs, clean_environment
+from xdsd.demo.commands import Folder, Programs, build_programs
 from xdsd.demo.envoy import EnvoyUnavailableError, fetch_envoy
 from xdsd.demo.layout import DemoOptions, Layout, LayoutError, check_ports, lay_out
+from xdsd.demo.operator import XDSCTL, clean_environment
 from xdsd.demo.program import Program
 from xdsd.demo.welcome import welcome
 
@@ -145,7 +146,7 @@ async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
 
 async def _apply(folder: Folder) -> None:
     apply = await asyncio.create_subprocess_exec(
-        *apply_command(folder, folder.initial),
+        *(*XDSCTL, "--endpoint", folder.endpoint, "apply", "-f", str(folder.initial)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -1,0 +1,66 @@
+"""Every command of the documentation does what the page says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.lab.bookinfo import Bookinfo
+from tests.lab.pages import Command, File, Reader, moved_ports, steps
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("name", ["first-mesh.md", "machines.md", "operations.md"])
+def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
+    """From an empty folder, every command succeeds and prints what the page shows."""
+    ports = moved_ports("8080", "9081", "9082", "15000", "15010", "15014")
+    page = (DOCS / name).read_text()
+    for flag, port in (("--xds-address", "15010"), ("--http-address", "15014")):
+        page = page.replace("xdsd serve ", f"xdsd serve {flag} 127.0.0.1:{port} ")
+    page = page.replace(
+        "xdsctl bootstrap ", "xdsctl bootstrap --admin-port 15000 --xds-address 127.0.0.1:15010 "
+    )
+    with Reader(tmp_path, ports) as reader:
+        assert reader.do(page) >= 5
+
+
+@pytest.mark.e2e
+def test_the_demo_page_does_what_it_says(shared_mesh: Bookinfo, tmp_path: Path) -> None:
+    """Every exercise can be typed in the demo's folder."""
+    options = shared_mesh.layout.options
+    ports = {"8080": str(options.port), "15014": str(options.http_port)}
+    folder = tmp_path / "reader"
+    state = Path(options.state_dir)
+    folder.mkdir()
+    for name in ("admin.sock", "try"):
+        (folder / name).symlink_to(state / name)
+    with Reader(folder, ports) as reader:
+        assert reader.do((DOCS / "demo.md").read_text()) >= 10
+
+
+def test_every_page_with_commands_is_run() -> None:
+    """A page that is added is run too, or this fails."""
+    pages = {
+        page.name
+        for page in DOCS.glob("*.md")
+        if any(isinstance(s, Command) for s in steps(page.read_text()))
+    }
+    assert pages == {"first-mesh.md", "machines.md", "operations.md", "demo.md"}
+
+
+def test_links_lead_somewhere() -> None:
+    """Every relative link of the documentation names a file that exists."""
+    for page in (*DOCS.glob("*.md"), *ROOT.glob("*.md")):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_steps_are_read_in_order() -> None:
+    """Files and commands come as the page has them, output below its command."""
+    page = (
+        "```yaml file=a.yaml\nkind: A\n```\ntext\n```console\n$ one &\n$ two\nout\n```\n```sh\nnot run\n```\n"
+    )
+    assert list(steps(page)) == [File("a.yaml", "kind: A\n"), Command("one &", ()), Command("two", ("out",))]

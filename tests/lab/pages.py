@@ -1,0 +1,180 @@
+"""Runs the commands of a documentation page, as a reader would type them.
+
+A fenced block ``console`` holds commands after ``$ `` and, below a command, lines that its output must have. A block
+``yaml file=NAME`` is written to that file. A command that ends in ``&`` goes on until the page ends; ``export`` holds for
+the commands that follow. Well-known ports are replaced by free ones, so that a page runs beside anything else.
+"""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from tests.lab.daemon import plain_environment
+from tests.lab.envoy import envoy_binary
+from tests.lab.ports import free_ports
+from xdsd.demo import tied
+
+_BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_COMMAND_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that the reader is told to write."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that the reader is told to type, and lines that its output must have."""
+
+    text: str
+    output: tuple[str, ...]
+
+
+def steps(page: str) -> Iterator[File | Command]:
+    """What a page tells its reader to do, in order."""
+    for language, file, body in _BLOCK.findall(page):
+        if file:
+            yield File(file, body)
+        elif language == "console":
+            first, *commands = re.split(r"^\$ ", body, flags=re.MULTILINE)
+            assert not first.strip(), f"output before a command: {first}"
+            for command in commands:
+                text, *output = command.rstrip("\n").split("\n")
+                yield Command(text, tuple(output))
+
+
+class Reader:
+    """Someone who does what pages say, in ``folder``; whatever they started is ended with the block."""
+
+    def __init__(
+        self, folder: Path, ports: Mapping[str, str], environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._folder = folder
+        self._ports = ports
+        self._programs = folder / ".bin"
+        self._environment = {**plain_environment(), **(environment or {})}
+        self._background: list[tuple[str, subprocess.Popen[bytes]]] = []
+
+    def __enter__(self) -> Self:
+        self._programs.mkdir(parents=True)
+        module = {"xdsd": "from xdsd.__main__ import main", "xdsctl": "from api.cli import main"}
+        for name, load in module.items():
+            file = self._programs / name
+            file.write_text(f"#!{sys.executable}\n{load}\nmain(prog_name={name!r})\n")
+            file.chmod(0o755)
+        (self._programs / "envoy").symlink_to(envoy_binary())
+        (self._programs / "python3").symlink_to(sys.executable)
+        root = Path(__file__).parents[2]
+        path = f"{self._programs}:{os.environ['PATH']}"
+        self._environment |= {"PATH": path, "PYTHONPATH": str(root), "PYTHONWARNINGS": "default"}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for _, process in reversed(self._background):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+        if error is not None:
+            for text, process in self._background:
+                error.add_note(
+                    f"--- {text} (ended with {process.returncode})\n{self._log(text).read_text()[-2000:]}"
+                )
+
+    def do(self, page: str) -> int:
+        """Does all that a page says; how many commands that were."""
+        count = 0
+        for step in steps(page):
+            if isinstance(step, File):
+                file = self._folder / step.name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(self._moved(step.text))
+            else:
+                count += 1
+                self._type(step)
+        return count
+
+    def _type(self, command: Command) -> None:
+        text = self._moved(command.text)
+        if text.startswith("export "):
+            name, _, value = text.removeprefix("export ").partition("=")
+            self._environment[name] = value
+        elif text.endswith(" &"):
+            self._start(text.removesuffix(" &"))
+        else:
+            self._run(text, command.output)
+
+    def _run(self, text: str, output: tuple[str, ...]) -> None:
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-ec", text],
+            check=False,
+            cwd=self._folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_COMMAND_SECONDS,
+        )
+        assert done.returncode == 0, f"$ {text}\nended with {done.returncode}:\n{done.stdout}"
+        lines = [line.rstrip() for line in done.stdout.splitlines()]
+        for line in output:
+            assert self._moved(line).rstrip() in lines, (
+                f"$ {text}\ndid not print {line!r} but:\n{done.stdout}"
+            )
+
+    def _start(self, text: str) -> None:
+        with self._log(text).open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", tied.__file__, str(os.getpid()), "bash", "-ec", f"exec {text}"],
+                cwd=self._folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self._background.append((text, process))
+        if text.startswith("xdsd serve"):
+            self._wait_for_daemon(process)
+
+    def _wait_for_daemon(self, process: subprocess.Popen[bytes]) -> None:
+        # A reader types slower than a daemon starts.
+        deadline = time.monotonic() + 30
+        socket = self._folder / "state" / "admin.sock"
+        while not socket.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail("the daemon does not start")
+            time.sleep(0.05)
+
+    def _moved(self, text: str) -> str:
+        """The text with every well-known port replaced."""
+        return re.sub(r"\b\d{4,5}\b", lambda found: self._ports.get(found[0], found[0]), text)
+
+    def _log(self, text: str) -> Path:
+        return self._folder / f".{shlex.split(text)[0]}-{abs(hash(text)) % 10**8}.log"
+
+
+def moved_ports(*ports: str) -> dict[str, str]:
+    """Each of the ports and a free one."""
+    return dict(zip(ports, map(str, free_ports(len(ports))), strict=True))
