@@ -7,7 +7,7 @@ class Observer(Protocol):
     """Calls never block and never fail. ``type_url`` is the resource type.
 
     Metrics made of them: connected proxies, streams, refused streams, pushes and push bytes by type, joins (how often
-    resources were joined to bytes), acceptances and rejections by type, rejected resources by type, convergence time.
+    resources were joined to bytes), acceptances and rejections by type, convergence time.
     """
 
     def proxies(self, connected: int) -> None:
@@ -31,9 +31,6 @@ class Observer(Protocol):
     def rejected(self, type_url: str) -> None:
         """A response was rejected."""
 
-    def rejected_resources(self, type_url: str, delta: int) -> None:
-        """So many more (or fewer, if negative) resources are rejected by some connected proxy."""
-
 
 class Unobserved:
     """Measures nothing."""
@@ -52,5 +49,3 @@ class Unobserved:
     def accepted(self, type_url: str, seconds: float | None) -> None: ...
 
     def rejected(self, type_url: str) -> None: ...
-
-    def rejected_resources(self, type_url: str, delta: int) -> None: ...

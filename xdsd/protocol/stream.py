@@ -112,9 +112,10 @@ class Stream:
         for watch in self._ordered:
             interest = watch.interest
             self.exchange.withdraw(watch)
-            if watch.moved is None and not watch.whole and watch.known is None:
-                watch.moved = (old, before if watch.behind is None else watch.behind)
-            watch.since = now if watch.since is None else watch.since
+            if old is not _NO_LAYERS:
+                if watch.moved is None and not watch.whole and watch.known is None:
+                    watch.moved = (old, before if watch.behind is None else watch.behind)
+                watch.since = now if watch.since is None else watch.since
             watch.layers = layers
             self.exchange.enrol(watch, interest)
         return True

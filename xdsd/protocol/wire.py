@@ -50,9 +50,11 @@ class RequestCache:
     """Requests that were parsed lately, by their bytes: the proxies of a view ask for the same thousand names.
 
     Only large requests without a node or a nonce repeat, and only those are kept; equal ones share one set of names.
+    Names longer than ``name_bytes`` make a request ``Malformed``.
     """
 
-    def __init__(self, entries: int = 64) -> None:
+    def __init__(self, name_bytes: int, entries: int = 64) -> None:
+        self._name_bytes = name_bytes
         self._entries = entries
         self._parsed: dict[bytes, DeltaRequest | SotwRequest] = {}
 
@@ -61,6 +63,7 @@ class RequestCache:
         if isinstance(known, DeltaRequest):
             return known
         request = parse_delta(raw)
+        self._check(request.subscribe)
         if not request.initial_versions:
             self._keep(raw, request)
         return request
@@ -70,8 +73,13 @@ class RequestCache:
         if isinstance(known, SotwRequest):
             return known
         request = parse_sotw(raw)
+        self._check(request.names)
         self._keep(raw, request)
         return request
+
+    def _check(self, names: frozenset[str]) -> None:
+        if names and max(map(len, names)) > self._name_bytes:
+            raise Malformed(f"a resource name is longer than {self._name_bytes}")
 
     def _keep(self, raw: bytes, request: DeltaRequest | SotwRequest) -> None:
         if 1024 < len(raw) < 1 << 20 and request.node is None and not request.nonce:

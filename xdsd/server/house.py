@@ -1,0 +1,64 @@
+"""What the sessions of one server share beside the exchange."""
+
+from typing import Any, Protocol
+
+from xdsd.model.node import Node, NodeRefused
+from xdsd.protocol.observer import Observer
+from xdsd.protocol.stream import Stream
+from xdsd.server.mesh import Mesh
+
+
+class Logger(Protocol):
+    """The few words of a structlog logger that are used here."""
+
+    def info(self, event: str, **fields: Any) -> None: ...
+
+    def warning(self, event: str, **fields: Any) -> None: ...
+
+
+class TooManyStreamsError(Exception):
+    """A node has opened more streams than one may."""
+
+
+class House:
+    """Counts the streams of each node, so that the mesh hears when the last one is gone."""
+
+    def __init__(self, mesh: Mesh, observer: Observer, log: Logger, streams_a_node: int) -> None:
+        self.mesh = mesh
+        self.observer = observer
+        self.log = log
+        self._streams_a_node = streams_a_node
+        self._streams: dict[str, int] = {}
+        self._attached: set[str] = set()
+
+    async def attach(self, node: Node) -> None:
+        """A stream of ``node`` begins; each needs a ``detach``. Raises ``NodeRefused`` or ``TooManyStreamsError``."""
+        key = node.key
+        self._streams[key] = self._streams.get(key, 0) + 1
+        self.observer.proxies(len(self._streams))
+        if self._streams[key] > self._streams_a_node:
+            raise TooManyStreamsError(f"node {key} has {self._streams_a_node} streams open already")
+        first = key not in self._attached
+        self._attached.add(key)
+        try:
+            await self.mesh.attach(node)
+        except NodeRefused:
+            if first:
+                self._attached.discard(key)
+            raise
+
+    def detach(self, node: Node) -> None:
+        """A stream of ``node`` is over."""
+        key = node.key
+        self._streams[key] -= 1
+        if not self._streams[key]:
+            del self._streams[key]
+            self.observer.proxies(len(self._streams))
+            if key in self._attached:
+                self._attached.discard(key)
+                self.mesh.detach(node)
+
+    def rejected(self, stream: Stream, type_url: str, names: tuple[str, ...], message: str) -> None:
+        node = stream.node.id if stream.node is not None else ""
+        self.log.warning("config rejected by proxy", node=node, type=type_url, names=names, error=message)
+        self.observer.rejected(type_url)

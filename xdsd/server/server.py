@@ -1,0 +1,160 @@
+"""The server: its port, its sessions, and the news that goes round among them."""
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from xdsd.protocol.commands import Code
+from xdsd.protocol.exchange import Exchange
+from xdsd.protocol.observer import Observer, Unobserved
+from xdsd.protocol.stream import Dialect, Stream
+from xdsd.protocol.watch import TypeStatus
+from xdsd.protocol.wire import RequestCache
+from xdsd.server.house import House, Logger
+from xdsd.server.mesh import Mesh
+from xdsd.server.services import Method, handlers, methods
+from xdsd.server.session import Session
+from xdsd.server.settings import ServerSettings
+from xdsd.server.status import ProxyStatus
+from xdsd.snapshot import SnapshotChange
+
+
+class XdsServer:
+    """Made within a running event loop. The owner of ``mesh`` calls ``published`` after each change of its snapshot."""
+
+    def __init__(
+        self,
+        mesh: Mesh,
+        log: Logger,
+        observer: Observer | None = None,
+        settings: ServerSettings = ServerSettings(),  # noqa: B008 - immutable
+    ) -> None:
+        self.exchange = Exchange(mesh.snapshot)
+        self._settings = settings
+        self._observer = observer or Unobserved()
+        self._house = House(mesh, self._observer, log, settings.streams_a_node)
+        self._cache = RequestCache(settings.limits.name_bytes)
+        self._loop = asyncio.get_running_loop()
+        self._sessions: dict[Stream, Session] = {}
+        self._news: dict[Stream, None] = {}
+        self._going_round = False
+        self._joins = 0
+        self._server = grpc.aio.server(options=settings.channel_options())
+        self._server.add_generic_rpc_handlers(tuple(handlers(self._serve)))
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        services = {method.service for method in methods()}
+        reflection.enable_server_reflection(
+            (*sorted(services), health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        )
+
+    def listen(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
+        """Binds ``host:port`` or ``unix:path`` before ``start`` and returns the port; raises RuntimeError if it is taken.
+
+        Without ``credentials`` the port is plaintext.
+        """
+        if credentials is None:
+            return self._server.add_insecure_port(address)
+        return self._server.add_secure_port(address, credentials)
+
+    async def start(self) -> None:
+        await self._server.start()
+        await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self, grace: float) -> None:
+        """Drains: no new connections, a GOAWAY on the old ones, and after ``grace`` seconds the streams end."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace)
+
+    def published(self, change: SnapshotChange, seen: float | None = None) -> None:
+        """The snapshot has taken ``change`` in, whose first cause was ``seen`` at this time of the loop's clock."""
+        now = self._loop.time()
+        concerned = self.exchange.publish(change, now if seen is None else seen)
+        self._news.update(dict.fromkeys(concerned))
+        if self._news and not self._going_round:
+            self._going_round = True
+            self._go_round()
+
+    def status(self) -> tuple[ProxyStatus, ...]:
+        """Every stream that has said whose it is."""
+        now = self._loop.time()
+        return tuple(
+            _status(session, now) for session in self._sessions.values() if session.stream.node is not None
+        )
+
+    def rejected(self, type_url: str) -> int:
+        """How many resources of a type some connected proxy rejects now."""
+        return len(
+            {
+                name
+                for stream in self._sessions
+                for watch in stream.watches
+                if watch.type_url == type_url and watch.rejected
+                for name in watch.rejected
+            }
+        )
+
+    def forget(self) -> None:
+        """Housekeeping, for idle moments: lets the snapshot forget removals that every stream has been told."""
+        self.exchange.forget()
+
+    def _go_round(self) -> None:
+        """Tells some streams the news, then lets others have the loop."""
+        for _ in range(min(self._settings.slice, len(self._news))):
+            stream = next(iter(self._news))
+            del self._news[stream]
+            session = self._sessions.get(stream)
+            if session is not None:
+                session.published()
+        if self.exchange.joins != self._joins:
+            self._observer.joined(self.exchange.joins - self._joins)
+            self._joins = self.exchange.joins
+        if self._news:
+            self._loop.call_soon(self._go_round)
+        else:
+            self._going_round = False
+
+    async def _serve(self, method: Method, context: Any) -> None:
+        if len(self._sessions) >= self._settings.streams:
+            self._observer.refused(Code.RESOURCE_EXHAUSTED)
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, f"{self._settings.streams} streams are open already"
+            )
+        stream = Stream(
+            self.exchange, method.dialect, method.type_url, self._settings.timing, self._settings.limits
+        )
+        parse = self._cache.delta if method.dialect is Dialect.DELTA else self._cache.sotw
+        session = self._sessions[stream] = Session(self._house, context, stream, parse)
+        self._observer.opened()
+        try:
+            await session.run()
+        finally:
+            del self._sessions[stream]
+
+
+def _status(session: Session, now: float) -> ProxyStatus:
+    stream = session.stream
+    if stream.node is None:
+        raise AssertionError("a stream without a node has no status")
+    return ProxyStatus(
+        stream.node,
+        stream.dialect,
+        not stream.type_url,
+        session.peer,
+        now - session.since,
+        tuple(_ago(each, now) for each in stream.status()),
+    )
+
+
+def _ago(status: TypeStatus, now: float) -> TypeStatus:
+    ago = partial(_since, now)
+    return replace(status, sent_at=ago(status.sent_at), acked_at=ago(status.acked_at))
+
+
+def _since(now: float, then: float | None) -> float | None:
+    return None if then is None else now - then

@@ -1,0 +1,146 @@
+"""One stream's I/O: performs the commands of ``protocol.Stream`` on a gRPC call."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import grpc
+
+from xdsd.model.node import Node, NodeRefused
+from xdsd.protocol.commands import Accepted, Attach, Close, Code, Command, Detach, Log, Rejected, Send, Wait
+from xdsd.protocol.events import Attached, Closed, Elapsed, Published, Received, Written
+from xdsd.protocol.stream import Stream
+from xdsd.protocol.wire import DeltaRequest, Malformed, SotwRequest
+from xdsd.server.house import House, TooManyStreamsError
+
+Parse = Callable[[bytes], DeltaRequest | SotwRequest]
+
+
+class Session:
+    """``context`` is the call, a grpc.aio.ServicerContext of raw bytes."""
+
+    __slots__ = (
+        "_closing",
+        "_context",
+        "_house",
+        "_loop",
+        "_outbox",
+        "_parse",
+        "_timer",
+        "_writer",
+        "since",
+        "stream",
+    )
+
+    def __init__(self, house: House, context: Any, stream: Stream, parse: Parse) -> None:
+        self.stream = stream
+        self._house = house
+        self._context = context
+        self._parse = parse
+        self._loop = asyncio.get_running_loop()
+        self._outbox: Send | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing: Close | None = None
+        self.since = self._loop.time()
+
+    @property
+    def peer(self) -> str:
+        return str(self._context.peer())
+
+    async def run(self) -> None:
+        """Serves until the client leaves, is refused or the call is cancelled; then everything is freed."""
+        try:
+            await self._read()
+        finally:
+            self._end()
+        if self._closing is not None:
+            self._house.observer.refused(self._closing.code)
+            await self._context.abort(grpc.StatusCode[self._closing.code], self._closing.message)
+
+    def published(self) -> None:
+        self._perform(self.stream.handle(Published(self._loop.time())))
+
+    async def _read(self) -> None:
+        while self._closing is None:
+            raw = await self._context.read()
+            if raw is grpc.aio.EOF:  # type: ignore[attr-defined]  # the stubs lack it
+                return
+            try:
+                request = self._parse(raw)
+            except Malformed as error:
+                self._closing = Close(Code.INVALID_ARGUMENT, str(error))
+                return
+            attach = self._perform(self.stream.handle(Received(request, self._loop.time())))
+            if attach is not None and self._closing is None:
+                await self._attach(attach)
+
+    async def _attach(self, node: Node) -> None:
+        try:
+            await self._house.attach(node)
+        except NodeRefused as error:
+            self._closing = Close(Code.INVALID_ARGUMENT, str(error))
+            return
+        except TooManyStreamsError as error:
+            self._closing = Close(Code.RESOURCE_EXHAUSTED, str(error))
+            return
+        self._perform(self.stream.handle(Attached(self._loop.time())))
+
+    def _perform(self, commands: Sequence[Command]) -> Node | None:
+        """Performs all but ``Attach``, whose node it returns: that takes time."""
+        attach = None
+        for command in commands:
+            if isinstance(command, Send):
+                self._outbox = command
+                if self._writer is None:
+                    self._writer = self._loop.create_task(self._write())
+            elif isinstance(command, Accepted):
+                self._house.observer.accepted(command.type_url, command.seconds)
+            elif isinstance(command, Attach):
+                attach = command.node
+            else:
+                self._perform_seldom(command)
+        return attach
+
+    def _perform_seldom(self, command: Command) -> None:
+        match command:
+            case Wait(until):
+                if self._timer is not None:
+                    self._timer.cancel()
+                self._timer = None if until is None else self._loop.call_at(until, self._elapsed)
+            case Rejected(type_url, names, message):
+                self._house.rejected(self.stream, type_url, names, message)
+            case Log(event, fields):
+                self._house.log.warning(event, **fields)
+            case Detach(node):
+                self._house.detach(node)
+            case Close():
+                self._closing = command
+            case _:
+                raise AssertionError(f"not performed: {command}")
+
+    def _elapsed(self) -> None:
+        self._timer = None
+        self._perform(self.stream.handle(Elapsed(self._loop.time())))
+
+    async def _write(self) -> None:
+        try:
+            while self._outbox is not None:
+                send, self._outbox = self._outbox, None
+                data = b"".join(send.parts)
+                self._house.observer.pushed(send.type_url, len(data), send.resources)
+                await self._context.write(data)
+                del data, send
+                self._perform(self.stream.handle(Written(self._loop.time())))
+        except grpc.aio.BaseError:
+            # The call is over; the reader learns it too and cleans up.
+            return
+        finally:
+            self._writer = None
+
+    def _end(self) -> None:
+        self._perform(self.stream.handle(Closed()))
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._writer is not None:
+            self._writer.cancel()

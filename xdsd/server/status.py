@@ -1,0 +1,18 @@
+"""What operators see of connected proxies."""
+
+from dataclasses import dataclass
+
+from xdsd.model.node import Node
+from xdsd.protocol.watch import TypeStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyStatus:
+    """One stream of one proxy. ``since`` and the times within ``types`` are seconds ago, as of the moment of asking."""
+
+    node: Node
+    dialect: str
+    aggregated: bool
+    peer: str
+    since: float
+    types: tuple[TypeStatus, ...]
