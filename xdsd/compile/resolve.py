@@ -37,6 +37,12 @@ class View(NamedTuple):
     labels: Labels
     sidecar: ObjectRef | None
     interception: Interception
+    ipv6: bool = False
+
+    @property
+    def wildcard(self) -> str:
+        """Every address of the family that these proxies speak."""
+        return "::" if self.ipv6 else "0.0.0.0"
 
 
 class EgressHosts(NamedTuple):
@@ -99,7 +105,8 @@ def view_of(graph: Graph, node_id: str) -> View | None:
         sidecar = graph.ask(sidecar_for, proxy.namespace, tuple(sorted(proxy.labels.items())))
         if sidecar is not None and not graph.ask(shapes_egress, sidecar):
             sidecar = None
-    return View(proxy.role, proxy.namespace, labels, sidecar, proxy.interception)
+    ipv6 = ":" in proxy.address
+    return View(proxy.role, proxy.namespace, labels, sidecar, proxy.interception, ipv6)
 
 
 def sidecar_for(graph: Graph, namespace: str, labels: Labels) -> ObjectRef | None:

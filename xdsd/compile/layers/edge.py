@@ -18,7 +18,8 @@ from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.destinations import MeshDestinations, Target
 from xdsd.compile.layers.hosts import HostPart, group, host_part, join
-from xdsd.compile.layers.outbound import cluster_members, listener_settings
+from xdsd.compile.layers.listening import listener_settings
+from xdsd.compile.layers.outbound import cluster_members
 from xdsd.compile.matches import Source
 from xdsd.compile.names import resolve_host
 from xdsd.compile.resolve import View, exported_to, rules_for, settings, virtual_service_spec
@@ -40,6 +41,8 @@ class EdgeHost(NamedTuple):
 def edge_layer(view: View) -> LayerSpec:
     """The layer that all gateways of a view share."""
     words = [view.namespace, *(f"{key}={value}" for key, value in view.labels)]
+    if view.ipv6:
+        words.append("ipv6")
     return LayerSpec(LayerId(f"gateway/{'/'.join(words)}"), ((edge_members, (view,)),))
 
 
@@ -50,7 +53,7 @@ def edge_ports(graph: Graph, view: View) -> tuple[MergedPort, ...]:
         obj = cast("Object[Gateway] | None", read_object(graph, ref))
         if obj is not None and selects(obj.spec.selector, dict(view.labels)):
             chosen.append(obj)
-    ports, problems = merge_gateways(chosen)
+    ports, problems = merge_gateways(chosen, wildcard=view.wildcard)
     for problem in problems:
         graph.report(problem)
     return ports

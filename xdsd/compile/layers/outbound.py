@@ -1,46 +1,35 @@
 """The outbound layer of a view: clusters and endpoints of what it may reach, listeners and routes towards them."""
 
-from typing import cast
-
 from xdsd.compile.clusters import black_hole_cluster, outbound_cluster, passthrough_cluster
 from xdsd.compile.endpoints import load_assignment
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.hosts import host_groups, host_scope, routes, service_host
-from xdsd.compile.layers.scope import SHARDS, PortTable, port_tables, services_of_shard, shard_claims
-from xdsd.compile.listener_settings import ListenerSettings
-from xdsd.compile.listeners import (
-    TcpTarget,
-    fallthrough_cluster,
-    http_proxy_listener,
-    outbound_http_listener,
-    outbound_tcp_listener,
-    virtual_outbound,
-)
+from xdsd.compile.layers.listening import redirected_members
+from xdsd.compile.layers.scope import SHARDS, port_tables, services_of_shard, shard_claims
 from xdsd.compile.names import (
     BLACK_HOLE_CLUSTER,
     HTTP_PROXY_ROUTE,
     PASSTHROUGH_CLUSTER,
-    VIRTUAL_OUTBOUND_LISTENER,
-    listener_name,
     outbound_cluster_name,
 )
 from xdsd.compile.policy import effective_policy
-from xdsd.compile.resolve import View, allow_any, merged_rule, rules_for
+from xdsd.compile.resolve import View, merged_rule, rules_for
 from xdsd.compile.virtual_hosts import PortForm
 from xdsd.compile.world import read_endpoints, read_service
 from xdsd.model.catalog import Resolution, ServiceKey
 from xdsd.model.mesh import Interception
 from xdsd.model.problem import ObjectRef
-from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, LayerId, Resource
+from xdsd.snapshot import CLUSTER, ENDPOINT, ROUTE, LayerId, Resource
 
-ANYWHERE = "0.0.0.0"
 Rules = tuple[ObjectRef, ...]
 
 
 def outbound_layer(view: View) -> LayerSpec:
     """The layer that all proxies of a view share."""
     words = [view.role, view.namespace, *(f"{key}={value}" for key, value in view.labels)]
+    if view.ipv6:
+        words.append("ipv6")
     if view.sidecar:
         words.append(f"{view.sidecar.namespace}.{view.sidecar.name}")
     layer_id = LayerId(f"outbound/{'/'.join(words)}/{view.interception}")
@@ -147,9 +136,7 @@ def common_members(graph: Graph, view: View) -> tuple[Member, ...]:
     if view.interception is Interception.NONE:
         members += route_members(graph, view, HTTP_PROXY_ROUTE)
     else:
-        unknown = graph.ask(allow_any, view.sidecar)
-        members.append(Member(LISTENER, VIRTUAL_OUTBOUND_LISTENER, catch_all_listener, (unknown,)))
-        members += listener_members(graph, view, ANYWHERE, bound=False)
+        members += redirected_members(graph, view)
     for table in graph.ask(port_tables, view):
         if table.claims.http:
             members += route_members(graph, view, table.route_name)
@@ -163,57 +150,6 @@ def route_members(graph: Graph, view: View, name: str) -> list[Member]:
     return [*ingredients, Member(ROUTE, name, routes, (view, name))]
 
 
-def listener_members(graph: Graph, view: View, address: str, *, bound: bool) -> list[Member]:
-    """A view's outbound listeners, for a port of any address or (``bound``) really on ``address``."""
-    members: list[Member] = []
-    fallthrough = None if bound else fallthrough_cluster(allow_any=graph.ask(allow_any, view.sidecar))
-    for table in graph.ask(port_tables, view):
-        members += _table_listeners(graph, table, table.egress.bind or address, fallthrough, bound=bound)
-    return list({member.name: member for member in reversed(members)}.values())
-
-
-def _table_listeners(
-    graph: Graph, table: PortTable, address: str, fallthrough: str | None, *, bound: bool
-) -> list[Member]:
-    bound = bound or table.egress.captured is False
-    anywhere: list[TcpTarget] = []
-    members: list[Member] = []
-    for claim in (*table.claims.tls, *table.claims.tcp):
-        service = read_service(graph, claim.key)
-        addresses = service.addresses if service and not bound else ()
-        name = outbound_cluster_name(table.number, "", claim.key.hostname)
-        single = [item for item in addresses if "/" not in item]
-        for item in single:
-            arguments = (item, table.number, (TcpTarget(name),), None, False)
-            members.append(Member(LISTENER, listener_name(item, table.number), tcp_listener, arguments))
-        ranges = tuple(item for item in addresses if "/" in item)
-        if ranges or not single:
-            sni = (claim.key.hostname,) if claim.port.protocol.is_tls and not ranges else ()
-            anywhere.append(TcpTarget(name, ranges, sni))
-    name = listener_name(address, table.number)
-    if table.claims.http:
-        arguments_http = (address, table.number, table.route_name, bound, None if bound else fallthrough)
-        members.append(Member(LISTENER, name, http_listener, arguments_http))
-    elif anywhere:
-        unknown = None if bound else fallthrough
-        arguments_tcp = (address, table.number, tuple(anywhere), unknown, bound)
-        members.append(Member(LISTENER, name, tcp_listener, arguments_tcp))
-    return members
-
-
-def explicit_members(graph: Graph, view: View, address: str, http_proxy_port: int) -> tuple[Member, ...]:
-    """The outbound listeners of a sidecar without redirection, on ``address``.
-
-    With an HTTP proxy port, programs reach every HTTP service there, and only other protocols have ports of their own.
-    """
-    members = listener_members(graph, view, address, bound=True)
-    if not http_proxy_port:
-        return tuple(members)
-    name = listener_name(address, http_proxy_port)
-    members = [member for member in members if member.query is not http_listener and member.name != name]
-    return (*members, Member(LISTENER, name, proxy_listener, (address, http_proxy_port)))
-
-
 def passthrough(graph: Graph) -> Resource:
     """Where unknown destinations go."""
     del graph
@@ -224,50 +160,3 @@ def blackhole(graph: Graph) -> Resource:
     """Where nothing goes."""
     del graph
     return resource(CLUSTER, BLACK_HOLE_CLUSTER, black_hole_cluster())
-
-
-def listener_settings(graph: Graph) -> ListenerSettings:
-    """What operators decide about every listener."""
-    return cast("ListenerSettings", graph.read(("listener-settings",)))
-
-
-def catch_all_listener(graph: Graph, unknown_allowed: bool) -> Resource:
-    """The listener that redirected connections reach first."""
-    listener = virtual_outbound(allow_any=unknown_allowed, settings=listener_settings(graph))
-    return resource(LISTENER, listener.name, listener)
-
-
-def http_listener(
-    graph: Graph,
-    address: str,
-    port: int,
-    route: str,
-    bound: bool,
-    fallthrough: str | None,
-) -> Resource:
-    """A listener whose requests are routed by host."""
-    listener = outbound_http_listener(
-        address, port, route, bind_to_port=bound, fallthrough=fallthrough, settings=listener_settings(graph)
-    )
-    return resource(LISTENER, listener.name, listener)
-
-
-def tcp_listener(
-    graph: Graph,
-    address: str,
-    port: int,
-    targets: tuple[TcpTarget, ...],
-    fallthrough: str | None,
-    bound: bool,
-) -> Resource:
-    """A listener that carries connections unread."""
-    listener = outbound_tcp_listener(
-        address, port, targets, fallthrough, bind_to_port=bound, settings=listener_settings(graph)
-    )
-    return resource(LISTENER, listener.name, listener)
-
-
-def proxy_listener(graph: Graph, address: str, port: int) -> Resource:
-    """The HTTP proxy of explicit mode."""
-    listener = http_proxy_listener(address, port, settings=listener_settings(graph))
-    return resource(LISTENER, listener.name, listener)

@@ -136,19 +136,19 @@ def _settle(graph: Graph, number: int, entries: list[Claim]) -> PortClaims:
         service = read_service(graph, claim.key)
         if claim.port.protocol.is_http:
             if owner is not None and not owner.port.protocol.is_http:
-                graph.report(_lost(number, claim, owner))
+                graph.report(lost(number, claim, owner))
                 continue
             owner = owner or claim
             http.append(claim)
         elif claim.port.protocol.is_tls:
             if _anywhere(service) and owner is not None and owner.port.protocol.is_http:
-                graph.report(_lost(number, claim, owner))
+                graph.report(lost(number, claim, owner))
                 continue
             owner = owner or (claim if _anywhere(service) else None)
             tls.append(claim)
         elif _anywhere(service):
             if owner is not None and not owner.port.protocol.is_tls:
-                graph.report(_lost(number, claim, owner))
+                graph.report(lost(number, claim, owner))
                 continue
             owner = claim
             tcp.append(claim)
@@ -162,7 +162,8 @@ def _anywhere(service: Service | None) -> bool:
     return service is None or not service.addresses
 
 
-def _lost(number: int, loser: Claim, winner: Claim) -> Problem:
+def lost(number: int, loser: Claim, winner: Claim) -> Problem:
+    """A service that is not served on a port because an older one is."""
     return Problem(
         Reason.CONFLICT,
         f"port {number} ({loser.port.protocol}) of {loser.key.hostname} cannot be served beside the older"

@@ -12,28 +12,31 @@ from xdsd.compile.clusters import inbound_cluster, inbound_passthrough_cluster
 from xdsd.compile.graph import Graph
 from xdsd.compile.inbound import InboundPort, inbound_listener, virtual_inbound
 from xdsd.compile.layers.base import LayerSpec, Member, resource
-from xdsd.compile.layers.outbound import explicit_members, listener_settings
+from xdsd.compile.layers.listening import explicit_members, listener_settings
 from xdsd.compile.names import (
     INBOUND_PASSTHROUGH_CLUSTER,
     VIRTUAL_INBOUND_LISTENER,
     inbound_cluster_name,
+    listener_name,
 )
+from xdsd.compile.policy import Policy
 from xdsd.compile.resolve import View, sidecar_for, sidecar_spec, view_of
-from xdsd.compile.sidecar_bindings import ingress_binding, ingress_target
+from xdsd.compile.sidecar_bindings import ingress_binding, ingress_target, wildcard
+from xdsd.compile.tcp_proxies import tcp_options
 from xdsd.compile.world import read_endpoints, read_proxy, read_service, read_service_keys
 from xdsd.model.catalog import Protocol
+from xdsd.model.intent import ConnectionPoolSettings
 from xdsd.model.mesh import Interception, Proxy
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.snapshot import CLUSTER, LISTENER, LayerId, Resource
-
-LOOPBACK = "127.0.0.1"
 
 
 class Served(NamedTuple):
     """A port that a workload serves: what callers connect to, and where the program is.
 
-    ``pool`` names the Sidecar (and its ingress listener, or -1) whose connection pool applies. ``target`` is empty where
-    the program is at the address that callers meant.
+    ``bound`` says that it has a listener of its own, which binds the port, even where all else is redirected. ``pool``
+    names the Sidecar (and its ingress listener, or -1) whose connection pool applies. ``target`` is empty where the program
+    is at the address that callers meant.
     """
 
     port: int
@@ -42,6 +45,7 @@ class Served(NamedTuple):
     bind: str
     target: str
     target_port: int
+    bound: bool
     pool: tuple[ObjectRef, int] | None
 
 
@@ -67,10 +71,18 @@ def workload_members(
     """Clusters to the program, the listeners in front of it, and the explicit listeners out."""
     members = [Member(CLUSTER, inbound_cluster_name(port.port), program, (port,)) for port in served]
     if explicit is None:
+        captured = tuple(port for port in served if not port.bound)
         members.append(Member(CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, undeclared, ()))
-        members.append(Member(LISTENER, VIRTUAL_INBOUND_LISTENER, redirected, (served,)))
+        members.append(
+            Member(LISTENER, VIRTUAL_INBOUND_LISTENER, redirected, (wildcard_of(served), captured))
+        )
+    members += [
+        Member(LISTENER, listener_name(port.bind, port.port), own_listener, (port,))
+        for port in served
+        if port.bound
+    ]
+    if explicit is None:
         return tuple(members)
-    members += [Member(LISTENER, _inbound(port).name, bound, (port,)) for port in served]
     taken = {member.name for member in members if member.type_url == LISTENER}
     outward = graph.ask(explicit_members, explicit.view, explicit.address, explicit.http_proxy_port)
     for member in outward:
@@ -122,8 +134,17 @@ def _discovered(
     proxy: Proxy, number: int, protocol: Protocol, host: str, pool: tuple[ObjectRef, int] | None
 ) -> Served:
     if proxy.interception is Interception.NONE:
-        return Served(number, protocol, host, proxy.address, LOOPBACK, number, pool)
-    return Served(number, protocol, host, "0.0.0.0", "", number, pool)
+        return Served(number, protocol, host, proxy.address, _loopback(proxy), number, bound=True, pool=pool)
+    return Served(number, protocol, host, wildcard(proxy.address), "", number, bound=False, pool=pool)
+
+
+def _loopback(proxy: Proxy) -> str:
+    return "::1" if ":" in proxy.address else "127.0.0.1"
+
+
+def wildcard_of(served: tuple[Served, ...]) -> str:
+    """Every address of the family in which a workload is served."""
+    return "::" if any(":" in port.bind for port in served) else "0.0.0.0"
 
 
 def _declared(graph: Graph, proxy: Proxy, ref: ObjectRef, index: int) -> Served | None:
@@ -136,7 +157,9 @@ def _declared(graph: Graph, proxy: Proxy, ref: ObjectRef, index: int) -> Served 
         graph.report(replace(target, object=ref, path=f"spec.ingress[{index}].defaultEndpoint"))
         return None
     protocol = Protocol((item.port.protocol or "TCP").upper())
-    return Served(number, protocol, "", binding.bind, target.address, target.port, (ref, index))
+    return Served(
+        number, protocol, "", binding.bind, target.address, target.port, binding.bind_to_port, (ref, index)
+    )
 
 
 def _contradiction(number: int, one: str, other: str, proxy: Proxy) -> Problem:
@@ -156,23 +179,29 @@ def layers_served(graph: Graph, node_id: str) -> LayerSpec | None:
         return None
     explicit = None
     if proxy.interception is Interception.NONE:
-        explicit = Explicit(view, proxy.bind or LOOPBACK, proxy.http_proxy_port)
+        explicit = Explicit(view, proxy.bind or _loopback(proxy), proxy.http_proxy_port)
     return workload_layer(graph.ask(served_by, node_id), explicit)
 
 
-def _inbound(served: Served) -> InboundPort:
+def _inbound(graph: Graph, served: Served) -> InboundPort:
+    options = tcp_options(Policy(connection_pool=_pool(graph, served)))
     cluster = inbound_cluster_name(served.port)
-    return InboundPort(served.port, served.protocol, cluster, host=served.host, bind=served.bind)
+    return InboundPort(served.port, served.protocol, cluster, served.host, served.bind, options)
+
+
+def _pool(graph: Graph, served: Served) -> ConnectionPoolSettings | None:
+    """The limits on connections to the program: of its ingress listener, else of the whole Sidecar."""
+    if served.pool is None:
+        return None
+    ref, index = served.pool
+    spec = sidecar_spec(graph, ref)
+    own = spec.ingress[index].connection_pool if index >= 0 else None
+    return own or spec.inbound_connection_pool
 
 
 def program(graph: Graph, served: Served) -> Resource:
     """The cluster that leads to the program."""
-    pool = None
-    if served.pool is not None:
-        ref, index = served.pool
-        spec = sidecar_spec(graph, ref)
-        pool = spec.ingress[index].connection_pool if index >= 0 else None
-        pool = pool or spec.inbound_connection_pool
+    pool = _pool(graph, served)
     cluster = inbound_cluster(served.port, served.target, served.target_port, pool, served.protocol)
     return resource(CLUSTER, cluster.name, cluster)
 
@@ -183,13 +212,14 @@ def undeclared(graph: Graph) -> Resource:
     return resource(CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, inbound_passthrough_cluster())
 
 
-def redirected(graph: Graph, served: tuple[Served, ...]) -> Resource:
+def redirected(graph: Graph, bind: str, served: tuple[Served, ...]) -> Resource:
     """The one inbound listener of a proxy to which the kernel redirects."""
-    listener = virtual_inbound([_inbound(port) for port in served], settings=listener_settings(graph))
+    ports = [_inbound(graph, port) for port in served]
+    listener = virtual_inbound(ports, bind=bind, settings=listener_settings(graph))
     return resource(LISTENER, listener.name, listener)
 
 
-def bound(graph: Graph, served: Served) -> Resource:
+def own_listener(graph: Graph, served: Served) -> Resource:
     """The inbound listener of one port, which it binds itself."""
-    listener = inbound_listener(_inbound(served), settings=listener_settings(graph))
+    listener = inbound_listener(_inbound(graph, served), settings=listener_settings(graph))
     return resource(LISTENER, listener.name, listener)
