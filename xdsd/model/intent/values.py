@@ -170,17 +170,33 @@ def _protocol(text: Any) -> Any:
     return upper
 
 
-def _label_key(text: str) -> str:
+def label_key_fault(text: str) -> str | None:
+    """Says why the text is no key of a label or annotation, or None."""
     found = _LABEL_KEY.fullmatch(text) if len(text) <= 317 else None
-    if not found or len(found[2]) > 63 or len(found[1] or "") > 253:
-        raise invalid(f"{shown(text)} is no label key: write [PREFIX/]NAME of letters, digits, - _ and .")
+    if found and len(found[2]) <= 63 and len(found[1] or "") <= 253:
+        return None
+    return f"{shown(text)} is no label key: write [PREFIX/]NAME of letters, digits, - _ and ."
+
+
+def label_value_fault(text: str) -> str | None:
+    """Says why the text is no value of a label, or None."""
+    if len(text) <= 63 and _LABEL_VALUE.fullmatch(text):
+        return None
+    hint = "; a selector knows no wildcard" if "*" in text else ""
+    return f"{shown(text)} is no label value: write letters, digits, - _ and ., 63 at most{hint}"
+
+
+def _label_key(text: str) -> str:
+    fault = label_key_fault(text)
+    if fault:
+        raise invalid(fault)
     return text
 
 
 def _label_value(text: str) -> str:
-    if len(text) > 63 or not _LABEL_VALUE.fullmatch(text):
-        hint = "; a selector knows no wildcard" if "*" in text else ""
-        raise invalid(f"{shown(text)} is no label value: write letters, digits, - _ and ., 63 at most{hint}")
+    fault = label_value_fault(text)
+    if fault:
+        raise invalid(fault)
     return text
 
 

@@ -1,0 +1,23 @@
+"""Objects of intent as people and programs write them, read strictly: nothing is ignored, everything wrong is told.
+
+A *document* is one part of a file; a *place* is the line of a value and of the values in it; a *path* leads to a
+field; a *fault* is something wrong at a path, and becomes a problem once file and object are known. The stages:
+``reading`` (text to plain values with places, hardened), ``envelope`` (metadata and kind), ``checking`` (a spec to
+its message), ``canonical`` (an object back to plain values). Everything here is pure: bytes in, values out.
+"""
+
+from xdsd.manifest.canonical import object_to_dict, spec_to_dict
+from xdsd.manifest.envelope import AnyObject
+from xdsd.manifest.limits import Limits
+from xdsd.manifest.parsing import Manifest, ParsedObject, parse_manifest, parse_object
+
+__all__ = [
+    "AnyObject",
+    "Limits",
+    "Manifest",
+    "ParsedObject",
+    "object_to_dict",
+    "parse_manifest",
+    "parse_object",
+    "spec_to_dict",
+]
