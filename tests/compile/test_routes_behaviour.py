@@ -69,6 +69,13 @@ RULES: dict[str, list[dict[str, Any]]] = {
         to("a", match=[{"method": {"exact": "POST"}}]),
         to("b", match=[{"method": {"regex": "PUT|PATCH"}, "scheme": {"exact": "http"}}]),
         to("b", match=[{"authority": {"exact": "methods:81"}}]),
+        to(
+            "a",
+            match=[
+                {"headers": {"host": {"exact": "methods:82"}}},
+                {"headers": {":path": {"prefix": "/p?q"}}},
+            ],
+        ),
         REST,
     ],
     "rewrite": [
@@ -338,6 +345,9 @@ async def test_methods_schemes_and_authorities(mesh: Mesh) -> None:
     assert await mesh.to("methods", method="PATCH") == "b"
     assert await mesh.to("methods", method="GET") == "rest"
     assert await mesh.to("methods:81") == "b"
+    assert await mesh.to("methods:82") == "a"
+    assert await mesh.to("methods", "/p?q=1") == "a"
+    assert await mesh.to("methods", "/p") == "rest"
 
 
 async def test_rewrites(mesh: Mesh) -> None:

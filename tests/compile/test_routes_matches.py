@@ -46,10 +46,15 @@ def test_clients_that_a_match_speaks_of(match: dict[str, Any], *, sidecar: bool,
 
 @pytest.mark.parametrize(
     ("name", "key"),
-    [("mesh", "mesh"), ("edge", "default/edge"), ("./edge", "default/edge"), ("infra/edge", "infra/edge")],
+    [
+        ("mesh", "mesh"),
+        ("edge", "default/edge"),
+        ("edge.infra.svc.cluster.local", "infra/edge"),
+        ("infra/edge", "infra/edge"),
+    ],
 )
 def test_gateways_are_named_relative_to_the_object(name: str, key: str) -> None:
-    """A bare name means the object's own namespace, and so does a dot."""
+    """A bare name means the object's own namespace; the older form names another like a host."""
     assert gateway_key(name, "default") == key
 
 

@@ -42,11 +42,14 @@ class Source:
 
 
 def gateway_key(name: str, namespace: str) -> str:
-    """A gateway as an object of ``namespace`` names it, as ``namespace/name``; ``mesh`` stays."""
-    if name == MESH:
+    """A gateway as an object of ``namespace`` names it, as ``namespace/name``; ``mesh`` stays.
+
+    The older form of a name in another namespace looks like a host: ``name.namespace.svc.cluster.local``.
+    """
+    if name == MESH or "/" in name:
         return name
-    owner, slash, gateway = name.rpartition("/")
-    return f"{owner if owner not in ('', '.') else namespace}/{gateway}" if slash else f"{namespace}/{name}"
+    gateway, dot, rest = name.partition(".")
+    return f"{rest.partition('.')[0]}/{gateway}" if dot else f"{namespace}/{name}"
 
 
 def applies(match: HTTPMatchRequest, namespace: str, source: Source) -> bool:
