@@ -28,8 +28,8 @@ as_root() {
 apt_install() {
     command -v apt-get >/dev/null || return 1
     say "installing $*"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update >&2 || return 1
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "$@" >&2
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update >&2 || return 1
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >/dev/null
 }
 
 find_python() {
@@ -48,13 +48,18 @@ find_python() {
 make_venv() {
     local python
     python="$(find_python)"
+    say "making $VENV with $("$python" --version)"
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         local version
         version="$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
-        apt_install "python$version-venv" ||
-            die "$python cannot make environments: install the package python$version-venv"
+        if ! apt_install "python$version-venv"; then
+            # A pip that is installed otherwise can put itself into an environment without one.
+            "$python" -m venv --without-pip "$VENV" &&
+                "$python" -m pip --python "$VENV/bin/python" install --quiet pip ||
+                die "$python cannot make environments: install the package python$version-venv"
+            return
+        fi
     fi
-    say "making $VENV with $("$python" --version)"
     "$python" -m venv "$VENV"
 }
 
