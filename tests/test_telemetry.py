@@ -10,8 +10,11 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from xdsd.protocol.observer import Observer as StreamObserver
+from xdsd.reconcile import Observer as LoopObserver
+from xdsd.reconcile import SourceStatus
 from xdsd.settings import LogFormat, LogLevel
-from xdsd.snapshot import CLUSTER, TYPES
+from xdsd.snapshot import CLUSTER, ROUTE, TYPES, SnapshotChange
 from xdsd.telemetry import TYPE_LABELS, Metrics, library_logs, make_logger, watch_event_loop
 
 
@@ -93,8 +96,8 @@ def test_metrics_are_exposed_with_conventional_names() -> None:
     """Every metric of ours begins with xdsd_, has help, and parses; counters end in _total."""
     registry = CollectorRegistry()
     metrics = Metrics(registry, "1.2.3")
-    metrics.pushes[CLUSTER].inc()
-    metrics.registry_synced.labels("machines:/etc/vms").set(1)
+    metrics.pushed(CLUSTER, 100, 2)
+    metrics.source(SourceStatus("machines:/etc/vms", synced=True))
     families = {
         family.name: family for family in text_string_to_metric_families(generate_latest(registry).decode())
     }
@@ -135,6 +138,53 @@ def test_two_daemons_count_apart() -> None:
     first, second = Metrics(CollectorRegistry(), "1"), Metrics(CollectorRegistry(), "1")
     first.store_up.set(1)
     assert second.registry.get_sample_value("xdsd_store_up") == 0.0
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_it_counts_what_streams_tell() -> None:
+    """Metrics are the streams' observer: pushes, bytes, answers and rejections go to their type."""
+    metrics = Metrics(CollectorRegistry(), "1")
+    observer: StreamObserver = metrics
+    observer.proxies(3)
+    observer.opened()
+    observer.refused("RESOURCE_EXHAUSTED")
+    observer.pushed(ROUTE, 100, 2)
+    observer.pushed(ROUTE, 50, 1)
+    observer.joined(2)
+    observer.accepted(ROUTE, 0.02)
+    observer.accepted(ROUTE, None)
+    observer.rejected(ROUTE)
+    observer.rejected_resources(ROUTE, 2)
+    observer.rejected_resources(ROUTE, -1)
+    assert value(metrics, "xdsd_connected_proxies") == 3
+    assert value(metrics, "xdsd_streams_total") == 1
+    assert value(metrics, "xdsd_refused_streams_total", reason="RESOURCE_EXHAUSTED") == 1
+    assert value(metrics, "xdsd_pushes_total", type="rds") == 2
+    assert value(metrics, "xdsd_push_bytes_total", type="rds") == 150
+    assert value(metrics, "xdsd_pushed_resources_total", type="rds") == 3
+    assert value(metrics, "xdsd_response_joins_total") == 2
+    assert value(metrics, "xdsd_acks_total", type="rds") == 2
+    assert value(metrics, "xdsd_convergence_seconds_count") == 1
+    assert value(metrics, "xdsd_nacks_total", type="rds") == 1
+    assert value(metrics, "xdsd_rejected_resources", type="rds") == 1
+
+
+def test_it_counts_what_the_loop_tells() -> None:
+    """Metrics are the reconciling loop's observer: compile time, encodings, generation and sources."""
+    metrics = Metrics(CollectorRegistry(), "1")
+    observer: LoopObserver = metrics
+    observer.compiled(0.002)
+    observer.encoded(CLUSTER, 5)
+    observer.published(SnapshotChange(generation=7))
+    observer.source(SourceStatus("store", synced=True, stale="disk full"))
+    assert value(metrics, "xdsd_compile_seconds_count") == 1
+    assert value(metrics, "xdsd_resource_encodings_total", type="cds") == 5
+    assert value(metrics, "xdsd_snapshot_generation") == 7
+    assert value(metrics, "xdsd_registry_synced", registry="store") == 1
+    assert value(metrics, "xdsd_registry_stale", registry="store") == 1
 
 
 async def test_a_stalled_event_loop_is_seen() -> None:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TextIO, TypeVar, cast
+from typing import Any, Protocol, TextIO, TypeVar, cast
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -19,7 +19,7 @@ from prometheus_client.process_collector import ProcessCollector
 from structlog.typing import FilteringBoundLogger
 
 from xdsd.settings import LogFormat, LogLevel
-from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
+from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, SnapshotChange
 
 Metric = TypeVar("Metric", Counter, Gauge)
 TYPE_LABELS: Mapping[str, str] = {
@@ -81,17 +81,31 @@ def library_logs(logger: FilteringBoundLogger) -> Iterator[None]:
         root.removeHandler(handler)
 
 
+class SourceHealth(Protocol):
+    """What metrics want to know of a source of the catalog."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def synced(self) -> bool: ...
+
+    @property
+    def stale(self) -> str:
+        """Why its platform cannot be asked; empty if it can."""
+
+
 class Metrics:
-    """Every metric of the daemon. What is counted per type has its children at hand."""
+    """Every metric of the daemon, and the observer of the streams and of the reconciling loop.
+
+    What is counted per type has its children at hand, so that a push looks nothing up by label.
+    """
 
     def __init__(self, registry: CollectorRegistry, version: str) -> None:
         self.registry = registry
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
-        Gauge("xdsd_build_info", "Always 1; the version is a label.", ["version"], registry=registry).labels(
-            version
-        ).set(1)
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, registry=registry)
@@ -99,48 +113,92 @@ class Metrics:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, labels, registry=registry)
 
-        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-            return Histogram(name, text, labels, buckets=buckets, registry=registry)
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(name, text, buckets=buckets, registry=registry)
 
-        self.connected_proxies = gauge("xdsd_connected_proxies", "Proxies with an open xDS stream.")
-        self.streams = counter("xdsd_streams_total", "xDS streams that were opened.")
-        self.refused_streams = counter(
-            "xdsd_refused_streams_total", "xDS streams ended by a limit or an error.", "reason"
+        gauge("xdsd_build_info", "Always 1; the version is a label.", "version").labels(version).set(1)
+        self._connected = gauge("xdsd_connected_proxies", "Proxies with an open xDS stream.")
+        self._streams = counter("xdsd_streams_total", "xDS streams that were opened.")
+        self._refused = counter(
+            "xdsd_refused_streams_total", "xDS streams that were ended for what their client did.", "reason"
         )
-        self.pushes = by_type(counter("xdsd_pushes_total", "Responses sent to proxies.", "type"))
-        self.push_bytes = by_type(
-            counter("xdsd_push_bytes_total", "Bytes of responses sent to proxies.", "type")
-        )
-        self.acks = by_type(counter("xdsd_acks_total", "Responses that proxies accepted.", "type"))
-        self.nacks = by_type(counter("xdsd_nacks_total", "Responses that proxies rejected.", "type"))
-        self.rejected_resources = by_type(
+        self._pushes = by_type(counter("xdsd_pushes_total", "Responses sent to proxies.", "type"))
+        self._bytes = by_type(counter("xdsd_push_bytes_total", "Bytes of responses sent to proxies.", "type"))
+        self._sent = by_type(counter("xdsd_pushed_resources_total", "Resources sent to proxies.", "type"))
+        self._joins = counter("xdsd_response_joins_total", "Parts of responses that were joined to bytes.")
+        self._acks = by_type(counter("xdsd_acks_total", "Responses that proxies accepted.", "type"))
+        self._nacks = by_type(counter("xdsd_nacks_total", "Responses that proxies rejected.", "type"))
+        self._rejected_now = by_type(
             gauge("xdsd_rejected_resources", "Resources that some connected proxy rejects now.", "type")
         )
-        self.convergence = histogram(
+        self._convergence = histogram(
             "xdsd_convergence_seconds", "From a change being seen until a proxy accepted it.", _FAST
         )
-        self.compile = histogram("xdsd_compile_seconds", "Turning settled changes into a snapshot.", _COMPILE)
-        self.encodings = by_type(
+        self._compile = histogram(
+            "xdsd_compile_seconds", "Turning settled changes into a snapshot.", _COMPILE
+        )
+        self._encodings = by_type(
             counter(
-                "xdsd_resource_encodings_total",
-                "Resources that were encoded; once a content, not a proxy.",
-                "type",
+                "xdsd_resource_encodings_total", "Resources encoded: once a content, not a proxy.", "type"
             )
         )
-        self.snapshot_generation = gauge("xdsd_snapshot_generation", "Generation of the published snapshot.")
+        self._generation = gauge("xdsd_snapshot_generation", "Generation of the published snapshot.")
+        self._synced = gauge("xdsd_registry_synced", "1 once the source has reported everything.", "registry")
+        self._stale = gauge(
+            "xdsd_registry_stale", "1 while the source's platform cannot be asked.", "registry"
+        )
         self.event_loop_lag = histogram(
             "xdsd_event_loop_lag_seconds", "How late the event loop runs what is due.", _COMPILE
         )
         self.store_up = gauge("xdsd_store_up", "1 while the store can be read and written.")
-        self.registry_synced = gauge(
-            "xdsd_registry_synced", "1 once the registry has reported everything.", "registry"
-        )
-        self.registry_stale = gauge(
-            "xdsd_registry_stale", "1 while the registry's platform is not reachable.", "registry"
-        )
+        self.ready = gauge("xdsd_ready", "1 while the daemon is ready to serve.")
         self.objects = gauge("xdsd_objects", "Objects of intent.", "kind")
         self.problems = gauge("xdsd_problems", "What is wrong now.", "severity")
-        self.ready = gauge("xdsd_ready", "1 while the daemon is ready to serve.")
+
+    # The streams' observer (xdsd.protocol.observer).
+
+    def proxies(self, connected: int) -> None:
+        self._connected.set(connected)
+
+    def opened(self) -> None:
+        self._streams.inc()
+
+    def refused(self, reason: str) -> None:
+        self._refused.labels(reason).inc()
+
+    def pushed(self, type_url: str, size: int, resources: int) -> None:
+        self._pushes[type_url].inc()
+        self._bytes[type_url].inc(size)
+        self._sent[type_url].inc(resources)
+
+    def joined(self, times: int) -> None:
+        self._joins.inc(times)
+
+    def accepted(self, type_url: str, seconds: float | None) -> None:
+        self._acks[type_url].inc()
+        if seconds is not None:
+            self._convergence.observe(seconds)
+
+    def rejected(self, type_url: str) -> None:
+        self._nacks[type_url].inc()
+
+    def rejected_resources(self, type_url: str, delta: int) -> None:
+        self._rejected_now[type_url].inc(delta)
+
+    # The reconciling loop's observer (xdsd.reconcile).
+
+    def compiled(self, seconds: float) -> None:
+        self._compile.observe(seconds)
+
+    def encoded(self, type_url: str, count: int) -> None:
+        self._encodings[type_url].inc(count)
+
+    def published(self, change: SnapshotChange) -> None:
+        self._generation.set(change.generation)
+
+    def source(self, status: SourceHealth) -> None:
+        self._synced.labels(status.name).set(status.synced)
+        self._stale.labels(status.name).set(bool(status.stale))
 
 
 def by_type(metric: Metric) -> Mapping[str, Metric]:
