@@ -1,15 +1,15 @@
 """An Envoy's bootstrap: who the proxy is, where its config comes from, and how it can be watched.
 
-The messages are ``envoy-data-plane``'s, which check types and names as they are made. What stands here outlives
-every config that the proxy gets later:
+The messages are ``envoy-data-plane``'s, which check types and names as they are made. What stands here
+outlives every config that the proxy gets later:
 
-- xDS is one incremental ADS stream over HTTP/2 with keepalive, so that a dead peer is noticed in half a minute,
-  and with a short backoff, because a restarted daemon comes back in seconds.
-- Clusters and listeners are waited for without a limit (a proxy that has no config yet must not report itself
-  ready); all other types keep Envoy's own limit of 15 seconds, so that one missing resource cannot hold a proxy
-  back.
-- Statistics are named for Prometheus with the tags that dashboards for Istio expect; names that may hold dots end
-  in a semicolon, which is what the tag expressions look for.
+- xDS is one incremental ADS stream over HTTP/2 with keepalive, so that a dead peer is noticed in half a
+  minute, and with a short backoff, because a restarted daemon comes back in seconds.
+- Clusters and listeners are waited for without a limit (a proxy that has no config yet must not report
+  itself ready); all other types keep Envoy's own limit of 15 seconds, so that one missing resource cannot
+  hold a proxy back.
+- Statistics are named for Prometheus with the tags that dashboards for Istio expect; names that may hold
+  dots end in a semicolon, which is what the tag expressions look for.
 - The admin page listens on loopback alone and stays reachable when the connection limit is hit.
 """
 
@@ -96,7 +96,7 @@ _TAGS = {
 
 @dataclass(frozen=True, slots=True)
 class BootstrapOptions:
-    """What tells one proxy from another; ``http_proxy_port`` and ``outbound_bind`` need ``Interception.NONE``."""
+    """What tells proxies apart; ``http_proxy_port`` and ``outbound_bind`` need ``Interception.NONE``."""
 
     role: Role
     name: str

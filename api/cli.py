@@ -1,0 +1,56 @@
+"""``xdsctl``: operators' hands on a mesh.
+
+Words and outputs are those that operators have in their fingers: kubectl's for objects, istioctl's for
+proxies. Exit codes: 0 done, 1 refused or failed, 2 wrong usage. A command's module is imported when the
+command is run.
+"""
+
+import importlib
+from collections.abc import Mapping
+
+import click
+
+from api.commands.connection import Connection
+
+_COMMANDS: Mapping[str, str] = {
+    "api-resources": "api.commands.resources:api_resources",
+    "apply": "api.commands.apply:apply",
+    "bootstrap": "api.commands.bootstrap:bootstrap",
+    "completion": "api.commands.completion:completion",
+    "config": "api.commands.config:config",
+    "delete": "api.commands.delete:delete",
+    "diff": "api.commands.diff:diff",
+    "get": "api.commands.get:get",
+    "problems": "api.commands.problems:problems",
+    "proxies": "api.commands.proxies:proxies",
+    "schema": "api.commands.resources:schema",
+    "status": "api.commands.status:status",
+    "version": "api.commands.status:version",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--endpoint",
+    envvar="XDSCTL_ENDPOINT",
+    metavar="ADDRESS",
+    help="The daemon's admin address: unix:PATH or HOST:PORT. Default: the socket in the default state dir.",
+)
+@click.pass_context
+def main(ctx: click.Context, endpoint: str | None) -> None:
+    """Declare what a mesh should do, and see what its proxies do."""
+    ctx.obj = Connection(endpoint)

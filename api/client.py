@@ -1,0 +1,178 @@
+"""A typed client of the admin API, for programs and for ``xdsctl``. It blocks; calls have deadlines.
+
+``with Client(parse_address("unix:/var/lib/xdsd/admin.sock")) as client: client.get(ref)``
+
+What the daemon refuses inside a response (problems) is in the response; what keeps it from answering raises
+``ApiError``, whose message says what to do next.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+
+from api.proto.xdsd.admin.v1 import admin_pb2 as pb
+from api.proto.xdsd.admin.v1 import admin_pb2_grpc as services
+from api.wire import ref_to_wire
+from xdsd.model.problem import ObjectRef
+from xdsd.settings import Address, TcpAddress, UnixAddress
+
+Response = TypeVar("Response")
+
+_DEADLINE_SECONDS = 30.0
+_CHANNEL_OPTIONS = (
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+)
+
+
+class ApiError(Exception):
+    """The call could not be served. ``code`` is gRPC's word for why."""
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class UnreachableError(ApiError):
+    """Nobody answers at the endpoint."""
+
+
+class NotFoundError(ApiError):
+    """What was asked for does not exist."""
+
+
+class Client:
+    """A connection to one daemon; made when first used."""
+
+    def __init__(self, endpoint: Address, *, deadline: float = _DEADLINE_SECONDS) -> None:
+        if isinstance(endpoint, TcpAddress) and not endpoint.is_loopback:
+            raise ApiError(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"{endpoint} is not on this machine, and the admin API speaks plaintext; "
+                "forward its socket to here (ssh -L) and use that",
+            )
+        self.endpoint = endpoint
+        self._deadline = deadline
+        self._channel = grpc.insecure_channel(str(endpoint), options=_CHANNEL_OPTIONS)
+        self._objects = services.ObjectsStub(self._channel)
+        self._proxies = services.ProxiesStub(self._channel)
+        self._registries = services.RegistriesStub(self._channel)
+        self._problems = services.ProblemsStub(self._channel)
+        self._daemon = services.DaemonStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def apply(self, objects: Sequence[bytes], *, dry_run: bool = False) -> pb.ApplyResponse:
+        """Creates or replaces objects, each as JSON, all or none."""
+        request = pb.ApplyRequest(objects=[pb.Object(json=json) for json in objects], dry_run=dry_run)
+        return self._call(self._objects.Apply, request, pb.ApplyResponse)
+
+    def get(self, ref: ObjectRef) -> bytes:
+        """An object's JSON. Raises NotFoundError."""
+        return self._call(self._objects.Get, pb.GetRequest(ref=ref_to_wire(ref)), pb.GetResponse).object.json
+
+    def list(self, kind: str = "", namespace: str = "", selector: str = "") -> pb.ListResponse:
+        """Objects of one kind or all, of one namespace or all, with matching labels."""
+        request = pb.ListRequest(kind=kind, namespace=namespace, label_selector=selector)
+        return self._call(self._objects.List, request, pb.ListResponse)
+
+    def delete(
+        self, refs: Sequence[ObjectRef], *, dry_run: bool = False, ignore_missing: bool = False
+    ) -> pb.DeleteResponse:
+        """Removes objects, all or none."""
+        request = pb.DeleteRequest(
+            refs=[ref_to_wire(ref) for ref in refs], dry_run=dry_run, ignore_missing=ignore_missing
+        )
+        return self._call(self._objects.Delete, request, pb.DeleteResponse)
+
+    def diff(self, objects: Sequence[bytes]) -> pb.DiffResponse:
+        """What ``apply`` of these would change."""
+        request = pb.DiffRequest(objects=[pb.Object(json=json) for json in objects])
+        return self._call(self._objects.Diff, request, pb.DiffResponse)
+
+    def watch(
+        self, kind: str = "", namespace: str = "", name: str = "", selector: str = ""
+    ) -> Iterator[pb.WatchResponse]:
+        """What is there, a bookmark, then changes, until the caller stops or the daemon goes (ApiError)."""
+        request = pb.WatchRequest(kind=kind, namespace=namespace, name=name, label_selector=selector)
+        call = self._objects.Watch(request)
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            raise self._translated(error) from error
+        finally:
+            call.cancel()
+
+    def proxies(self) -> Sequence[pb.ProxyStatus]:
+        """The connected proxies and how far each type has come."""
+        return self._call(self._proxies.List, pb.ListProxiesRequest(), pb.ListProxiesResponse).proxies
+
+    def dump_config(self, node: str, type_url: str = "") -> pb.DumpConfigResponse:
+        """A proxy's resources of one type, or of all. Raises NotFoundError."""
+        request = pb.DumpConfigRequest(node=node, type_url=type_url)
+        return self._call(self._proxies.DumpConfig, request, pb.DumpConfigResponse)
+
+    def registries(self) -> Sequence[pb.RegistryStatus]:
+        """The sources of the catalog."""
+        request = pb.ListRegistriesRequest()
+        return self._call(self._registries.List, request, pb.ListRegistriesResponse).registries
+
+    def problems(self, namespace: str = "") -> Sequence[pb.Problem]:
+        """What is wrong now."""
+        request = pb.ListProblemsRequest(namespace=namespace)
+        return self._call(self._problems.List, request, pb.ListProblemsResponse).problems
+
+    def version(self) -> pb.VersionResponse:
+        return self._call(self._daemon.Version, pb.VersionRequest(), pb.VersionResponse)
+
+    def status(self) -> pb.StatusResponse:
+        return self._call(self._daemon.Status, pb.StatusRequest(), pb.StatusResponse)
+
+    def _call(self, method: Callable[..., Any], request: object, response: type[Response]) -> Response:
+        """One unary call; generated stubs are untyped, so the answer's type is checked here."""
+        try:
+            answer = method(request, timeout=self._deadline)
+        except grpc.RpcError as error:
+            raise self._translated(error) from error
+        if not isinstance(answer, response):
+            raise ApiError(grpc.StatusCode.INTERNAL, f"{self.endpoint} answered with something else")
+        return answer
+
+    def _translated(self, error: grpc.RpcError) -> ApiError:
+        code, details = error.code(), error.details() or "no reason given"
+        if code is grpc.StatusCode.UNAVAILABLE:
+            return UnreachableError(code, unreachable(self.endpoint, details))
+        if code is grpc.StatusCode.NOT_FOUND:
+            return NotFoundError(code, details)
+        if code is grpc.StatusCode.UNIMPLEMENTED:
+            message = f"the program at {self.endpoint} is no xdsd, or one too old for this call: {details}"
+            return ApiError(code, message)
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return ApiError(
+                code, f"the daemon at {self.endpoint} did not answer in {self._deadline:g} seconds"
+            )
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return ApiError(code, f"{details}; send less at once, or raise max-message-size of the daemon")
+        return ApiError(code, details)
+
+
+def unreachable(endpoint: Address, details: str) -> str:
+    """What to tell a person who finds no daemon."""
+    if isinstance(endpoint, UnixAddress) and not endpoint.path.exists():
+        details = "there is no such socket"
+    return (
+        f"no daemon answers at {endpoint}: {details}\n"
+        "Start one with `xdsd serve`, or say where it listens with --endpoint or XDSCTL_ENDPOINT."
+    )

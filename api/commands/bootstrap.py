@@ -1,0 +1,150 @@
+"""``xdsctl bootstrap``: an Envoy's bootstrap, ready for ``envoy -c``."""
+
+import re
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+import click
+from pydantic_core import PydanticCustomError
+
+from api.commands.output import to_json, to_yaml
+from xdsd.model.mesh import Interception, Role
+from xdsd.settings import Address, TcpAddress, parse_address
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+
+
+def _labels(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for pair in ",".join(values).split(","):
+        key, equals, value = pair.partition("=")
+        if pair and not (key and equals):
+            raise click.BadParameter(f"{pair!r} is not KEY=VALUE")
+        if pair:
+            found[key.strip()] = value.strip()
+    return found
+
+
+def _ip(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    try:
+        return str(ip_address(value)) if value else ""
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not an IP address") from error
+
+
+def _xds(_ctx: click.Context, _param: click.Parameter, value: str) -> Address:
+    try:
+        address = parse_address(value)
+    except PydanticCustomError as error:
+        raise click.BadParameter(error.message()) from error
+    if isinstance(address, TcpAddress) and not (address.is_loopback and address.port):
+        raise click.BadParameter(
+            f"{address} is reached in plaintext, so it must be a port of this machine, such as 127.0.0.1:15010; "
+            "xDS over TLS is not supported yet"
+        )
+    return address
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--type", "role", type=click.Choice([*Role]), default=Role.SIDECAR, help="router is a gateway.")
+@click.option(
+    "--name", "--id", "name", required=True, help="The workload instance's name, such as reviews-v1."
+)
+@click.option("-n", "--namespace", default="default", help="Its namespace.")
+@click.option("--address", default="127.0.0.1", callback=_ip, help="The IP on which the mesh knows it.")
+@click.option("--labels", multiple=True, callback=_labels, metavar="K=V,…", help="Its labels.")
+@click.option("--service-account", default="", help="The account that it runs as.")
+@click.option(
+    "--interception",
+    type=click.Choice(["redirect", "none"]),
+    default="redirect",
+    help="Whether the kernel redirects traffic to the sidecar, or programs are pointed at it.",
+)
+@click.option(
+    "--http-proxy-port", type=click.IntRange(1, 65535), help="HTTP proxy for programs (interception none)."
+)
+@click.option(
+    "--outbound-bind", default="", callback=_ip, help="IP of outbound listeners (interception none)."
+)
+@click.option("--cluster-id", default="", help="The platform's cluster it runs in.")
+@click.option("--network", default="", help="The network it is on.")
+@click.option("--locality", default="", metavar="REGION/ZONE/SUBZONE", help="Where it runs.")
+@click.option("--domain", default="cluster.local", help="The mesh domain of the daemon.")
+@click.option(
+    "--xds-address", default="127.0.0.1:15010", callback=_xds, help="The daemon: HOST:PORT or unix:PATH."
+)
+@click.option(
+    "--admin-port", type=click.IntRange(1, 65535), default=15000, help="Envoy's admin page on loopback."
+)
+@click.option("--concurrency", type=click.IntRange(1), help="Worker threads; goes to Envoy's command line.")
+@click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml")
+def bootstrap(
+    role: Role,
+    name: str,
+    namespace: str,
+    address: str,
+    labels: dict[str, str],
+    service_account: str,
+    interception: str,
+    http_proxy_port: int | None,
+    outbound_bind: str,
+    cluster_id: str,
+    network: str,
+    locality: str,
+    domain: str,
+    xds_address: Address,
+    admin_port: int,
+    concurrency: int | None,
+    output: str,
+) -> None:
+    """Print a complete Envoy bootstrap: incremental ADS from the daemon, for a sidecar or a gateway.
+
+    \b
+    xdsctl bootstrap --name reviews-v1 --labels app=reviews,version=v1 --address 10.0.0.1 > envoy.yaml
+    envoy -c envoy.yaml
+    """
+    from api.bootstrap import BootstrapOptions, bootstrap_json  # noqa: PLC0415 - a second of imports
+
+    explicit = interception == "none" and role == Role.SIDECAR
+    if not explicit and (http_proxy_port or outbound_bind):
+        raise click.UsageError(
+            "--http-proxy-port and --outbound-bind are for a sidecar to which programs are pointed: "
+            "add --interception none, or leave them out"
+        )
+    if not _NAME.fullmatch(name):
+        raise click.BadParameter(
+            f"{name!r} is not a name: letters, digits, '-', '_' and '.'", param_hint="--name"
+        )
+    if not _LABEL.fullmatch(namespace):
+        raise click.BadParameter(f"{namespace!r} is not a namespace's name", param_hint="--namespace")
+    options = BootstrapOptions(
+        role=Role(role),
+        name=name,
+        namespace=namespace,
+        address=address,
+        xds_address=xds_address,
+        domain=domain,
+        labels=labels,
+        service_account=service_account,
+        interception=Interception.NONE if interception == "none" else Interception.REDIRECT,
+        http_proxy_port=http_proxy_port or 0,
+        outbound_bind=outbound_bind,
+        cluster_id=cluster_id,
+        network=network,
+        locality=locality,
+        admin_port=admin_port,
+    )
+    run = _command_line(concurrency)
+    if output == "json":
+        click.echo(to_json(bootstrap_json(options)))
+        if concurrency:
+            click.echo(f"Run: {run}", err=True)
+    else:
+        click.echo(f"# Run: {run}\n{to_yaml(bootstrap_json(options))}")
+
+
+def _command_line(concurrency: int | None) -> str:
+    """What a bootstrap cannot say: workers, and a stop that lets connections end."""
+    workers = f" --concurrency {concurrency}" if concurrency else ""
+    return f"envoy -c FILE{workers} --drain-time-s 45 --parent-shutdown-time-s 60"

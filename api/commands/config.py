@@ -1,0 +1,153 @@
+"""``xdsctl config``: what one proxy is served, as tables like istioctl's or whole."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+from google.protobuf.descriptor_pool import DescriptorPool
+
+from api.client import Client
+from api.commands.connection import Connection, pass_connection
+from api.commands.output import print_data, print_table
+from api.config_tables import (
+    CLUSTERS,
+    ENDPOINTS,
+    LISTENERS,
+    ROUTES,
+    Table,
+    cluster_rows,
+    endpoint_rows,
+    inline_routes,
+    listener_rows,
+    matching,
+    route_rows,
+)
+from api.decode import decode, lazy_pool, to_json
+from api.proto.xdsd.admin.v1 import admin_pb2 as pb
+from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE
+
+_output = click.option(
+    "-o", "--output", type=click.Choice(["json", "yaml", "wide"]), help="Data, or more columns."
+)
+_node = click.argument("node")
+
+
+@click.group()
+def config() -> None:
+    """Show what a proxy is served. NODE is a node id, name.namespace, or a name where it is unique."""
+
+
+@config.command()
+@_node
+@click.option("--fqdn", default="", help="Only of this host.")
+@click.option("--port", default="", help="Only of this port.")
+@click.option("--subset", default="", help="Only this subset.")
+@click.option("--direction", default="", help="inbound or outbound.")
+@_output
+@pass_connection
+def cluster(
+    connection: Connection, node: str, fqdn: str, port: str, subset: str, direction: str, output: str | None
+) -> None:
+    """Clusters."""
+    pool = lazy_pool()
+    with connection.client() as client:
+        resources = _dump(client, node, CLUSTER)
+    wanted = {"SERVICE FQDN": fqdn, "PORT": port, "SUBSET": subset, "DIRECTION": direction}
+    rows = matching(cluster_rows(_messages(resources, pool)), CLUSTERS, wanted)
+    _print(CLUSTERS, rows, resources, {row[-1] for row in rows}, output, pool)
+
+
+@config.command()
+@_node
+@click.option("--address", default="", help="Only at this address.")
+@click.option("--port", default="", help="Only at this port.")
+@click.option("--name", default="", help="Only of this name.")
+@_output
+@pass_connection
+def listener(
+    connection: Connection, node: str, address: str, port: str, name: str, output: str | None
+) -> None:
+    """Listeners, a line for each filter chain."""
+    pool = lazy_pool()
+    with connection.client() as client:
+        resources = _dump(client, node, LISTENER)
+    found = listener_rows(_messages(resources, pool), lambda message: decode(message, pool))
+    rows = matching(found, LISTENERS, {"ADDRESS": address, "PORT": port, "LISTENER": name})
+    _print(LISTENERS, rows, resources, {row[-1] for row in rows}, output, pool)
+
+
+@config.command()
+@_node
+@click.option("--name", default="", help="Only of this route table.")
+@click.option("--vhost", default="", help="Only of this virtual host.")
+@_output
+@pass_connection
+def route(connection: Connection, node: str, name: str, vhost: str, output: str | None) -> None:
+    """Routes, those inside listeners too. `-o json` shows the route tables of their own."""
+    pool = lazy_pool()
+    with connection.client() as client:
+        resources = _dump(client, node, ROUTE)
+        listeners = [] if output in {"json", "yaml"} else _dump(client, node, LISTENER)
+    inline = inline_routes(_messages(listeners, pool), lambda message: decode(message, pool))
+    found = [*route_rows(_messages(resources, pool)), *route_rows(inline)]
+    rows = matching(found, ROUTES, {"NAME": name, "VHOST NAME": vhost})
+    _print(ROUTES, rows, resources, {row[0] for row in rows}, output, pool)
+
+
+@config.command()
+@_node
+@click.option("--cluster", "cluster_name", default="", help="Only of this cluster.")
+@click.option("--address", default="", help="Only this ADDRESS:PORT.")
+@click.option("--status", default="", help="healthy, unhealthy or draining.")
+@_output
+@pass_connection
+def endpoint(
+    connection: Connection, node: str, cluster_name: str, address: str, status: str, output: str | None
+) -> None:
+    """Endpoints of clusters that find them by xDS."""
+    pool = lazy_pool()
+    with connection.client() as client:
+        resources = _dump(client, node, ENDPOINT)
+    wanted = {"CLUSTER": cluster_name, "ENDPOINT": address, "STATUS": status}
+    rows = matching(endpoint_rows(_messages(resources, pool)), ENDPOINTS, wanted)
+    _print(
+        ENDPOINTS,
+        rows,
+        resources,
+        {row[2] for row in rows},
+        output,
+        pool,
+        unfiltered=not any(wanted.values()),
+    )
+
+
+def _dump(client: Client, node: str, type_url: str) -> Sequence[pb.ConfigResource]:
+    return client.dump_config(node, type_url).resources
+
+
+def _messages(resources: Sequence[pb.ConfigResource], pool: DescriptorPool) -> list[Any]:
+    """Envoy's messages; Any, as their classes are generated."""
+    return [decode(resource.resource, pool) for resource in resources]
+
+
+def _print(
+    table: Table,
+    rows: Sequence[tuple[str, ...]],
+    resources: Sequence[pb.ConfigResource],
+    names: set[str],
+    output: str | None,
+    pool: DescriptorPool,
+    *,
+    unfiltered: bool = False,
+) -> None:
+    """The rows, or the resources that they come from."""
+    if output in {"json", "yaml"}:
+        shown = [resource for resource in resources if unfiltered or resource.name in names]
+        print_data([_json(resource, pool) for resource in shown], output)
+        return
+    width = len(table.columns) if output == "wide" else table.narrow
+    print_table(table.columns[:width], list(dict.fromkeys(row[:width] for row in rows)))
+
+
+def _json(resource: pb.ConfigResource, pool: DescriptorPool) -> Mapping[str, Any]:
+    return {"name": resource.name, "version": resource.version, "resource": to_json(resource.resource, pool)}

@@ -1,0 +1,60 @@
+"""What the admin API asks of the rest of the daemon; the composition root passes it in."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from xdsd.health import Check
+from xdsd.model.problem import Problem
+from xdsd.server.status import ProxyStatus
+from xdsd.snapshot import Snapshot
+
+
+class Proxies(Protocol):
+    """The xDS server, as far as operators look at it."""
+
+    def status(self) -> Sequence[ProxyStatus]:
+        """One a stream; a proxy that does not aggregate its types has several."""
+
+
+class Source(Protocol):
+    """A source of the catalog, as ``xdsd.reconcile`` reports it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def synced(self) -> bool: ...
+
+    @property
+    def stale(self) -> str: ...
+
+    @property
+    def services(self) -> int: ...
+
+    @property
+    def workloads(self) -> int: ...
+
+
+class Mesh(Protocol):
+    """The reconciling loop, as far as operators look at it."""
+
+    @property
+    def snapshot(self) -> Snapshot: ...
+
+    def sources(self) -> Sequence[Source]: ...
+
+    def problems(self) -> Sequence[Problem]: ...
+
+
+class Health(Protocol):
+    """What the daemon knows of itself."""
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def started(self) -> datetime:
+        """An aware time."""
+
+    def checks(self) -> Sequence[Check]: ...

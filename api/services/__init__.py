@@ -1,0 +1,1 @@
+"""The servicers of the admin API, a module for each thing that they speak of."""

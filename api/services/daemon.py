@@ -1,0 +1,78 @@
+"""The daemon itself, its sources, and what is wrong: Daemon, Registries and Problems."""
+
+import platform
+
+import grpc
+
+from api.ports import Health, Mesh, Proxies
+from api.proto.xdsd.admin.v1 import admin_pb2 as pb
+from api.wire import problem_to_wire
+from xdsd.health import ready
+
+Context = grpc.aio.ServicerContext[object, object]
+
+
+class DaemonService:
+    """xdsd.admin.v1.Daemon."""
+
+    def __init__(self, health: Health, mesh: Mesh, proxies: Proxies) -> None:
+        self._health = health
+        self._mesh = mesh
+        self._proxies = proxies
+
+    async def Version(self, _request: pb.VersionRequest, _context: Context) -> pb.VersionResponse:  # noqa: N802
+        return pb.VersionResponse(
+            version=self._health.version, python=platform.python_version(), platform=platform.platform()
+        )
+
+    async def Status(self, _request: pb.StatusRequest, _context: Context) -> pb.StatusResponse:  # noqa: N802
+        checks = self._health.checks()
+        response = pb.StatusResponse(
+            version=self._health.version,
+            ready=ready(checks),
+            generation=self._mesh.snapshot.generation,
+            proxies=len({status.node.key for status in self._proxies.status()}),
+            problems=len(self._mesh.problems()),
+            checks=[pb.Check(name=check.name, ok=check.ok, detail=check.detail) for check in checks],
+        )
+        response.started.FromDatetime(self._health.started)
+        return response
+
+
+class RegistriesService:
+    """xdsd.admin.v1.Registries."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+
+    async def List(  # noqa: N802
+        self, _request: pb.ListRegistriesRequest, _context: Context
+    ) -> pb.ListRegistriesResponse:
+        found = [
+            pb.RegistryStatus(
+                name=source.name,
+                synced=source.synced,
+                stale=source.stale,
+                services=source.services,
+                workloads=source.workloads,
+            )
+            for source in self._mesh.sources()
+        ]
+        return pb.ListRegistriesResponse(registries=found)
+
+
+class ProblemsService:
+    """xdsd.admin.v1.Problems."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+
+    async def List(  # noqa: N802
+        self, request: pb.ListProblemsRequest, _context: Context
+    ) -> pb.ListProblemsResponse:
+        found = [
+            problem_to_wire(problem)
+            for problem in self._mesh.problems()
+            if not request.namespace or (problem.object and problem.object.namespace == request.namespace)
+        ]
+        return pb.ListProblemsResponse(problems=found)

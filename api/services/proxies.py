@@ -1,0 +1,132 @@
+"""Who is connected and what they are served: Proxies."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+
+import grpc
+
+from api.ports import Mesh, Proxies
+from api.proto.xdsd.admin.v1 import admin_pb2 as pb
+from xdsd.protocol.watch import State, TypeStatus
+from xdsd.server.status import ProxyStatus
+from xdsd.snapshot import TYPES, Resource, Snapshot
+
+Context = grpc.aio.ServicerContext[object, object]
+
+_STATES = {
+    State.NOT_SENT: pb.SYNC_STATE_NOT_SENT,
+    State.SYNCED: pb.SYNC_STATE_SYNCED,
+    State.STALE: pb.SYNC_STATE_STALE,
+    State.NACKED: pb.SYNC_STATE_NACKED,
+}
+
+
+class ProxiesService:
+    """xdsd.admin.v1.Proxies."""
+
+    def __init__(self, mesh: Mesh, proxies: Proxies) -> None:
+        self._mesh = mesh
+        self._proxies = proxies
+
+    async def List(  # noqa: N802
+        self, _request: pb.ListProxiesRequest, _context: Context
+    ) -> pb.ListProxiesResponse:
+        by_node: dict[str, list[ProxyStatus]] = {}
+        for status in self._proxies.status():
+            by_node.setdefault(status.node.key, []).append(status)
+        snapshot = self._mesh.snapshot
+        found = [_proxy(streams, snapshot) for _, streams in sorted(by_node.items())]
+        return pb.ListProxiesResponse(proxies=found)
+
+    async def DumpConfig(self, request: pb.DumpConfigRequest, context: Context) -> pb.DumpConfigResponse:  # noqa: N802
+        if request.type_url and request.type_url not in TYPES:
+            known = ", ".join(TYPES)
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"{request.type_url} is not a type that proxies are served; there are {known}",
+            )
+        snapshot = self._mesh.snapshot
+        found = find_nodes(request.node, snapshot.assigned)
+        if len(found) > 1:
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"{request.node!r} may be any of {', '.join(found)}; use one of these",
+            )
+        if not found:
+            await context.abort(grpc.StatusCode.NOT_FOUND, _unknown(request.node, snapshot.assigned))
+        response = pb.DumpConfigResponse(node_id=found[0], generation=snapshot.generation)
+        for resource in served(snapshot, found[0], request.type_url):
+            item = response.resources.add(name=resource.name, version=resource.version)
+            item.resource.type_url = resource.type_url
+            item.resource.value = resource.body
+        return response
+
+
+def served(snapshot: Snapshot, node: str, type_url: str = "") -> Iterator[Resource]:
+    """What a node is served, in the order of type and name."""
+    layers = [snapshot.layers[layer] for layer in snapshot.assigned.get(node, ()) if layer in snapshot.layers]
+    for each in TYPES:
+        if type_url in {"", each}:
+            resources = (resource for layer in layers for resource in layer.resources(each).values())
+            yield from sorted(resources, key=lambda resource: resource.name)
+
+
+def find_nodes(wanted: str, nodes: Iterable[str]) -> Sequence[str]:
+    """The node ids that ``wanted`` may mean: the id itself, else ``name.namespace``, else the name."""
+    ids = sorted(nodes)
+    if wanted in ids:
+        return [wanted]
+    for said in (instance, lambda node: instance(node).rpartition(".")[0]):
+        found = [node for node in ids if said(node) == wanted]
+        if found:
+            return found
+    return []
+
+
+def instance(node: str) -> str:
+    """``reviews-v1.default`` of a node id; ids of another form stand for themselves."""
+    parts = node.split("~")
+    return parts[2] if len(parts) == 4 else node
+
+
+def _unknown(wanted: str, nodes: Iterable[str]) -> str:
+    names = sorted({instance(node) for node in nodes})
+    close = get_close_matches(wanted, names, n=1)
+    if close:
+        return f'proxy "{wanted}" is not known; did you mean {close[0]}?'
+    return f'proxy "{wanted}" is not known; `xdsctl proxies` lists those that are'
+
+
+def _proxy(streams: Sequence[ProxyStatus], snapshot: Snapshot) -> pb.ProxyStatus:
+    """The streams of one node as one proxy; it is as old as its first stream."""
+    first = max(streams, key=lambda stream: stream.since)
+    node = first.node
+    parts = node.id.split("~")
+    role, address = (parts[0], parts[1]) if len(parts) == 4 else ("", "")
+    name, _, namespace = instance(node.id).rpartition(".")
+    proxy = pb.ProxyStatus(
+        node_id=node.id,
+        role=role,
+        address=address,
+        name=name or node.id,
+        namespace=namespace,
+        peer=first.peer,
+        version=node.version,
+    )
+    proxy.connected.FromDatetime(datetime.now(UTC) - timedelta(seconds=first.since))
+    for stream in streams:
+        proxy.types.extend(_type(status, node.key, snapshot) for status in stream.types)
+    return proxy
+
+
+def _type(status: TypeStatus, node: str, snapshot: Snapshot) -> pb.TypeStatus:
+    guilty = "; ".join(f"{each.name}: {each.message}" for each in status.rejected if each.name)
+    return pb.TypeStatus(
+        type_url=status.type_url,
+        state=_STATES[status.state],
+        error=guilty or status.error,
+        resources=sum(1 for _ in served(snapshot, node, status.type_url))
+        if status.wildcard
+        else status.names,
+    )
