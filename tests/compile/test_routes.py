@@ -64,7 +64,7 @@ def test_a_lone_destination_takes_all_whatever_its_weight() -> None:
 
 
 def test_a_route_says_whose_it_is() -> None:
-    """Metadata name the object; the name is the user's, or the place of the rule."""
+    """Metadata name the object and the field; the name is the user's, or the place of the rule."""
     named = routes_of(
         to(name="v2", match=[{"name": "jason", "uri": {"exact": "/1"}}, {"uri": {"exact": "/2"}}])
     )
@@ -78,6 +78,8 @@ def test_a_route_says_whose_it_is() -> None:
     assert unnamed[0].metadata.filter_metadata["istio"]["config"] == (
         "/apis/networking.istio.io/v1/namespaces/default/virtual-service/reviews"
     )
+    assert unnamed[1].metadata.filter_metadata["xdsd"]["field"] == "spec.http[0].match[1]"
+    assert unnamed[2].metadata.filter_metadata["xdsd"]["field"] == "spec.http[1]"
     assert unnamed[0].decorator.operation == "reviews.default:9080/1"
 
 

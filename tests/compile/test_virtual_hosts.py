@@ -1,6 +1,8 @@
 """Virtual hosts claim domains, and route configurations are joined from their bytes."""
 
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xdsd.compile.routes import default_http_route
 from xdsd.compile.virtual_hosts import (
@@ -74,7 +76,7 @@ def test_no_domain_is_claimed_twice() -> None:
     claims = [
         ("foo.com.svc.cluster.local", ["foo.com.svc.cluster.local", "foo.com", "10.0.0.1"]),
         ("foo.com", ["foo.com", "10.0.0.1"]),
-        ("bar", ["BAR", "Foo.Com", "foo.com:80"]),
+        ("bar", ["BAR", "Foo.Com"]),
         ("BAR", ["bar"]),
     ]
     assert distinct_domains(claims) == [
@@ -83,6 +85,27 @@ def test_no_domain_is_claimed_twice() -> None:
         ["BAR"],
         [],
     ]
+
+
+def test_the_ports_of_a_service_keep_their_domains() -> None:
+    """Virtual hosts of one host for several ports do not compete for each other's domains."""
+    claims = [("foo.com", ["foo.com", "foo.com:80"]), ("foo.com", ["foo.com:81"]), ("bar", ["foo.com:82"])]
+    assert distinct_domains(claims) == [list(domains) for _, domains in claims]
+
+
+HOSTS = st.sampled_from(["a", "B", "b", "a.b", "*", "fd00::1"])
+DOMAINS = st.lists(st.sampled_from(["a", "A", "b", "a:80", "b:80", "a.b", "[fd00::1]", "*"]), max_size=6)
+
+
+@given(st.lists(st.tuples(HOSTS, DOMAINS), max_size=5))
+def test_every_claimed_domain_goes_to_exactly_one_claimant(claims: list[tuple[str, list[str]]]) -> None:
+    """Nothing is lost, nothing is given twice, and order is kept."""
+    shares = distinct_domains(claims)
+    given_out = [domain.lower() for share in shares for domain in share]
+    assert len(given_out) == len(set(given_out))
+    assert set(given_out) == {domain.lower() for _, domains in claims for domain in domains}
+    for share, (_, domains) in zip(shares, claims, strict=True):
+        assert share == [domain for domain in dict.fromkeys(domains) if domain in share]
 
 
 def test_a_route_configuration_is_joined_from_encoded_virtual_hosts() -> None:

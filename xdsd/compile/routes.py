@@ -1,9 +1,9 @@
 """HTTP routes: the http section of a VirtualService, as one client sees it.
 
 The first match wins, so order is kept and nothing is emitted after a route that takes everything. Every route
-says whose it is: its metadata name the object, its name the rule (the user's own names, else the rule's
-place). What ``xdsd.compile.route_checks`` calls an error is never sent to Envoy, which would refuse all other
-routes with it: a match with an error takes no request, a rule with another one answers 500.
+says whose it is: its metadata name the object and the field, its name the rule (the user's own names, else
+the field). What ``xdsd.compile.route_checks`` calls an error is never sent to Envoy, which would refuse all
+other routes with it: a match with an error takes no request, a rule with another one answers 500.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -72,9 +72,7 @@ def http_routes(
 
 
 def default_http_route(cluster_name: str, hashing: ConsistentHashLB | None = None) -> Route:
-    """The route to a service that no VirtualService names: everything, with the default retries and no
-    timeout.
-    """
+    """The route to a service that no VirtualService names: no conditions, default retries, no timeout."""
     route = Route(name=DEFAULT_ROUTE, match=route_match(None))
     route.route.cluster = cluster_name
     _set_timeout(route.route, None)
@@ -115,18 +113,21 @@ class _Builder:
         self._destinations = destinations
 
     def rule(self, rule: HTTPRoute, index: int) -> Iterator[Route]:
-        name = rule.name or f"{self._owner.namespace}/{self._owner.name}:http[{index}]"
+        place = f"http[{index}]"
         if not rule.match:
-            yield self._route(rule, None, name)
+            yield self._route(rule, None, place)
         for at, match in enumerate(rule.match):
             if applies(match, self._namespace, self._source) and not has_errors(match_remarks(match)):
-                place = f".match[{at}]" if len(rule.match) > 1 and not rule.name else ""
-                yield self._route(rule, match, f"{name}.{match.name}" if match.name else name + place)
+                yield self._route(rule, match, f"{place}.match[{at}]")
 
-    def _route(self, rule: HTTPRoute, match: HTTPMatchRequest | None, name: str) -> Route:
+    def _route(self, rule: HTTPRoute, match: HTTPMatchRequest | None, place: str) -> Route:
+        name = rule.name or f"{self._owner.namespace}/{self._owner.name}:{place}"
+        if match is not None and match.name:
+            name += f".{match.name}"
         route = Route(name=name, match=route_match(match))
         config = f"{_API}/{self._owner.namespace}/virtual-service/{self._owner.name}"
         route.metadata.filter_metadata["istio"].update({"config": config})
+        route.metadata.filter_metadata["xdsd"].update({"field": f"spec.{place}"})
         if match is not None and match.stat_prefix:
             route.stat_prefix = match.stat_prefix
         if has_errors(action_remarks(rule)):

@@ -104,20 +104,22 @@ def distinct_domains(claims: Iterable[tuple[str, Sequence[str]]]) -> list[list[s
     spelling; among equals the first claimant wins. Case does not tell domains apart.
     """
     claims = list(claims)
-    owners: dict[str, int] = {}
-    for index, (hostname, _) in enumerate(claims):
-        owners.setdefault(hostname.lower(), index)
     taken: dict[str, int] = {}
+    for index, (hostname, domains) in enumerate(claims):
+        for domain in domains:
+            if _is_named(domain, hostname):
+                taken.setdefault(domain.lower(), index)
     for index, (_, domains) in enumerate(claims):
         for domain in domains:
-            key = domain.lower()
-            owner = owners.get(key.rpartition(":")[0] or key, owners.get(key, index))
-            if owner == index:
-                taken.setdefault(key, index)
-    return [
-        [domain for domain in dict.fromkeys(domains) if taken.get(domain.lower()) == index]
-        for index, (_, domains) in enumerate(claims)
-    ]
+            taken.setdefault(domain.lower(), index)
+    shares: list[list[str]] = []
+    for index, (_, domains) in enumerate(claims):
+        share: dict[str, str] = {}
+        for domain in domains:
+            if taken[domain.lower()] == index:
+                share.setdefault(domain.lower(), domain)
+        shares.append(list(share.values()))
+    return shares
 
 
 def allow_any_virtual_host() -> VirtualHost:
@@ -137,6 +139,12 @@ def block_all_virtual_host() -> VirtualHost:
 
 def _bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
+
+
+def _is_named(domain: str, hostname: str) -> bool:
+    """True if a domain is the host's own name, with or without a port."""
+    rest = domain.lower().removeprefix(hostname.lower())
+    return rest == "" or (rest != domain.lower() and rest.startswith(":"))
 
 
 def _is_address(text: str) -> bool:
