@@ -5,10 +5,8 @@ import sys
 from typing import Any
 
 import click
-from rich.console import Console
 
 from xdsd.demo.layout import DemoOptions
-from xdsd.demo.run import run_demo
 
 _PORT = click.IntRange(1, 65535)
 _DEFAULT = DemoOptions()
@@ -62,5 +60,10 @@ def demo_command(**options: Any) -> None:
     Starts the daemon, the six instances of the Bookinfo sample, an Envoy beside each, and a gateway, all on
     loopback and without root. Ctrl-C stops everything.
     """
+    # The daemon has this command too, and does not need what it imports.
+    from rich.console import Console  # noqa: PLC0415
+
+    from xdsd.demo.run import run_demo  # noqa: PLC0415
+
     # Any: click has checked every value against the options above.
     sys.exit(asyncio.run(run_demo(DemoOptions(**options), Console())))
