@@ -1,0 +1,138 @@
+"""What is odd about objects beside each other: pure checks of some objects against all that are there with
+them.
+
+All of these are warnings. The published API lets objects be applied in any order, so what one refers to may
+come later; until then the reference has no effect, or what is sent there is answered with an error, and its
+author should know. What refuses an object is told by its own messages, and by the rules that ``Intents`` is
+given.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from xdsd.intents.referring import destinations, gateways
+from xdsd.intents.world import EVERYONE, MESH, Observed, World, audience, covering, qualified
+from xdsd.manifest import AnyObject
+from xdsd.model.hosts import resolve_host
+from xdsd.model.intent import Destination, DestinationRule, Gateway, ServiceEntry, Sidecar, VirtualService
+from xdsd.model.problem import Problem, Reason, Severity
+
+__all__ = ["Observed", "World", "warnings"]
+
+
+def warnings(world: World, objects: Iterable[AnyObject]) -> tuple[Problem, ...]:
+    """What is odd about ``objects``, all of which are in the world, in their order."""
+    return tuple(problem for obj in objects for problem in _warnings(world, obj))
+
+
+def _warnings(world: World, obj: AnyObject) -> Iterator[Problem]:
+    spec = obj.spec
+    match spec:
+        case VirtualService():
+            for path, destination in destinations(spec):
+                yield from _destination(world, obj, path, destination)
+            yield from _gateways(world, obj, spec)
+            yield from _rivals(world, obj, spec)
+        case DestinationRule():
+            host = resolve_host(spec.host, obj.metadata.namespace, world.domain)
+            if not host.startswith("*"):
+                yield from _host(world, obj, "spec.host", host)
+            if spec.workload_selector is not None:
+                labels = spec.workload_selector.match_labels
+                yield from _selector(world, obj, "spec.workloadSelector.matchLabels", labels)
+        case ServiceEntry() | Sidecar() if spec.workload_selector is not None:
+            yield from _selector(world, obj, "spec.workloadSelector.labels", spec.workload_selector.labels)
+        case Sidecar():
+            for other in world.sidecars(obj.metadata.namespace):
+                if other.age < obj.age:
+                    message = f"has no effect: {other.ref} is older and is for the whole namespace too"
+                    yield _warning(Reason.CONFLICT, message, obj, "spec")
+
+
+def _destination(world: World, obj: AnyObject, path: str, destination: Destination) -> Iterator[Problem]:
+    host = resolve_host(destination.host, obj.metadata.namespace, world.domain)
+    yield from _host(world, obj, f"{path}.host", host)
+    if destination.subset:
+        subsets = world.subsets(host, obj.metadata.namespace)
+        if destination.subset not in subsets:
+            known = f"; there are {', '.join(sorted(subsets))}" if subsets else ""
+            message = f"no DestinationRule of {host} defines the subset {destination.subset!r}{known}"
+            yield _warning(Reason.BROKEN_REFERENCE, message, obj, f"{path}.subset")
+    ports = world.ports(host)
+    number = destination.port.number if destination.port else None
+    if ports and number is not None and number not in ports:
+        known = ", ".join(map(str, sorted(ports)))
+        message = f"{host} has no port {number}; its ports are {known}"
+        yield _warning(Reason.BROKEN_REFERENCE, message, obj, f"{path}.port.number")
+
+
+def _host(world: World, obj: AnyObject, path: str, host: str) -> Iterator[Problem]:
+    if world.observed and world.ports(host) is None:
+        message = f"nothing declares the host {host}: no ServiceEntry and no registry"
+        yield _warning(Reason.BROKEN_REFERENCE, message, obj, path)
+
+
+def _gateways(world: World, obj: AnyObject, spec: VirtualService) -> Iterator[Problem]:
+    namespace = obj.metadata.namespace
+    for path, name in gateways(spec):
+        gateway = world.gateway(name, namespace)
+        if gateway is None:
+            message = f"there is no Gateway {qualified(name, namespace)}"
+            yield _warning(Reason.BROKEN_REFERENCE, message, obj, path)
+        elif path.startswith("spec.gateways"):
+            owner = qualified(name, namespace).partition("/")[0]
+            yield from _unserved(obj, spec, gateway, owner, qualified(name, namespace))
+
+
+def _unserved(
+    obj: AnyObject, spec: VirtualService, gateway: Gateway, owner: str, name: str
+) -> Iterator[Problem]:
+    """Hosts that no server of a gateway takes; hosts for sidecars too are not meant for it alone."""
+    if MESH in spec.gateways:
+        return
+    served = [
+        host for server in gateway.servers for host in _open_to(server.hosts, owner, obj.metadata.namespace)
+    ]
+    for index, host in enumerate(spec.hosts):
+        if not any(_overlap(host, each) for each in served):
+            message = f"no server of Gateway {name} is for {host!r} of namespace {obj.metadata.namespace}"
+            yield _warning(Reason.BROKEN_REFERENCE, message, obj, f"spec.hosts[{index}]")
+
+
+def _open_to(hosts: Iterable[str], owner: str, namespace: str) -> Iterator[str]:
+    for host in hosts:
+        scope, slash, name = host.rpartition("/")
+        if not slash or scope in ("*", namespace) or (scope == "." and owner == namespace):
+            yield name
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one.lower() in covering(other) or other.lower() in covering(one)
+
+
+def _rivals(world: World, obj: AnyObject, spec: VirtualService) -> Iterator[Problem]:
+    if spec.gateways and MESH not in spec.gateways:
+        return
+    for index, host in enumerate(spec.hosts):
+        name = resolve_host(host, obj.metadata.namespace, world.domain).lower()
+        older = [other for other in world.routed_by(name) if other.age < obj.age and _meet(other, obj)]
+        if older:
+            first = min(older, key=lambda other: other.age)
+            message = f"sidecars that see {first.ref} too route {name} as that says, since it is older"
+            yield _warning(Reason.CONFLICT, message, obj, f"spec.hosts[{index}]")
+
+
+def _meet(one: AnyObject, other: AnyObject) -> bool:
+    """True if some namespace sees both."""
+    seen = audience(one), audience(other)
+    return EVERYONE in seen or bool(seen[0] & seen[1])
+
+
+def _selector(world: World, obj: AnyObject, path: str, labels: Mapping[str, str]) -> Iterator[Problem]:
+    if world.observed and labels and not world.selects(labels, obj.metadata.namespace):
+        wanted = ", ".join(f"{name}={value}" for name, value in sorted(labels.items()))
+        message = f"selects nothing: no workload of namespace {obj.metadata.namespace} carries {wanted}"
+        yield _warning(Reason.BROKEN_REFERENCE, message, obj, path)
+
+
+def _warning(reason: Reason, message: str, obj: AnyObject, path: str) -> Problem:
+    return Problem(reason, message, obj.ref, path, severity=Severity.WARNING)

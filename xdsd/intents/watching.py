@@ -1,0 +1,132 @@
+"""Changes of stored objects as they happen, and, where history was compacted away, as they turn out to have
+happened.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+from storage.base import Compacted, EventType, Store, WatchBatch, prefix_end
+from xdsd.intents.shelf import Contents, Shelf
+from xdsd.manifest import AnyObject
+from xdsd.model.problem import ObjectRef, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class IntentChange:
+    """One step of what is declared, as of ``revision``.
+
+    ``problems`` are those of stored values that cannot be read, by key; none clears them. An object whose
+    value became unreadable is neither upserted nor removed: what it said last holds. ``complete`` says that
+    this is all there is: objects and problems that it does not name are gone.
+    """
+
+    revision: int
+    upserts: tuple[AnyObject, ...] = ()
+    removed: tuple[ObjectRef, ...] = ()
+    problems: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+    complete: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.upserts or self.removed or self.problems or self.complete)
+
+
+class Follower:
+    """Turns a store's events into changes, remembering which version of what was told."""
+
+    def __init__(self, store: Store, shelf: Shelf) -> None:
+        self._store = store
+        self._shelf = shelf
+        self._told: dict[bytes, int] = {}
+        self._troubled: set[bytes] = set()
+
+    async def changes(self, from_revision: int) -> AsyncIterator[IntentChange]:
+        """From a revision on; from 0: first all there is, as one complete change. Ends when the store is
+        closed.
+        """
+        revision = from_revision
+        if not (from_revision > 0 and await self._recall(from_revision - 1)):
+            change = await self._resync(complete=True)
+            revision = change.revision + 1
+            yield change
+        prefix = self._shelf.keys.prefix()
+        following = True
+        while following:
+            watch = self._store.watch(prefix, prefix_end(prefix), start_revision=revision)
+            try:
+                async for batch in watch:
+                    revision = batch.revision + 1
+                    if change := await self._step(batch):
+                        yield change
+                following = False
+            except Compacted:
+                change = await self._resync(complete=False)
+                revision = change.revision + 1
+                if change:
+                    yield change
+            finally:
+                await watch.close()
+
+    async def _recall(self, revision: int) -> bool:
+        """Learns what whoever has read everything at a revision knows; False if that is no longer kept."""
+        try:
+            past = await self._shelf.below(self._shelf.keys.prefix(), revision)
+        except Compacted:
+            return False
+        self._told = {key: stored.mod_revision for key, stored in past.stored.items()}
+        self._told |= dict.fromkeys(past.strays, 0)
+        self._troubled = {key for key, stored in past.stored.items() if stored.problems} | set(past.strays)
+        return True
+
+    async def _resync(self, *, complete: bool) -> IntentChange:
+        """What differs between what was told and what is there now."""
+        contents = await self._shelf.everything()
+        step = _Step()
+        for key in [key for key in self._told if key not in contents.stored and key not in contents.strays]:
+            self._forget(key, step)
+        self._tell(contents, step)
+        return step.change(contents.revision, complete=complete)
+
+    async def _step(self, batch: WatchBatch) -> IntentChange:
+        step = _Step()
+        for event in batch.events:
+            if event.type is EventType.DELETE:
+                self._forget(event.kv.key, step)
+        puts = [event.kv for event in batch.events if event.type is EventType.PUT]
+        self._tell(await self._shelf.read(puts, batch.revision), step)
+        return step.change(batch.revision)
+
+    def _tell(self, contents: Contents, step: "_Step") -> None:
+        for key, stored in contents.stored.items():
+            if self._told.get(key) != stored.mod_revision:
+                self._told[key] = stored.mod_revision
+                self._trouble(key, stored.problems, step)
+                if stored.object is not None:
+                    step.upserts.append(stored.object)
+        for key, problems in contents.strays.items():
+            if key not in self._told:
+                self._told[key] = 0
+                self._trouble(key, problems, step)
+
+    def _forget(self, key: bytes, step: "_Step") -> None:
+        self._told.pop(key, None)
+        self._trouble(key, (), step)
+        ref = self._shelf.keys.ref(key)
+        if ref is not None:
+            step.removed.append(ref)
+
+    def _trouble(self, key: bytes, problems: tuple[Problem, ...], step: "_Step") -> None:
+        if problems or key in self._troubled:
+            step.problems[key.decode("utf-8", "replace")] = problems
+        (self._troubled.add if problems else self._troubled.discard)(key)
+
+
+@dataclass(slots=True)
+class _Step:
+    """A change while it is put together."""
+
+    upserts: list[AnyObject] = field(default_factory=list)
+    removed: list[ObjectRef] = field(default_factory=list)
+    problems: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
+
+    def change(self, revision: int, *, complete: bool = False) -> IntentChange:
+        return IntentChange(revision, tuple(self.upserts), tuple(self.removed), self.problems, complete)
