@@ -19,9 +19,10 @@ from structlog.typing import FilteringBoundLogger
 
 from xdsd.compile.compiler import Compiler
 from xdsd.compile.proxies import proxy_of
-from xdsd.model.catalog import ServiceKey, WorkloadKey
+from xdsd.intents import Observed
+from xdsd.model.catalog import ServiceKey, Workload, WorkloadKey
 from xdsd.model.intent import Object
-from xdsd.model.mesh import Proxy
+from xdsd.model.mesh import MeshSettings, Proxy
 from xdsd.model.node import Node
 from xdsd.model.problem import ObjectRef, Problem
 from xdsd.registry.base import CatalogChange
@@ -67,11 +68,14 @@ class SourceStatus:
     workloads: int = 0
 
 
-class Observer(Protocol):
+class MeshObserver(Protocol):
     """Who is told what the loop did; metrics, in the daemon."""
 
     def compiled(self, seconds: float) -> None:
         """Changes became a snapshot."""
+
+    def encoded(self, type_url: str, count: int) -> None:
+        """So many resources of a type were made and encoded, for however many proxies."""
 
     def published(self, change: SnapshotChange) -> None:
         """A change was published."""
@@ -99,7 +103,7 @@ class Reconciler:
         self,
         compiler: Compiler,
         domain: str,
-        observer: Observer,
+        observer: MeshObserver,
         logger: FilteringBoundLogger,
         clock: Callable[[], float],
         settling: Settling | None = None,
@@ -119,8 +123,11 @@ class Reconciler:
         self._leaving: dict[str, float] = {}
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._sources: dict[str, SourceStatus] = {}
-        self._held: dict[str, tuple[set[ServiceKey], set[WorkloadKey]]] = defaultdict(lambda: (set(), set()))
+        self._held: dict[str, tuple[set[ServiceKey], dict[WorkloadKey, Workload]]] = defaultdict(
+            lambda: (set(), {})
+        )
         self._problems: dict[tuple[str, str], tuple[Problem, ...]] = {}
+        self._mesh_settings: MeshSettings | None = None
         self._wake = asyncio.Event()
         self._synced = asyncio.Event()
         self._seen: float | None = None
@@ -155,6 +162,12 @@ class Reconciler:
             self._problems[source, scope] = tuple(problems)
         else:
             self._problems.pop((source, scope), None)
+
+    def configure(self, settings: MeshSettings, settling: Settling) -> None:
+        """Other settings of the mesh from now on; what they touch is compiled again."""
+        self._settling = settling
+        self._mesh_settings = settings
+        self._wake.set()
 
     async def attach(self, node: Node) -> None:
         """Returns when ``snapshot.assigned`` says which layers serve the node. Raises NodeRefused."""
@@ -198,6 +211,22 @@ class Reconciler:
         """The proxies that are served, by node id; those that left not long ago included."""
         return self._proxies
 
+    @property
+    def busy(self) -> bool:
+        """True while something waits to be taken in."""
+        return self._wake.is_set() or bool(self._inbox)
+
+    async def until_ready(self) -> None:
+        """Returns once every source has reported all it had."""
+        await self._synced.wait()
+
+    def observed(self) -> Observed:
+        """What sources other than the store report, for objects that refer to it."""
+        workloads = [
+            item for source, held in self._held.items() if source != STORE for item in held[1].values()
+        ]
+        return Observed(tuple(self._catalog.services().values()), tuple(workloads))
+
     def sources(self) -> tuple[SourceStatus, ...]:
         return tuple(self._sources.values())
 
@@ -220,6 +249,9 @@ class Reconciler:
             change = self._compiler.take(self.snapshot)
             self._report_faults()
             self._observer.compiled(self._clock() - started)
+            for type_url, count in self._compiler.encoded.items():
+                self._observer.encoded(type_url, count)
+            self._compiler.encoded.clear()
             if change is not None:
                 self._publish(change, started if seen is None else seen, publish)
             self._welcome()
@@ -252,6 +284,9 @@ class Reconciler:
     async def _take_in(self) -> None:
         """Moves the inbox into the compiler's inputs."""
         await self._in_slices(self._taken(len(self._inbox)))
+        if self._mesh_settings is not None:
+            self._compiler.configure(self._mesh_settings)
+            self._mesh_settings = None
         for node_id, proxy in self._joining.items():
             self._proxies[node_id] = proxy
             self._compiler.attach(proxy)
@@ -299,8 +334,9 @@ class Reconciler:
         services, workloads = self._held[source]
         services.difference_update(change.removed_services)
         services.update(service.key for service in change.services)
-        workloads.difference_update(change.removed_workloads)
-        workloads.update(workload.key for workload in change.workloads)
+        for name in change.removed_workloads:
+            workloads.pop(name, None)
+        workloads.update((workload.key, workload) for workload in change.workloads)
 
     async def _in_slices(self, work: Iterable[None]) -> None:
         """Does all of ``work``, letting the event loop turn every ``SLICE`` seconds."""

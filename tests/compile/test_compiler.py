@@ -47,10 +47,10 @@ def test_equal_proxies_share_their_layers() -> None:
     mesh.put_service(service("reviews"), Endpoint("10.0.0.1"))
     mesh.attach(proxy("10.1.0.1"))
     mesh.settle()
-    encoded = mesh.compiler.encoded
+    encoded = mesh.compiler.encoded.total()
     mesh.attach(proxy("10.1.0.2"))
     mesh.settle()
-    assert mesh.compiler.encoded == encoded
+    assert mesh.compiler.encoded.total() == encoded
     assert len({mesh.snapshot.assigned[node] for node in mesh.snapshot.assigned}) == 1
 
 
@@ -79,11 +79,11 @@ def test_a_virtual_service_change_publishes_one_route_configuration() -> None:
     mesh.put_object(virtual_service("reviews", "reviews", to="reviews"))
     node = mesh.attach(proxy())
     mesh.settle()
-    encoded = mesh.compiler.encoded
+    encoded = mesh.compiler.encoded.total()
     mesh.put_object(virtual_service("reviews", "reviews", to="ratings"))
     change = mesh.settle()
     assert [(r.type_url, r.name) for layer in change.layers for r in layer.upserts] == [(ROUTE, "9080")]
-    assert mesh.compiler.encoded == encoded + 1
+    assert mesh.compiler.encoded.total() == encoded + 1
     assert "outbound|9080||ratings" in str(mesh.message(node, ROUTE, "9080"))
 
 

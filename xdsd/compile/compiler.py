@@ -5,7 +5,7 @@ up to date, one cell a step, so that its caller can do other work in between; ``
 raises (a fault of ours, never a user's mistake) leaves what it would have made as it was, and is handed to the caller.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -53,14 +53,17 @@ class Fault:
 
 
 class Compiler:
-    """Inputs go to ``world``, proxies to ``attach``; ``steps`` and ``take`` follow."""
+    """Inputs go to ``world``, proxies to ``attach``; ``steps`` and ``take`` follow.
+
+    ``encoded`` counts by type how many resources were made since it was last cleared.
+    """
 
     def __init__(self, settings: MeshSettings, listeners: ListenerSettings = DEFAULTS) -> None:
         self.graph = Graph()
         self.graph.set(("settings",), settings)
         self.graph.set(("listener-settings",), listeners)
         self.world = World(self.graph, settings)
-        self.encoded = 0
+        self.encoded: Counter[str] = Counter()
         self._layers: dict[LayerId, LayerState] = {}
         self._dropped: dict[LayerId, None] = {}
         self._nodes: dict[str, Cell] = {}
@@ -71,6 +74,10 @@ class Compiler:
         self._node_of: dict[Cell, str] = {}
         self._layer_of: dict[Cell, LayerId] = {}
         self._faults: list[Fault] = []
+
+    def configure(self, settings: MeshSettings) -> None:
+        """Other settings of the mesh from now on, all but its domain, by which objects are indexed."""
+        self.graph.set(("settings",), settings)
 
     def attach(self, proxy: Proxy) -> None:
         """A proxy is there, or describes itself anew."""
@@ -146,8 +153,8 @@ class Compiler:
         elif rank is Rank.PART:
             self._list(self._layers[self._layer_of[cell]], cell)
         elif rank is Rank.RESOURCE and before != cell.value and cell.value is not None:
-            self.encoded += 1
             resource: Resource = cell.value
+            self.encoded[resource.type_url] += 1
             for layer_id in self._owners[cell]:
                 self._layers[layer_id].touched[resource.type_url, resource.name] = None
         elif rank is Rank.RESOURCE and before != cell.value:

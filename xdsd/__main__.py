@@ -1,0 +1,289 @@
+"""The composition root: the only place that builds the parts of the daemon and joins them.
+
+``xdsd serve`` opens the store, watches the registries, compiles and serves until SIGTERM; see the package's docstring for
+how the parts hang together.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+from prometheus_client import CollectorRegistry
+from structlog.typing import FilteringBoundLogger
+
+from api.server import admin_services, serve_admin
+from storage.base import StorageError, Store
+from storage.embedded import open_embedded
+from xdsd.compile.compiler import Compiler
+from xdsd.config import ConfigError, Settings, load, settings
+from xdsd.demo.cli import demo_command
+from xdsd.health import Check
+from xdsd.housekeeping import keep_house
+from xdsd.http import http_app, serve_http
+from xdsd.intents import Intents
+from xdsd.model.intent import KINDS
+from xdsd.model.mesh import MeshSettings
+from xdsd.model.problem import ObjectRef, Severity
+from xdsd.notify import notify
+from xdsd.protocol.limits import Limits, Timing
+from xdsd.reconcile import STORE, ObjectsChange, Reconciler, Settling, SourceSink
+from xdsd.registry.base import Registry
+from xdsd.registry.machines import MachinesRegistry
+from xdsd.server import ServerSettings, XdsServer
+from xdsd.settings import OutboundPolicy
+from xdsd.telemetry import Metrics, library_logs, make_logger, watch_event_loop
+
+STORE_FILE = "xdsd.db"
+RELOADABLE = frozenset({"settle_quiet", "settle_max", "outbound_traffic_policy", "root_namespace"})
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """The parts that outlive their making, for those who look at them (``api.ports``)."""
+
+    version: str
+    started: datetime
+    mesh: Reconciler
+    server: XdsServer
+
+    def checks(self) -> Sequence[Check]:
+        """One a source: synced, and whether its platform can be asked."""
+        return [
+            Check(
+                source.name, source.synced, source.stale or ("" if source.synced else "has not reported yet")
+            )
+            for source in self.mesh.sources()
+        ]
+
+
+async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callable[[], Settings]) -> None:
+    """Runs the daemon until SIGTERM or SIGINT. Raises StorageError or OSError where it cannot start."""
+    clock = asyncio.get_running_loop().time
+    started = datetime.now(UTC)
+    metrics = Metrics(CollectorRegistry(), version("xdsd"))
+    options.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(library_logs(logger))
+        store: Store = await open_embedded(options.state_dir / STORE_FILE)
+        stack.push_async_callback(store.close)
+        compiler = Compiler(mesh_settings(options))
+        mesh = Reconciler(compiler, options.mesh_domain, metrics, logger, clock, settling(options))
+        server = XdsServer(mesh, logger, metrics, server_settings(options))
+        daemon = Daemon(version("xdsd"), started, mesh, server)
+        intents = Intents(store, domain=options.mesh_domain, observed=mesh.observed)
+        _listen(server, options)
+        await stack.enter_async_context(
+            serve_http(http_app(metrics.registry, daemon.checks, mesh.problems), options.http_address)
+        )
+        await stack.enter_async_context(
+            serve_admin(
+                options.admin_address,
+                admin_services(intents, mesh, server, daemon),
+                max_message_size=options.max_message_size,
+            )
+        )
+        stop = _stop_event()
+        async with asyncio.TaskGroup() as tasks:
+            work = [
+                tasks.create_task(follow_intents(intents, mesh.expect(STORE), metrics), name="intents"),
+                *(
+                    tasks.create_task(registry.run(mesh.expect(registry.name)), name=registry.name)
+                    for registry in registries(options)
+                ),
+                tasks.create_task(mesh.run(server.published), name="reconcile"),
+                tasks.create_task(watch_event_loop(metrics), name="event loop lag"),
+                tasks.create_task(
+                    keep_house(lambda: not mesh.busy, lambda: _chores(server, mesh, metrics)),
+                    name="housekeeping",
+                ),
+                tasks.create_task(_welcome(daemon, options, logger, metrics), name="start"),
+                tasks.create_task(_reloads(reload, options, mesh, logger), name="reload"),
+            ]
+            await stop.wait()
+            notify("STOPPING=1")
+            metrics.ready.set(0)
+            logger.info("draining", seconds=options.drain_time.total_seconds())
+            await server.stop(options.drain_time.total_seconds())
+            for task in work:
+                task.cancel()
+    logger.info("stopped")
+
+
+def mesh_settings(options: Settings) -> MeshSettings:
+    """What the compiler needs of the settings."""
+    return MeshSettings(
+        domain=options.mesh_domain,
+        root_namespace=options.root_namespace,
+        allow_any=options.outbound_traffic_policy is OutboundPolicy.ALLOW_ANY,
+    )
+
+
+def settling(options: Settings) -> Settling:
+    """What the reconciling loop needs of the settings."""
+    return Settling(options.settle_quiet.total_seconds(), options.settle_max.total_seconds())
+
+
+def server_settings(options: Settings) -> ServerSettings:
+    """What the xDS server needs of the settings."""
+    wait = options.ack_wait.total_seconds()
+    return ServerSettings(
+        timing=Timing(accept=wait, gate=wait),
+        limits=Limits(names=options.max_subscriptions),
+        streams=options.max_streams,
+        request_bytes=options.max_message_size,
+    )
+
+
+def registries(options: Settings) -> list[Registry]:
+    """The sources that the settings name."""
+    return [MachinesRegistry(Path(each.location), options.mesh_domain) for each in options.registry]
+
+
+async def follow_intents(intents: Intents, sink: SourceSink, metrics: Metrics) -> None:
+    """Hands what the store holds, and every change of it, to the mesh."""
+    known: set[ObjectRef] = set()
+    async for change in intents.watch():
+        sink.objects(ObjectsChange(change.upserts, change.removed))
+        for scope, problems in change.problems.items():
+            sink.problems(scope, problems)
+        if change.complete:
+            sink.synced()
+        known.update(obj.ref for obj in change.upserts)
+        known.difference_update(change.removed)
+        counts = Counter(ref.kind for ref in known)
+        for kind in KINDS:
+            metrics.objects.labels(kind).set(counts[kind])
+
+
+def _listen(server: XdsServer, options: Settings) -> None:
+    try:
+        server.listen(str(options.xds_address))
+    except RuntimeError as error:
+        raise OSError(
+            f"cannot listen on {options.xds_address}: it is in use; stop what listens there or set --xds-address"
+        ) from error
+
+
+async def _welcome(daemon: Daemon, options: Settings, logger: FilteringBoundLogger, metrics: Metrics) -> None:
+    """Serves once all is there, and says so to whoever started the daemon."""
+    await daemon.mesh.until_ready()
+    await daemon.server.start()
+    metrics.ready.set(1)
+    logger.info(
+        "ready",
+        xds=str(options.xds_address),
+        admin=str(options.admin_address),
+        http=str(options.http_address),
+        sources=[source.name for source in daemon.mesh.sources()],
+    )
+    notify("READY=1")
+
+
+def _chores(server: XdsServer, mesh: Reconciler, metrics: Metrics) -> None:
+    server.forget()
+    found = Counter(problem.severity for problem in mesh.problems())
+    for severity in Severity:
+        metrics.problems.labels(severity.value).set(found[severity])
+
+
+def _stop_event() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _reloads(
+    reload: Callable[[], Settings], options: Settings, mesh: Reconciler, logger: FilteringBoundLogger
+) -> None:
+    """On each SIGHUP reads the settings again; what cannot change while it runs is said, and keeps its value."""
+    asked = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+    while True:
+        await asked.wait()
+        asked.clear()
+        notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            fresh = reload()
+        except ConfigError as error:
+            logger.warning("settings not reloaded", problems=[str(problem) for problem in error.problems])
+        else:
+            changed = {
+                name for name in Settings.model_fields if getattr(fresh, name) != getattr(options, name)
+            }
+            for name in sorted(changed - RELOADABLE):
+                logger.warning("setting takes effect at the next start", setting=name.replace("_", "-"))
+            options = options.model_copy(update={name: getattr(fresh, name) for name in changed & RELOADABLE})
+            mesh.configure(mesh_settings(options), settling(options))
+            logger.info("settings reloaded", changed=sorted(changed & RELOADABLE))
+        notify("READY=1")
+
+
+def _flags(command: Any) -> Any:  # Any: click's decorators
+    """Adds a flag for every setting."""
+    for setting in reversed(settings()):
+        kind = click.Choice(setting.choices, case_sensitive=True) if setting.choices else None
+        command = click.option(
+            setting.flag,
+            setting.field,
+            type=kind,
+            multiple=setting.repeatable,
+            default=None,
+            help=setting.help,
+        )(command)
+    return click.option("--config", type=click.Path(path_type=Path), help="YAML file with settings.")(command)
+
+
+def _load(config: Path | None, flags: Mapping[str, object]) -> Settings:
+    try:
+        return load(config, os.environ, flags)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(f"xdsd: {problem}", err=True)
+        raise SystemExit(2) from error
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("xdsd"), prog_name="xdsd", message="%(prog)s %(version)s")
+def main() -> None:
+    """xdsd, the control plane of a service mesh of Envoy proxies."""
+
+
+@main.command("serve")
+@_flags
+def serve_command(config: Path | None, **flags: object) -> None:
+    """Run the daemon until SIGTERM; SIGHUP reads the settings again."""
+    options = _load(config, flags)
+    logger = make_logger(options.log_format, options.log_level, sys.stderr)
+    try:
+        asyncio.run(serve(options, logger, lambda: load(config, os.environ, flags)))
+    except (StorageError, OSError) as error:
+        click.echo(f"xdsd: {error}", err=True)
+        raise SystemExit(1) from error
+
+
+@main.command("check-config")
+@_flags
+def check_config(config: Path | None, **flags: object) -> None:
+    """Say what is wrong with the settings, or print them as the daemon would take them."""
+    for name, value in _load(config, flags).model_dump(mode="python").items():
+        shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+        click.echo(f"{name.replace('_', '-')}: {shown}")
+
+
+main.add_command(demo_command)
+
+if __name__ == "__main__":
+    main()
