@@ -30,7 +30,7 @@ from tests.lab.envoy import Envoy
 from tests.lab.eventually import eventually
 from tests.lab.ports import free_port, free_ports
 from xdsd.compile.http_filters import http_filters
-from xdsd.compile.virtual_hosts import encoded, route_configuration, virtual_host
+from xdsd.compile.virtual_hosts import encoded, route_configuration, service_domains, virtual_host
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
@@ -280,6 +280,8 @@ def bootstrap(port: int, upstreams: dict[str, int]) -> Bootstrap:
         endpoint.address.socket_address.port_value = upstream_port
     manager = HttpConnectionManager(stat_prefix="behaviour", http_filters=http_filters())
     hosts = [encoded(virtual_host(name, [name], routes_of(*rules))) for name, rules in RULES.items()]
+    domains = service_domains("shop.default.svc.cluster.local", 9080, "default", "cluster.local", ["fd00::1"])
+    hosts.append(encoded(virtual_host("service", domains, routes_of(to("b")))))
     manager.route_config.CopyFrom(RouteConfiguration.FromString(route_configuration("9080", hosts)))
     listener = out.static_resources.listeners.add(name="behaviour")
     listener.address.socket_address.address = "127.0.0.1"
@@ -287,6 +289,22 @@ def bootstrap(port: int, upstreams: dict[str, int]) -> Bootstrap:
     filters = listener.filter_chains.add().filters
     filters.add(name="envoy.filters.network.http_connection_manager").typed_config.Pack(manager)
     return out
+
+
+async def test_hosts(mesh: Mesh) -> None:
+    """A service answers to each spelling of its name and to its address, with any port and in any case."""
+    for host in (
+        "shop",
+        "SHOP",
+        "shop.default",
+        "shop.default.svc",
+        "shop.default.svc.cluster.local",
+        "[fd00::1]",
+    ):
+        assert await mesh.to(host) == "b"
+        assert await mesh.to(f"{host}:9080") == "b"
+    assert await mesh.to("shop.default.svc.cluster.local.") == "b"
+    assert (await mesh.ask("shop.other")).status == 404
 
 
 async def test_headers(mesh: Mesh) -> None:

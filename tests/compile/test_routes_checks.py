@@ -50,6 +50,7 @@ def test_usable_header_values(value: str) -> None:
         ("%REQ()%", "unusable argument"),
         ("%REQ(a b)%", "unusable argument"),
         ("%PROTOCOL(x)%", "takes none"),
+        ("%START_TIME(%Y):4%", "with a length"),
         ("a\nb", "control character at character 2"),
         ("a" * 16385, "longer than 16384 bytes"),
     ],

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tests.compile.envoy import validate_with_envoy
 from tests.compile.routing import OWNER, SIDECAR, AllKnown, routes_of
 from tests.compile.test_routes_behaviour import RULES
-from xdsd.compile.header_values import text_error
+from xdsd.compile.header_values import COMMANDS_WITH_ARGUMENT, PLAIN_COMMANDS, text_error, value_error
 from xdsd.compile.routes import default_http_route, http_routes, inbound_http_route
 from xdsd.compile.virtual_hosts import (
     PortForm,
@@ -130,6 +130,33 @@ def test_every_field_at_once() -> None:
     assert "warning" not in log, log
 
 
+def test_every_command_in_header_values() -> None:
+    """Whatever a header's value may refer to, Envoy knows, in requests and in responses."""
+    arguments = {
+        "DYNAMIC_METADATA": ["envoy.lb", "a.b:c_d:e-f"],
+        "QUERY_PARAM": ["q", "a.b-c_d"],
+        "START_TIME": [
+            "%Y-%m-%dT%H:%M:%S.%3fZ",
+            "%s",
+            "%d/%b/%Y %f",
+            "%j %a %A %B %e %y %Z %z %F %T",
+            "%6f %9f",
+        ],
+    }
+    values = [f"%{name}%" for name in sorted(PLAIN_COMMANDS)]
+    for name in sorted(COMMANDS_WITH_ARGUMENT):
+        for argument in arguments.get(name, ["x-a", ":path?X_b"]):
+            values.append(f"%{name}({argument})%")
+            if name != "START_TIME":
+                values.append(f"a %{name}({argument}):99999% b")
+    assert [value_error(value) for value in values] == [""] * len(values)
+    headers = {f"x-{index}": value for index, value in enumerate(values)}
+    operations = {"request": {"set": headers}, "response": {"add": headers}}
+    (route,) = routes_of({"route": [{"destination": {"host": "a"}}], "headers": operations})
+    assert len(route.request_headers_to_add) == len(values)
+    validate_with_envoy(routes=[configuration([virtual_host("a", ["a"], [route])])])
+
+
 def optional(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     """A mapping that has some of these fields."""
     return st.fixed_dictionaries({}, optional=fields).filter(bool)
@@ -150,8 +177,15 @@ REGEX = st.one_of(
         lambda text: not regex_fault(text)
     ),
 )
-COMMAND = st.sampled_from(
-    ["%REQ(x-a)%", "%REQ(:path?a):5%", "%PROTOCOL%", "%START_TIME(%Y)%", "%%", "%NOBODY%", "%UPSTREAM_HOST%"]
+COMMAND = st.one_of(
+    st.sampled_from(
+        ["%%", "%NOBODY%", "%REQ(:path?a):5%", *(f"%{name}%" for name in sorted(PLAIN_COMMANDS))]
+    ),
+    st.sampled_from(sorted(COMMANDS_WITH_ARGUMENT)).flatmap(
+        lambda name: st.from_regex(COMMANDS_WITH_ARGUMENT[name], fullmatch=True).map(
+            lambda argument: f"%{name}({argument})%"
+        )
+    ),
 )
 VALUE = st.lists(st.one_of(COMMAND, PLAIN.filter(lambda text: "%" not in text)), max_size=3).map("".join)
 DURATION = st.one_of(

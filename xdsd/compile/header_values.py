@@ -29,7 +29,7 @@ _OF_BOTH_SIDES = (
     "TLS_VERSION",
     "TRANSPORT_FAILURE_REASON",
 )
-_PLAIN = frozenset(f"{side}_{what}" for side in _SIDES for what in _OF_BOTH_SIDES) | {
+PLAIN_COMMANDS = frozenset(f"{side}_{what}" for side in _SIDES for what in _OF_BOTH_SIDES) | {
     "BYTES_RECEIVED",
     "BYTES_SENT",
     "CONNECTION_ID",
@@ -72,7 +72,7 @@ _PLAIN = frozenset(f"{side}_{what}" for side in _SIDES for what in _OF_BOTH_SIDE
     "VIRTUAL_CLUSTER_NAME",
 }
 _HEADER = re.compile(r":?[A-Za-z0-9_-]+(\?:?[A-Za-z0-9_-]+)?")
-_WITH_ARGUMENT = {
+COMMANDS_WITH_ARGUMENT = {
     "REQ": _HEADER,
     "RESP": _HEADER,
     "REQUEST_HEADER": _HEADER,
@@ -112,16 +112,16 @@ def text_error(value: str) -> str:
 def _command_error(piece: re.Match[str]) -> str:
     name, argument = piece["name"], piece["argument"]
     if argument is None:
-        if name in _PLAIN:
+        if name in PLAIN_COMMANDS:
             return ""
-        if name in _WITH_ARGUMENT:
+        if name in COMMANDS_WITH_ARGUMENT:
             return f"has %{name}% without an argument; write %{name}(NAME)%"
     else:
-        pattern = _WITH_ARGUMENT.get(name)
+        pattern = COMMANDS_WITH_ARGUMENT.get(name)
         if pattern is not None and pattern.fullmatch(argument):
-            return ""
+            return "has %START_TIME(...)% with a length" if name == "START_TIME" and piece["length"] else ""
         if pattern is not None:
             return f"has %{name}(...)% with the unusable argument {argument!r}"
-        if name in _PLAIN:
+        if name in PLAIN_COMMANDS:
             return f"has %{name}% with an argument, and it takes none"
     return f"has the unknown command %{name}%; write %% for a percent sign"
