@@ -38,7 +38,7 @@ def check_spec(message: type[Message], value: Any) -> Message | list[Fault]:
     cleaned = walk.clean(value, shape, ("spec",))
     spec, errors = _validate(message, cleaned)
     faults = [*walk.faults, *(fault for fault in _told(errors, shape) if not walk.explains(fault))]
-    if errors:
+    if errors and len(faults) < MAX_FAULTS:
         faults += _standing(message, shape, cleaned, errors)
     if spec is None or faults:
         return list(dict.fromkeys(faults))[:MAX_FAULTS]
@@ -132,6 +132,8 @@ class _Walk:
             first = shape.message.spellings.get(name, name)
             field = shape.fields.get(first)
             here = (*path, name)
+            if len(self.faults) >= MAX_FAULTS:
+                continue
             if field is None:
                 known = (known for known in shape.fields if not is_refused(shape.message, known))
                 self.faults.append(unknown_field(name, known, path))
@@ -204,7 +206,7 @@ def _validate(message: type[Message], value: Any) -> tuple[Message | None, list[
     try:
         return message.model_validate(value, by_alias=True, by_name=False), []
     except ValidationError as error:
-        return None, error.errors(include_url=False)
+        return None, error.errors(include_url=False)[:MAX_FAULTS]
 
 
 def _told(errors: list[ErrorDetails], shape: MessageShape, *, standing: bool = False) -> Iterator[Fault]:

@@ -8,9 +8,10 @@ Metadata that asks for something to happen (``finalizers``, ``ownerReferences``,
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
-from xdsd.manifest.checking import Fault, check_spec, similar, unknown_field, wrong_type
+from xdsd.manifest.checking import MAX_FAULTS, Fault, check_spec, similar, unknown_field, wrong_type
 from xdsd.manifest.paths import Key, Path
 from xdsd.model.intent.base import shown
 from xdsd.model.intent.destination_rule import DestinationRule
@@ -50,7 +51,11 @@ def read_object(value: Any, default_namespace: str) -> tuple[ObjectRef | None, A
     kind = _kind(value)
     if isinstance(kind, Fault):
         return ref, [kind]
-    faults = [unknown_field(shown(name)[1:-1], _FIELDS, ()) for name in value if name not in _FIELDS]
+    faults = [
+        unknown_field(str(name)[:63], _FIELDS, ())
+        for name in islice(value, MAX_FAULTS)
+        if name not in _FIELDS
+    ]
     faults += _status_faults(value.get("status", {}))
     metadata = _Metadata(value.get("metadata"), default_namespace)
     faults += metadata.faults
@@ -78,7 +83,7 @@ def reference(value: Mapping[Any, Any], default_namespace: str) -> ObjectRef | N
 def _kind(value: Mapping[Any, Any]) -> Kind | Fault:
     for field in ("apiVersion", "kind"):
         if value.get(field) is None:
-            others = [name for name in value if isinstance(name, str) and name not in _FIELDS]
+            others = [name for name in islice(value, 20) if isinstance(name, str) and name not in _FIELDS]
             hint = next((f"; {name} is there instead" for name in others if similar(name, [field])), "")
             return Fault(Reason.MISSING_FIELD, f"is missing{hint}", (field,))
         if not isinstance(value[field], str):

@@ -42,14 +42,14 @@ def _number(text: str) -> Scalar:
         if _FLOAT.fullmatch(text) or _HEX.fullmatch(text):
             raise ValueError(f"has more than {LONGEST_NUMBER} digits; quote it if it is text")
         return text
-    if _AMBIGUOUS.fullmatch(text) and not _HEX.fullmatch(text):
-        raise ValueError(
-            "is a number to some readers of YAML and text to others; quote it, or write a plain number"
-        )
     if _INTEGER.fullmatch(text):
         return int(text)
     if _HEX.fullmatch(text):
         return int(text, 16)
+    if _AMBIGUOUS.fullmatch(text):
+        raise ValueError(
+            "is a number to some readers of YAML, text to others; quote it, or write a plain number"
+        )
     return whole(float(text)) if _FLOAT.fullmatch(text) else _SPECIAL.get(text.lower(), text)
 
 

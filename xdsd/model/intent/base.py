@@ -9,6 +9,7 @@ path below it.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Self, cast
 
@@ -93,6 +94,7 @@ class Message(BaseModel):
                 yield wrong(f"{given[0]} is set too; at most one of {', '.join(group)} may be set", name)
 
 
+@cache
 def _attribute_names(message: type[Message]) -> dict[str, str]:
     return {cast("str", info.alias): name for name, info in message.model_fields.items()}
 

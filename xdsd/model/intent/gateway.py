@@ -70,10 +70,12 @@ class ServerTLSSettings(Message):
     ca_crl: Str | None = absent("File with revoked certificates.")
     credential_name: Str | None = absent("Secret with certificate and key.")
     credential_names: tuple[Str, ...] = many(
-        "Secrets with certificates and keys of different types.", max_length=2
+        "Secrets with certificates and keys of different types.", min_length=1, max_length=2
     )
     ca_cert_credential_name: Str | None = absent("Secret with the authorities that vouch for clients.")
-    tls_certificates: tuple[TLSCertificate, ...] = many("Certificates of different types.", max_length=2)
+    tls_certificates: tuple[TLSCertificate, ...] = many(
+        "Certificates of different types.", min_length=1, max_length=2
+    )
     subject_alt_names: tuple[Str, ...] = many("Names of which a client's certificate must hold one.")
     verify_certificate_spki: tuple[Str, ...] = many("Base64 SHA-256 hashes of accepted clients' public keys.")
     verify_certificate_hash: tuple[Str, ...] = many("Hex SHA-256 hashes of accepted clients' certificates.")
@@ -88,12 +90,6 @@ class ServerTLSSettings(Message):
             yield from self._own_identity_findings()
         elif self.mode in VERIFIES or self.mode is ServerTLSMode.SIMPLE:
             yield from self._certificate_findings()
-        for field, value in (
-            ("credentialNames", self.credential_names),
-            ("tlsCertificates", self.tls_certificates),
-        ):
-            if field in self.model_fields_set and not value:
-                yield wrong("is empty; give one or two", field)
 
     def _own_identity_findings(self) -> Iterator[Finding]:
         for field in ("server_certificate", "private_key", "ca_certificates", *CREDENTIALS):

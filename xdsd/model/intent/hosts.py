@@ -4,7 +4,7 @@ import ipaddress
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from xdsd.model.intent.base import Str, invalid, shown
 
@@ -209,7 +209,7 @@ EgressHost = Annotated[Str, AfterValidator(_egress_host)]
 Address = Annotated[Str, AfterValidator(_address)]
 BindAddress = Annotated[Str, AfterValidator(_bind)]
 EndpointAddress = Annotated[Str, AfterValidator(_endpoint_address)]
-Subnet = Annotated[Str, AfterValidator(_subnet)]
+Subnet = Annotated[Str, Field(max_length=64), AfterValidator(_subnet)]
 NamespaceName = Annotated[Str, AfterValidator(_namespace)]
 ObjectName = Annotated[Str, AfterValidator(_object_name)]
 SubsetName = Annotated[Str, AfterValidator(_subset)]

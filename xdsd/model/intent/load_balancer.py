@@ -52,10 +52,11 @@ class HTTPCookie(Message):
     attributes: tuple[CookieAttribute, ...] = many("More attributes of the cookie.")
 
     def findings(self) -> Iterator[Finding]:
-        names = [attribute.name for attribute in self.attributes]
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                yield wrong(f"{shown(name)} is listed twice", "attributes", index, "name")
+        seen: set[str] = set()
+        for index, attribute in enumerate(self.attributes):
+            if attribute.name in seen:
+                yield wrong(f"{shown(attribute.name)} is listed twice", "attributes", index, "name")
+            seen.add(attribute.name)
 
 
 MAX_RING = 8 * 1024 * 1024

@@ -1,0 +1,72 @@
+"""The models hold the published fields, no more and no less."""
+
+from pathlib import Path
+
+import pytest
+
+from xdsd.model.intent.schema import field_lines
+from xdsd.model.intent.support import REFUSED_FIELDS, REFUSED_VALUES
+
+PUBLISHED = Path(__file__).parent / "data" / "fields.tsv"
+
+
+def test_every_published_leaf_is_modelled_with_its_type() -> None:
+    """Kind, path and type of every leaf are those of the published API."""
+    published = {tuple(line.split("\t")) for line in PUBLISHED.read_text().splitlines()}
+    modelled = {(line.kind, line.path, line.type) for line in field_lines()}
+    assert modelled == published
+
+
+def test_no_leaf_is_listed_twice() -> None:
+    """A line stands for one leaf."""
+    lines = [(line.kind, line.path) for line in field_lines()]
+    assert len(lines) == len(set(lines))
+
+
+def test_one_kind_can_be_listed_alone() -> None:
+    """The lines of a kind are those of the whole list that carry its name."""
+    assert list(field_lines("Gateway")) == [line for line in field_lines() if line.kind == "Gateway"]
+    with pytest.raises(KeyError):
+        list(field_lines("Getaway"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "supported"),
+    [
+        ("VirtualService", "spec.http[].match[].headers{}.exact", True),
+        ("VirtualService", "spec.http[].mirror_percent", True),
+        ("VirtualService", "spec.http[].delegate.name", False),
+        ("VirtualService", "spec.tcp[].route[].destination.host", False),
+        ("VirtualService", "spec.tls[].match[].sniHosts[]", False),
+        ("VirtualService", "spec.http[].fault.delay.exponentialDelay", False),
+        ("VirtualService", "spec.http[].fault.abort.http2Error", False),
+        ("DestinationRule", "spec.trafficPolicy.loadBalancer.simple", True),
+        ("DestinationRule", "spec.trafficPolicy.loadBalancer.consistentHash.maglev.tableSize", True),
+        ("DestinationRule", "spec.trafficPolicy.loadBalancer.warmupDurationSecs", False),
+        ("DestinationRule", "spec.trafficPolicy.tls.mode", False),
+        ("DestinationRule", "spec.subsets[].trafficPolicy.portLevelSettings[].tls.mode", False),
+        ("DestinationRule", "spec.trafficPolicy.tunnel.targetHost", False),
+        ("DestinationRule", "spec.trafficPolicy.retryBudget.percent", False),
+        ("Sidecar", "spec.ingress[].tls.mode", False),
+        ("Sidecar", "spec.outboundTrafficPolicy.egressProxy.host", False),
+        ("Sidecar", "spec.egress[].port.targetPort", False),
+        ("Gateway", "spec.servers[].tls.mode", False),
+        ("Gateway", "spec.servers[].port.targetPort", False),
+        ("ServiceEntry", "spec.subjectAltNames[]", False),
+        ("ServiceEntry", "spec.endpoints[].network", False),
+        ("ServiceEntry", "spec.endpoints[].locality", True),
+        ("WorkloadEntry", "spec.serviceAccount", False),
+        ("WorkloadEntry", "spec.weight", True),
+    ],
+)
+def test_lines_say_what_is_compiled(kind: str, path: str, *, supported: bool) -> None:
+    """A leaf below a refused field is refused, and no other is."""
+    assert {line.path: line.supported for line in field_lines(kind)}[path] is supported
+
+
+def test_refused_fields_exist() -> None:
+    """What the list of refusals names are fields of the messages it names."""
+    for message, names in REFUSED_FIELDS.items():
+        assert names <= {info.alias for info in message.model_fields.values()}, message
+    for message, name in REFUSED_VALUES:
+        assert name in {info.alias for info in message.model_fields.values()}, message
