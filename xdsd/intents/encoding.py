@@ -1,7 +1,7 @@
 """Objects as bytes: canonical JSON, sorted and compact, in the preferred version of the API.
 
-The store adds what it alone knows: the resource version is the revision that wrote the key last, and the uid is made of
-the key and the revision that created it. Neither is part of the stored value.
+The store adds what it alone knows: the resource version is the revision that wrote the key last, and the
+uid is made of the key and the revision that created it. Neither is part of the stored value.
 """
 
 import json

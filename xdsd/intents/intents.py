@@ -146,14 +146,17 @@ class Intents:
             False, contents.revision, missing=missing, problems=(Problem(Reason.CONFLICT, message),)
         )
 
-    def watch(self, from_revision: int = 0) -> AsyncIterator[IntentChange]:
+    def watch(
+        self, from_revision: int = 0, *, unavailable: Callable[[str], None] | None = None, retry: float = 1.0
+    ) -> AsyncIterator[IntentChange]:
         """Changes from a revision on, without gap or duplicate; from 0, first all there is as one complete
         change.
 
         Where history was compacted away, the next change holds what really differs. Ends when the store is
-        closed.
+        closed. An outage raises Unavailable, or is told to ``unavailable`` and outlasted, asking every
+        ``retry`` seconds: the change after it holds what really differs, and may be empty.
         """
-        return Follower(self._store, self._shelf).changes(from_revision)
+        return Follower(self._store, self._shelf, from_revision, unavailable, retry).changes()
 
     def _refused(self, objects: Sequence[AnyObject]) -> tuple[Problem, ...]:
         unknown = [

@@ -2,10 +2,12 @@
 happened.
 """
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from storage.base import Compacted, EventType, Store, WatchBatch, prefix_end
+from storage.base import Compacted, EventType, Store, Unavailable, WatchBatch, prefix_end
 from xdsd.intents.shelf import Contents, Shelf
 from xdsd.manifest import AnyObject
 from xdsd.model.problem import ObjectRef, Problem
@@ -31,40 +33,76 @@ class IntentChange:
 
 
 class Follower:
-    """Turns a store's events into changes, remembering which version of what was told."""
+    """Turns a store's events into changes, remembering which version of what was told.
 
-    def __init__(self, store: Store, shelf: Shelf) -> None:
+    An outage of the store ends the changes with Unavailable, unless ``unavailable`` wants to be told: then
+    they go on when it is over, with a change that holds what really differs, and that is empty if nothing
+    does.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        shelf: Shelf,
+        from_revision: int,
+        unavailable: Callable[[str], None] | None = None,
+        retry: float = 1.0,
+    ) -> None:
         self._store = store
         self._shelf = shelf
+        self._next = from_revision
+        self._unavailable = unavailable
+        self._retry = retry
+        self._begun = False
         self._told: dict[bytes, int] = {}
         self._troubled: set[bytes] = set()
 
-    async def changes(self, from_revision: int) -> AsyncIterator[IntentChange]:
-        """From a revision on; from 0: first all there is, as one complete change. Ends when the store is
-        closed.
-        """
-        revision = from_revision
-        if not (from_revision > 0 and await self._recall(from_revision - 1)):
-            change = await self._resync(complete=True)
-            revision = change.revision + 1
-            yield change
-        prefix = self._shelf.keys.prefix()
+    async def changes(self) -> AsyncIterator[IntentChange]:
+        """Changes until the store is closed; ``retry`` seconds lie between two attempts to reach it."""
         following = True
         while following:
-            watch = self._store.watch(prefix, prefix_end(prefix), start_revision=revision)
             try:
-                async for batch in watch:
-                    revision = batch.revision + 1
-                    if change := await self._step(batch):
+                async with aclosing(self._attempt()) as attempt:
+                    async for change in attempt:
+                        yield change
+                following = False
+            except Unavailable as error:
+                if self._unavailable is None:
+                    raise
+                self._unavailable(str(error))
+                await asyncio.sleep(self._retry)
+
+    async def _attempt(self) -> AsyncGenerator[IntentChange, None]:
+        """What the store says until it is closed, or cannot be reached."""
+        if self._begun:
+            yield await self._resync(complete=False)
+        elif not (self._next > 0 and await self._recall(self._next - 1)):
+            change = await self._resync(complete=True)
+            self._begun = True
+            yield change
+        self._begun = True
+        following = True
+        while following:
+            try:
+                async with aclosing(self._watched()) as watched:
+                    async for change in watched:
                         yield change
                 following = False
             except Compacted:
-                change = await self._resync(complete=False)
-                revision = change.revision + 1
+                if change := await self._resync(complete=False):
+                    yield change
+
+    async def _watched(self) -> AsyncGenerator[IntentChange, None]:
+        prefix = self._shelf.keys.prefix()
+        watch = self._store.watch(prefix, prefix_end(prefix), start_revision=self._next)
+        try:
+            async for batch in watch:
+                change = await self._step(batch)
+                self._next = batch.revision + 1
                 if change:
                     yield change
-            finally:
-                await watch.close()
+        finally:
+            await watch.close()
 
     async def _recall(self, revision: int) -> bool:
         """Learns what whoever has read everything at a revision knows; False if that is no longer kept."""
@@ -84,6 +122,7 @@ class Follower:
         for key in [key for key in self._told if key not in contents.stored and key not in contents.strays]:
             self._forget(key, step)
         self._tell(contents, step)
+        self._next = contents.revision + 1
         return step.change(contents.revision, complete=complete)
 
     async def _step(self, batch: WatchBatch) -> IntentChange:
