@@ -1,0 +1,32 @@
+"""xdsd: one daemon turns what operators declare and what platforms report into what every Envoy runs.
+
+**Words.** *Intent* is what operators declare, in objects of Istio's published API. The *catalog* is what platforms report:
+*services*, the *workloads* behind them and their *endpoints*. A *proxy* is an Envoy as its node says. A *view* is what
+proxies must have in common to share their outbound config. A *resource* is one encoded Envoy message with the hash of its
+content as its version; a *layer* is a set of resources that some proxies share; a proxy is served the union of a few
+layers. The *snapshot* is all layers at one *generation*. A *problem* is a user's mistake as a value.
+
+**Flow.** One direction, from values to values, with I/O at both ends::
+
+    storage --watch--> intents --\\                                           /--> streams --> Envoy
+                                  reconcile --> compile --> snapshot --> server
+    registries --changes--> catalog /
+
+- ``storage`` (beside this package) keeps keys with revisions and knows nothing of meshes; ``intents`` keeps objects in it.
+- ``registry`` watches platforms; its ``catalog`` joins what all of them say.
+- ``reconcile`` is the loop and the only writer: it takes changes in, lets them settle, compiles, publishes.
+- ``compile`` is pure. Its ``graph`` remembers what every result was made from, so a change recompiles what it reaches and
+  nothing else; its other modules each turn one model value into one Envoy message.
+- ``snapshot`` is the hand-over: encoded resources in layers, and what changed since when. Plain values; what is behind it
+  could run in another process.
+- ``protocol`` decides, without I/O or clock, what each stream is sent and when; ``server`` performs it on gRPC.
+- ``model`` holds the values, ``manifest`` reads them from YAML, ``http`` and ``telemetry`` let the daemon be watched, and
+  ``__main__`` builds and joins everything. The admin API and ``xdsctl`` are the package ``api`` beside this one.
+
+Imports point one way only; ``pyproject.toml`` lists the contracts and ``scripts/check`` enforces them.
+
+**Rules that everything here keeps.** Cost follows the change, not the mesh: nothing is computed or encoded per proxy
+that could be done per change. What goes on the wire is encoded once and never again. A mistake of a user's becomes a
+problem and the rest goes on; only faults of our own raise. Where something is gone (a store, a registry, the daemon
+itself), what was last known keeps serving.
+"""
