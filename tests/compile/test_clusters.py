@@ -126,6 +126,19 @@ class TestDiscovery:
         assert cluster(service=service(Resolution.NONE), intercepted=False).type == Cluster.EDS
 
     @pytest.mark.parametrize("resolution", list(Resolution))
+    @pytest.mark.parametrize("intercepted", [True, False])
+    @pytest.mark.parametrize("simple", ["RANDOM", "PASSTHROUGH"])
+    def test_which_clusters_discover_endpoints_can_be_asked(
+        self, resolution: Resolution, intercepted: bool, simple: str
+    ) -> None:
+        """The answer is that of the cluster itself, so that none waits for endpoints that nobody makes."""
+        settings = {"loadBalancer": {"simple": simple}}
+        about = service(resolution)
+        made = cluster(settings, service=about, intercepted=intercepted)
+        asked = clusters.discovers_endpoints(about, policy(settings), intercepted=intercepted)
+        assert asked == (made.type == Cluster.EDS and not made.HasField("cluster_type"))
+
+    @pytest.mark.parametrize("resolution", list(Resolution))
     def test_passthrough_keeps_the_original_destination(self, resolution: Resolution) -> None:
         """The PASSTHROUGH balancer turns any resolution into the original destination."""
         made = cluster({"loadBalancer": {"simple": "PASSTHROUGH"}}, service=service(resolution))

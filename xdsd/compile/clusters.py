@@ -34,6 +34,8 @@ from xdsd.model.intent import ConnectionPoolSettings
 
 INBOUND_SOURCE_IPV4 = "127.0.0.6"
 INBOUND_SOURCE_IPV6 = "::6"
+_DNS = frozenset({Resolution.DNS, Resolution.DNS_ROUND_ROBIN})
+
 DNS_CLUSTER = "envoy.cluster.dns"
 DNS_REFRESH = timedelta(seconds=60)
 DNS_RETRY = timedelta(seconds=1)
@@ -57,18 +59,27 @@ def outbound_cluster(
     sidecar without redirection): a service without resolution then has the endpoints that it lists.
     """
     cluster = Cluster(name=name, alt_stat_name=stat_name(name))
-    if is_passthrough(policy.load_balancer) or (service.resolution is Resolution.NONE and intercepted):
-        cluster.type = Cluster.ORIGINAL_DST
-    elif service.resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}:
+    if discovers_endpoints(service, policy, intercepted=intercepted):
+        _resolve_by_eds(cluster)
+    elif service.resolution in _DNS and not is_passthrough(policy.load_balancer):
         _resolve_by_dns(cluster, service, port, endpoints, subset_labels)
     else:
-        _resolve_by_eds(cluster)
+        cluster.type = Cluster.ORIGINAL_DST
     apply_connection_pool(cluster, policy.connection_pool)
     apply_http_options(cluster, port.protocol, policy.connection_pool, policy.outlier_detection)
     apply_load_balancer(cluster, policy.load_balancer)
     apply_outlier_detection(cluster, policy.outlier_detection)
     _describe(cluster, name, service)
     return cluster
+
+
+def discovers_endpoints(
+    service: Service, policy: Policy = DEFAULT_POLICY, *, intercepted: bool = True
+) -> bool:
+    """True if the service's clusters get their endpoints by EDS: these need a load assignment, if an empty one."""
+    if is_passthrough(policy.load_balancer) or service.resolution in _DNS:
+        return False
+    return service.resolution is Resolution.STATIC or not intercepted
 
 
 def inbound_cluster(

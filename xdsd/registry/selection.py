@@ -6,8 +6,8 @@ selector that is new looks among the workloads that carry its rarest pair. Selec
 namespace; one without labels chooses all.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
 from typing import NamedTuple, TypeVar
 
 from xdsd.model.catalog import Endpoint, ServiceKey, WorkloadKey
@@ -15,6 +15,9 @@ from xdsd.model.catalog import Endpoint, ServiceKey, WorkloadKey
 Item = TypeVar("Item")
 PartId = tuple[str, ServiceKey]
 WorkloadId = tuple[str, WorkloadKey]
+
+
+_NONE: frozenset[WorkloadId] = frozenset()
 
 
 class _Pair(NamedTuple):
@@ -29,89 +32,94 @@ class Selection:
     """Selectors by part and workloads by source and key; both may be set again and again."""
 
     def __init__(self) -> None:
-        self._selectors: dict[PartId, tuple[tuple[_Pair, ...], _Pair]] = {}
-        self._selectors_under: defaultdict[_Pair, set[PartId]] = defaultdict(set)
+        self._selectors: dict[PartId, tuple[Mapping[str, str], _Pair]] = {}
+        self._selectors_under: dict[_Pair, set[PartId]] = {}
         self._uses: Counter[_Pair] = Counter()
-        self._workloads: dict[WorkloadId, tuple[Endpoint, frozenset[_Pair]]] = {}
-        self._workloads_with: defaultdict[_Pair, set[WorkloadId]] = defaultdict(set)
+        self._workloads: dict[WorkloadId, Endpoint] = {}
+        self._workloads_with: dict[_Pair, set[WorkloadId]] = {}
         self._chosen: dict[PartId, set[WorkloadId]] = {}
 
     def endpoints(self, part: PartId) -> Iterator[Endpoint]:
         """The endpoints that the part's selector chooses, in an order that depends on them alone."""
         for item in sorted(self._chosen.get(part, ()), key=_by_key):
-            yield self._workloads[item][0]
+            yield self._workloads[item]
 
     def set_selector(self, part: PartId, selector: Mapping[str, str] | None) -> None:
         """Adds or replaces a selector; None removes it."""
         known = self._selectors.get(part)
-        pairs = None if selector is None else _pairs(part[1].namespace, selector)
         if known is not None:
-            if known[0] == pairs:
+            if known[0] == selector:
                 return
             self._drop_selector(part, *known)
-        if pairs is None:
+        if selector is None:
             return
+        pairs = _selector_pairs(part[1].namespace, selector)
         place = min(pairs, key=lambda pair: (self._uses[pair], pair))
-        self._selectors[part] = (pairs, place)
-        self._selectors_under[place].add(part)
+        self._selectors[part] = (selector, place)
+        self._selectors_under.setdefault(place, set()).add(part)
         self._uses.update(pairs)
-        rarest = min((self._workloads_with.get(pair, set()) for pair in pairs), key=len)
-        self._chosen[part] = {item for item in rarest if self._workloads[item][1].issuperset(pairs)}
+        rarest: Set[WorkloadId] = min((self._workloads_with.get(pair, _NONE) for pair in pairs), key=len)
+        wanted = selector.items()
+        self._chosen[part] = {item for item in rarest if wanted <= self._workloads[item].labels.items()}
 
     def set_workload(self, workload: WorkloadId, endpoint: Endpoint | None) -> set[ServiceKey]:
         """Adds or replaces a workload, None removes it; returns the services that it leaves, joins or changes."""
         known = self._workloads.get(workload)
-        if known is None and endpoint is None:
+        if known == endpoint:
             return set()
-        if known is not None and known[0] == endpoint:
-            return set()
-        old = known[1] if known else frozenset()
-        new = frozenset(_all_pairs(workload[1].namespace, endpoint.labels)) if endpoint else frozenset()
-        if old == new and endpoint is not None:
-            self._workloads[workload] = (endpoint, new)
-            return {part[1] for part in self._choosers(new)}
-        left, joined = set(self._choosers(old)), set(self._choosers(new))
-        self._index(workload, old, new)
-        if endpoint is None:
-            del self._workloads[workload]
-        else:
-            self._workloads[workload] = (endpoint, new)
+        namespace = workload[1].namespace
+        if known is not None and endpoint is not None and known.labels == endpoint.labels:
+            self._workloads[workload] = endpoint
+            return {part[1] for part in self._choosers(namespace, endpoint)}
+        left = set(self._choosers(namespace, known))
+        joined = set(self._choosers(namespace, endpoint))
+        self._index(workload, known, endpoint)
         for part in left - joined:
             self._chosen[part].discard(workload)
         for part in joined - left:
             self._chosen[part].add(workload)
         return {part[1] for part in left | joined}
 
-    def _choosers(self, pairs: frozenset[_Pair]) -> Iterator[PartId]:
-        for pair in pairs:
+    def _choosers(self, namespace: str, endpoint: Endpoint | None) -> Iterator[PartId]:
+        if endpoint is None:
+            return
+        carried = endpoint.labels.items()
+        for pair in _workload_pairs(namespace, endpoint):
             for part in self._selectors_under.get(pair, ()):
-                if pairs.issuperset(self._selectors[part][0]):
+                if self._selectors[part][0].items() <= carried:
                     yield part
 
-    def _index(self, workload: WorkloadId, old: frozenset[_Pair], new: frozenset[_Pair]) -> None:
+    def _index(self, workload: WorkloadId, known: Endpoint | None, endpoint: Endpoint | None) -> None:
+        old = set(_workload_pairs(workload[1].namespace, known))
+        new = set(_workload_pairs(workload[1].namespace, endpoint))
         for pair in old - new:
             _discard(self._workloads_with, pair, workload)
         for pair in new - old:
-            self._workloads_with[pair].add(workload)
+            self._workloads_with.setdefault(pair, set()).add(workload)
+        if endpoint is None:
+            del self._workloads[workload]
+        else:
+            self._workloads[workload] = endpoint
 
-    def _drop_selector(self, part: PartId, pairs: tuple[_Pair, ...], place: _Pair) -> None:
+    def _drop_selector(self, part: PartId, selector: Mapping[str, str], place: _Pair) -> None:
         del self._selectors[part]
         del self._chosen[part]
         _discard(self._selectors_under, place, part)
-        for pair in pairs:
+        for pair in _selector_pairs(part[1].namespace, selector):
             self._uses[pair] -= 1
             if not self._uses[pair]:
                 del self._uses[pair]
 
 
-def _pairs(namespace: str, labels: Mapping[str, str]) -> tuple[_Pair, ...]:
-    return tuple(_Pair(namespace, *label) for label in sorted(labels.items())) or (_Pair(namespace),)
+def _selector_pairs(namespace: str, selector: Mapping[str, str]) -> list[_Pair]:
+    return [_Pair(namespace, *label) for label in selector.items()] or [_Pair(namespace)]
 
 
-def _all_pairs(namespace: str, labels: Mapping[str, str]) -> Iterator[_Pair]:
-    yield _Pair(namespace)
-    for label in labels.items():
-        yield _Pair(namespace, *label)
+def _workload_pairs(namespace: str, endpoint: Endpoint | None) -> Iterator[_Pair]:
+    if endpoint is not None:
+        yield _Pair(namespace)
+        for label in endpoint.labels.items():
+            yield _Pair(namespace, *label)
 
 
 def _by_key(workload: WorkloadId) -> tuple[WorkloadKey, str]:
