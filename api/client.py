@@ -6,7 +6,7 @@ What the daemon refuses inside a response (problems) is in the response; what ke
 ``ApiError``, whose message says what to do next.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -14,7 +14,7 @@ import grpc
 
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.proto.xdsd.admin.v1 import admin_pb2_grpc as services
-from api.wire import ref_to_wire
+from api.wire import FAULT, ref_to_wire
 from xdsd.model.problem import ObjectRef
 from xdsd.settings import Address, TcpAddress, UnixAddress
 
@@ -104,7 +104,7 @@ class Client:
 
     def watch(
         self, kind: str = "", namespace: str = "", name: str = "", selector: str = ""
-    ) -> Iterator[pb.WatchResponse]:
+    ) -> Generator[pb.WatchResponse, None, None]:
         """What is there, a bookmark, then changes, until the caller stops or the daemon goes (ApiError)."""
         request = pb.WatchRequest(kind=kind, namespace=namespace, name=name, label_selector=selector)
         call = self._objects.Watch(request)
@@ -152,19 +152,17 @@ class Client:
 
     def _translated(self, error: grpc.RpcError) -> ApiError:
         code, details = error.code(), error.details() or "no reason given"
-        if code is grpc.StatusCode.UNAVAILABLE:
+        faults = {item.key for item in error.trailing_metadata() or ()}
+        if code is grpc.StatusCode.UNAVAILABLE and FAULT not in faults:
             return UnreachableError(code, unreachable(self.endpoint, details))
         if code is grpc.StatusCode.NOT_FOUND:
             return NotFoundError(code, details)
         if code is grpc.StatusCode.UNIMPLEMENTED:
-            message = f"the program at {self.endpoint} is no xdsd, or one too old for this call: {details}"
-            return ApiError(code, message)
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return ApiError(
-                code, f"the daemon at {self.endpoint} did not answer in {self._deadline:g} seconds"
-            )
-        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return ApiError(code, f"{details}; send less at once, or raise max-message-size of the daemon")
+            details = f"the program at {self.endpoint} is no xdsd, or too old for this call: {details}"
+        elif code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            details = f"the daemon at {self.endpoint} did not answer in {self._deadline:g} seconds"
+        elif code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            details = f"{details}; send less at once, or raise max-message-size of the daemon"
         return ApiError(code, details)
 
 

@@ -191,7 +191,7 @@ def _route_target(route: Any) -> str:
 
 
 def _virtual_service(route: Any) -> str:
-    """``reviews.default`` from ``/apis/…/namespaces/default/virtual-service/reviews`` in the route's metadata."""
+    """``reviews.default`` of ``/apis/…/namespaces/default/virtual-service/reviews`` in the metadata."""
     about = route.metadata.filter_metadata
     if "istio" not in about or "config" not in about["istio"]:
         return NONE

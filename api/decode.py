@@ -46,7 +46,7 @@ class _LazyPool:
 
 
 def lazy_pool() -> DescriptorPool:
-    """A pool that imports what it does not know; protobuf's JSON asks it for types by name and for nothing else."""
+    """A pool that imports what it does not know; protobuf's JSON asks for types by name alone."""
     return cast("DescriptorPool", _LazyPool())
 
 

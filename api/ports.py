@@ -1,13 +1,31 @@
 """What the admin API asks of the rest of the daemon; the composition root passes it in."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from xdsd.health import Check
-from xdsd.model.problem import Problem
+from xdsd.intents import Applied, Deleted, IntentChange, Listing
+from xdsd.manifest import AnyObject
+from xdsd.model.problem import ObjectRef, Problem
 from xdsd.server.status import ProxyStatus
 from xdsd.snapshot import Snapshot
+
+
+class Intents(Protocol):
+    """The objects in the store; ``xdsd.intents.Intents`` says what each call does and raises."""
+
+    async def list(self, kind: str | None = None, namespace: str | None = None) -> Listing: ...
+
+    async def get(self, ref: ObjectRef) -> AnyObject | None: ...
+
+    async def apply(self, objects: Sequence[AnyObject], *, now: str, dry_run: bool = False) -> Applied: ...
+
+    async def delete(
+        self, refs: Sequence[ObjectRef], *, dry_run: bool = False, ignore_missing: bool = False
+    ) -> Deleted: ...
+
+    def watch(self, from_revision: int = 0) -> AsyncIterator[IntentChange]: ...
 
 
 class Proxies(Protocol):

@@ -13,16 +13,23 @@ from dataclasses import dataclass
 
 import grpc
 from grpc_reflection.v1alpha import reflection
+from structlog.typing import FilteringBoundLogger
 
+from api.faults import Faults
 from api.ports import Health, Intents, Mesh, Proxies
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.proto.xdsd.admin.v1 import admin_pb2_grpc as services
 from api.services.daemon import DaemonService, ProblemsService, RegistriesService
 from api.services.objects import ObjectsService
 from api.services.proxies import ProxiesService
+from storage.base import InvalidRequest, StorageError
 from xdsd.settings import Address, TcpAddress, UnixAddress
 
 _STOP_SECONDS = 1.0
+_STORE_FAULTS = (
+    (InvalidRequest, grpc.StatusCode.INVALID_ARGUMENT),
+    (StorageError, grpc.StatusCode.UNAVAILABLE),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,11 @@ def admin_services(intents: Intents, mesh: Mesh, proxies: Proxies, health: Healt
 
 @asynccontextmanager
 async def serve_admin(
-    address: Address, offered: Sequence[Service], *, max_message_size: int = 64 << 20
+    address: Address,
+    offered: Sequence[Service],
+    logger: FilteringBoundLogger,
+    *,
+    max_message_size: int = 64 << 20,
 ) -> AsyncIterator[Address]:
     """Serves while it lasts at the address it gives (port 0 resolved).
 
@@ -62,11 +73,12 @@ async def serve_admin(
     if isinstance(address, TcpAddress) and not address.is_loopback:
         raise ValueError(f"the admin API speaks plaintext, so it is not served on {address}; use loopback")
     server = grpc.aio.server(
+        interceptors=(Faults(_STORE_FAULTS, logger),),
         options=(
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", max_message_size),
             ("grpc.max_send_message_length", -1),
-        )
+        ),
     )
     for service in offered:
         service.add(server)

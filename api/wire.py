@@ -1,7 +1,13 @@
-"""Problems and references between their values and their messages."""
+"""Objects, references and problems between their values and their messages."""
+
+import json
 
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
+from xdsd.manifest import AnyObject, object_to_dict
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
+
+FAULT = "xdsd-fault"
+"""Trailing metadata of a call that failed though the daemon lives; its value says what is out of order."""
 
 _SEVERITIES = {Severity.ERROR: pb.SEVERITY_ERROR, Severity.WARNING: pb.SEVERITY_WARNING}
 
@@ -41,3 +47,8 @@ def problem_from_wire(problem: pb.Problem) -> Problem:
         line=problem.line,
         severity=Severity.WARNING if problem.severity == pb.SEVERITY_WARNING else Severity.ERROR,
     )
+
+
+def object_json(obj: AnyObject) -> bytes:
+    """The object as it is published, fields in the order of their declaration."""
+    return json.dumps(object_to_dict(obj), ensure_ascii=False).encode()

@@ -1,0 +1,90 @@
+"""``xdsctl delete``: remove objects, all or none."""
+
+import json
+from collections.abc import Sequence
+
+import click
+
+from api.client import Client
+from api.commands.connection import Connection, pass_connection
+from api.commands.kind import KINDS_ARGUMENT
+from api.commands.manifests import load, manifest_options
+from api.commands.problems import report
+from api.kinds import qualified
+from api.wire import problem_from_wire, ref_from_wire
+from xdsd.model.intent import KINDS, Kind
+from xdsd.model.problem import ObjectRef
+
+
+@click.command()
+@click.argument("kinds", metavar="KIND|KIND/NAME", type=KINDS_ARGUMENT, required=False)
+@click.argument("names", metavar="[NAME]…", nargs=-1)
+@manifest_options
+@click.option("-n", "--namespace", envvar="XDSCTL_NAMESPACE", help="Default: default, or what files say.")
+@click.option("-l", "--selector", default="", help="Those with these labels.")
+@click.option("--all", "everything", is_flag=True, help="All of the kind in the namespace.")
+@click.option("--ignore-not-found", is_flag=True, help="What is not there is no failure.")
+@click.option("--dry-run", is_flag=True, help="Let the daemon check everything and remove nothing.")
+@click.option("-o", "--output", type=click.Choice(["name"]), help="Names alone.")
+@pass_connection
+def delete(
+    connection: Connection,
+    kinds: tuple[tuple[Kind, ...], str] | None,
+    names: tuple[str, ...],
+    filenames: tuple[str, ...],
+    recursive: bool,
+    namespace: str | None,
+    selector: str,
+    everything: bool,
+    ignore_not_found: bool,
+    dry_run: bool,
+    output: str | None,
+) -> None:
+    """Remove objects by kind and name, by label, or those of files; in one transaction."""
+    wanted, joined = kinds or ((), "")
+    names = (joined, *names) if joined else names
+    if sum((bool(filenames), bool(names), bool(selector), everything)) != 1 or bool(filenames) == bool(
+        wanted
+    ):
+        raise click.UsageError("say what to remove: KIND NAME, KIND -l SELECTOR, KIND --all, or -f FILE")
+    if names and len(wanted) > 1:
+        raise click.UsageError("a name needs one kind, such as: xdsctl delete vs reviews")
+    if filenames:
+        refs = load(filenames, recursive=recursive, namespace=namespace).refs
+    with connection.client() as client:
+        if not filenames:
+            refs = _refs(client, wanted, names, namespace or "default", selector)
+        if not refs:
+            click.echo("No resources found", err=True)
+            return
+        response = client.delete(refs, dry_run=dry_run, ignore_missing=ignore_not_found)
+    for missing in () if ignore_not_found else response.missing:
+        click.echo(f"Error: {not_found(ref_from_wire(missing))}", err=True)
+    report([problem_from_wire(problem) for problem in response.problems])
+    if not response.accepted:
+        raise click.exceptions.Exit(1)
+    suffix = " (server dry run)" if dry_run else ""
+    for result in response.results:
+        done = qualified(result.ref.kind, result.ref.name)
+        kind, _, name = done.partition("/")
+        click.echo(done if output == "name" else f'{kind} "{name}" deleted{suffix}')
+
+
+def not_found(ref: ObjectRef) -> str:
+    """``virtualservices.networking.istio.io "reviews" not found``."""
+    kind = KINDS.get(ref.kind)
+    resource = f"{kind.plural}.{kind.group}" if kind else ref.kind
+    return f'{resource} "{ref.name}" not found in namespace {ref.namespace}'
+
+
+def _refs(
+    client: Client, kinds: Sequence[Kind], names: Sequence[str], namespace: str, selector: str
+) -> list[ObjectRef]:
+    if names:
+        return [ObjectRef(kinds[0].kind, namespace, name) for name in dict.fromkeys(names)]
+    found = []
+    for kind in kinds:
+        for item in client.list(kind.kind, namespace, selector).objects:
+            metadata = json.loads(item.json)["metadata"]
+            found.append(ObjectRef(kind.kind, metadata["namespace"], metadata["name"]))
+    return found

@@ -1,0 +1,210 @@
+"""What operators declare: Objects."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+
+from api.ports import Intents
+from api.proto.xdsd.admin.v1 import admin_pb2 as pb
+from api.selectors import Selector, SelectorError, parse_selector
+from api.wire import object_json, problem_to_wire, ref_from_wire, ref_to_wire
+from xdsd.intents import Applied, IntentChange, Outcome, Undecodable, Verdict
+from xdsd.manifest import AnyObject, parse_object
+from xdsd.model.intent import KINDS
+from xdsd.model.problem import ObjectRef, Problem, Reason
+
+Context = grpc.aio.ServicerContext[object, object]
+
+_OUTCOMES = {
+    Verdict.CREATED: pb.OUTCOME_CREATED,
+    Verdict.CONFIGURED: pb.OUTCOME_CONFIGURED,
+    Verdict.UNCHANGED: pb.OUTCOME_UNCHANGED,
+    Verdict.DELETED: pb.OUTCOME_DELETED,
+}
+
+
+class ObjectsService:
+    """xdsd.admin.v1.Objects."""
+
+    def __init__(self, intents: Intents) -> None:
+        self._intents = intents
+
+    async def Apply(self, request: pb.ApplyRequest, _context: Context) -> pb.ApplyResponse:  # noqa: N802
+        parsed = await self._applied(request.objects, dry_run=request.dry_run)
+        if isinstance(parsed, list):
+            return pb.ApplyResponse(problems=[problem_to_wire(problem) for problem in parsed])
+        return pb.ApplyResponse(
+            accepted=parsed.accepted,
+            revision=parsed.revision,
+            results=[_result(outcome) for outcome in parsed.outcomes],
+            problems=[problem_to_wire(problem) for problem in parsed.problems],
+        )
+
+    async def Diff(self, request: pb.DiffRequest, _context: Context) -> pb.DiffResponse:  # noqa: N802
+        parsed = await self._applied(request.objects, dry_run=True)
+        if isinstance(parsed, list):
+            return pb.DiffResponse(problems=[problem_to_wire(problem) for problem in parsed])
+        return pb.DiffResponse(
+            accepted=parsed.accepted,
+            diffs=[
+                pb.ObjectDiff(
+                    ref=ref_to_wire(outcome.ref),
+                    live=_object(outcome.before) if outcome.before else None,
+                    proposed=_object(outcome.object) if outcome.object else None,
+                )
+                for outcome in parsed.outcomes
+                if outcome.verdict is not Verdict.UNCHANGED
+            ],
+            problems=[problem_to_wire(problem) for problem in parsed.problems],
+        )
+
+    async def Get(self, request: pb.GetRequest, context: Context) -> pb.GetResponse:  # noqa: N802
+        ref = ref_from_wire(request.ref)
+        await _check_kind(ref.kind, context)
+        try:
+            found = await self._intents.get(ref)
+        except Undecodable as error:
+            await context.abort(grpc.StatusCode.DATA_LOSS, f"what is stored as {ref} cannot be read: {error}")
+        if found is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, f"{ref} does not exist")
+        return pb.GetResponse(object=_object(found))
+
+    async def List(self, request: pb.ListRequest, context: Context) -> pb.ListResponse:  # noqa: N802
+        await _check_kind(request.kind, context, optional=True)
+        selects = await _selector(request.label_selector, context)
+        listing = await self._intents.list(request.kind or None, request.namespace or None)
+        objects = [_object(each) for each in listing.objects if selects(each.metadata.labels)]
+        return pb.ListResponse(objects=objects, revision=listing.revision)
+
+    async def Delete(self, request: pb.DeleteRequest, context: Context) -> pb.DeleteResponse:  # noqa: N802
+        refs = [ref_from_wire(ref) for ref in request.refs]
+        for ref in refs:
+            await _check_kind(ref.kind, context)
+        deleted = await self._intents.delete(
+            refs, dry_run=request.dry_run, ignore_missing=request.ignore_missing
+        )
+        return pb.DeleteResponse(
+            accepted=deleted.accepted,
+            revision=deleted.revision,
+            results=[_result(outcome) for outcome in deleted.outcomes],
+            problems=[problem_to_wire(problem) for problem in deleted.problems],
+            missing=[ref_to_wire(ref) for ref in deleted.missing],
+        )
+
+    async def Watch(  # noqa: N802
+        self, request: pb.WatchRequest, context: Context
+    ) -> AsyncIterator[pb.WatchResponse]:
+        await _check_kind(request.kind, context, optional=True)
+        view = _View(request, await _selector(request.label_selector, context))
+        async with aclosing(_closable(self._intents.watch())) as changes:
+            async for change in changes:
+                for response in view.responses(change):
+                    yield response
+
+    async def _applied(self, objects: Sequence[pb.Object], *, dry_run: bool) -> Applied | list[Problem]:
+        """Parsed in a thread: a large request must not hold the event loop."""
+        parsed = await asyncio.to_thread(_parsed, [each.json for each in objects])
+        if problems := [problem for each in parsed if isinstance(each, list) for problem in each]:
+            return problems
+        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        made = [each for each in parsed if not isinstance(each, list)]
+        return await self._intents.apply(made, now=now, dry_run=dry_run)
+
+
+class _View:
+    """What one watch shows; remembers what it has shown, since a removal tells a name alone."""
+
+    def __init__(self, request: pb.WatchRequest, selects: Selector) -> None:
+        self._request = request
+        self._selects = selects
+        self._shown: dict[ObjectRef, AnyObject] = {}
+
+    def responses(self, change: IntentChange) -> list[pb.WatchResponse]:
+        """An object that no longer has the labels is gone from the view, one that got them is new."""
+        told = []
+        gone = list(change.removed)
+        if change.complete:
+            present = {each.ref for each in change.upserts}
+            gone += [ref for ref in self._shown if ref not in present]
+        for each in change.upserts:
+            if not self._wanted(each):
+                gone.append(each.ref)
+                continue
+            kind = pb.WatchResponse.TYPE_MODIFIED if each.ref in self._shown else pb.WatchResponse.TYPE_ADDED
+            self._shown[each.ref] = each
+            told.append(pb.WatchResponse(type=kind, object=_object(each), revision=change.revision))
+        for ref in gone:
+            last = self._shown.pop(ref, None)
+            if last is not None:
+                kind = pb.WatchResponse.TYPE_DELETED
+                told.append(pb.WatchResponse(type=kind, object=_object(last), revision=change.revision))
+        if change.complete:
+            told.append(pb.WatchResponse(type=pb.WatchResponse.TYPE_BOOKMARK, revision=change.revision))
+        return told
+
+    def _wanted(self, each: AnyObject) -> bool:
+        request, ref = self._request, each.ref
+        return (
+            request.kind in {"", ref.kind}
+            and request.namespace in {"", ref.namespace}
+            and request.name in {"", ref.name}
+            and self._selects(each.metadata.labels)
+        )
+
+
+async def _closable(changes: AsyncIterator[IntentChange]) -> Any:
+    """As an async generator, which can be closed; Any, as ``aclosing`` wants a type that has no name."""
+    async for change in changes:
+        yield change
+
+
+def _parsed(texts: Sequence[bytes]) -> list[AnyObject | list[Problem]]:
+    return [_parse(text) for text in texts]
+
+
+def _parse(text: bytes) -> AnyObject | list[Problem]:
+    try:
+        value = json.loads(text, object_pairs_hook=_pairs)
+    except (ValueError, RecursionError) as error:
+        return [Problem(Reason.MALFORMED_FILE, f"an object is not JSON: {error}")]
+    return parse_object(value)
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, which may not say a thing twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} stands twice in one place")
+    return found
+
+
+async def _check_kind(kind: str, context: Context, *, optional: bool = False) -> None:
+    if kind not in KINDS and not (optional and not kind):
+        known = ", ".join(KINDS)
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f'there is no kind "{kind}"; there are {known}')
+
+
+async def _selector(text: str, context: Context) -> Selector:
+    try:
+        return parse_selector(text)
+    except SelectorError as error:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+
+
+def _object(obj: AnyObject) -> pb.Object:
+    return pb.Object(json=object_json(obj))
+
+
+def _result(outcome: Outcome) -> pb.ObjectResult:
+    return pb.ObjectResult(
+        ref=ref_to_wire(outcome.ref),
+        outcome=_OUTCOMES[outcome.verdict],
+        object=_object(outcome.object) if outcome.object else None,
+    )

@@ -1,0 +1,134 @@
+"""An admin server in this process, on a loop of its own, with a real store and a real snapshot behind it.
+
+It runs in a thread, because the client and the commands under test block.
+"""
+
+import asyncio
+import io
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from api.client import Client
+from api.server import admin_services, serve_admin
+from storage.base import Store
+from storage.memory import MemoryStore
+from xdsd.health import Check
+from xdsd.intents import Intents
+from xdsd.model.problem import Problem
+from xdsd.reconcile import SourceStatus
+from xdsd.server import ProxyStatus
+from xdsd.settings import Address, LogFormat, LogLevel, UnixAddress
+from xdsd.snapshot import Snapshot
+from xdsd.telemetry import make_logger
+
+
+@dataclass
+class FakeMesh:
+    """What the reconciling loop would say."""
+
+    snapshot: Snapshot = field(default_factory=Snapshot)
+    found: list[Problem] = field(default_factory=list)
+    registries: list[SourceStatus] = field(default_factory=list)
+
+    def sources(self) -> Sequence[SourceStatus]:
+        return self.registries
+
+    def problems(self) -> Sequence[Problem]:
+        return self.found
+
+
+@dataclass
+class FakeProxies:
+    """What the xDS server would say."""
+
+    streams: list[ProxyStatus] = field(default_factory=list)
+
+    def status(self) -> Sequence[ProxyStatus]:
+        return self.streams
+
+
+@dataclass
+class FakeHealth:
+    """What the composition root would say."""
+
+    version: str = "1.2.3"
+    started: datetime = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    parts: list[Check] = field(default_factory=lambda: [Check("store", ok=True)])
+
+    def checks(self) -> Sequence[Check]:
+        return self.parts
+
+
+@dataclass
+class Daemon:
+    """A running admin server."""
+
+    address: Address
+    log: io.StringIO
+    mesh: FakeMesh
+    proxies: FakeProxies
+    health: FakeHealth
+    store: Store
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def endpoint(self) -> str:
+        return str(self.address)
+
+    def client(self) -> Client:
+        return Client(self.address)
+
+    def run(self, call: Any) -> Any:
+        """Runs a coroutine on the server's loop; Any, as it gives whatever the coroutine gives."""
+        return asyncio.run_coroutine_threadsafe(call, self.loop).result(20)
+
+
+@contextmanager
+def daemon(folder: Path, address: Address | None = None) -> Iterator[Daemon]:
+    """A server on a socket in ``folder`` (or at ``address``) while it lasts."""
+    running: list[Daemon] = []
+    failures: list[Exception] = []
+    started = threading.Event()
+    stop: list[asyncio.Event] = []
+
+    async def serve() -> None:
+        stop.append(asyncio.Event())
+        store = MemoryStore()
+        mesh, proxies, health, log = FakeMesh(), FakeProxies(), FakeHealth(), io.StringIO()
+        offered = admin_services(Intents(store), mesh, proxies, health)
+        logger = make_logger(LogFormat.JSON, LogLevel.INFO, log)
+        where = address or UnixAddress(folder / "admin.sock")
+        async with serve_admin(where, offered, logger) as bound:
+            loop = asyncio.get_running_loop()
+            running.append(Daemon(bound, log, mesh, proxies, health, store, loop))
+            started.set()
+            await stop[0].wait()
+        await store.close()
+
+    def work() -> None:
+        try:
+            asyncio.run(serve())
+        except Exception as error:
+            failures.append(error)
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert started.wait(20), "the admin server did not start"
+    if failures:
+        thread.join()
+        raise failures[0]
+    try:
+        yield running[0]
+    finally:
+        running[0].loop.call_soon_threadsafe(stop[0].set)
+        thread.join(20)
+        assert not thread.is_alive(), "the admin server did not stop"
+        if failures:
+            raise failures[0]
