@@ -19,6 +19,7 @@ from xdsd.model.intent import (
     HTTPMatchRequest,
     HTTPRoute,
     RegexRewrite,
+    StringMatch,
     VirtualService,
 )
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
@@ -67,6 +68,10 @@ def match_remarks(match: HTTPMatchRequest) -> Iterator[Remark]:
         for name in sorted(_PARTS_OF_A_REQUEST.intersection(patterns)):
             message = f"is a header called {name}, not the request's {name}; for that there is match.{name}"
             yield Remark(f"{field}[{name}]", message, severity=Severity.WARNING)
+    for name, pattern in match.without_headers.items():
+        if not is_presence(pattern) and _takes_nothing_too(pattern):
+            message = "a missing header counts as an empty one, and this takes the empty value"
+            yield Remark(f"withoutHeaders[{name}]", message, Reason.CONFLICT, Severity.WARNING)
     for name in match.query_params:
         if not 0 < len(name.encode()) <= _NAME_MAX:
             message = f"the name of a parameter has 1 to {_NAME_MAX} bytes"
@@ -103,6 +108,11 @@ def _is_unconditional(match: HTTPMatchRequest) -> bool:
     special = match.method or match.authority or match.scheme
     any_path = match.uri is None or is_presence(match.uri) or match.uri.prefix == "/"
     return any_path and not (who or what or special)
+
+
+def _takes_nothing_too(pattern: StringMatch) -> bool:
+    """True if a pattern takes the empty value."""
+    return pattern.exact == "" or (pattern.regex is not None and re2.fullmatch(pattern.regex, "") is not None)
 
 
 def _header_remarks(headers: Headers | None, path: str) -> Iterator[Remark]:
