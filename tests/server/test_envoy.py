@@ -11,13 +11,11 @@ import pytest
 from tests.lab.echo import http_server
 from tests.lab.envoy import Envoy
 from tests.lab.eventually import eventually
-from tests.lab.load import Load
 from tests.lab.ports import free_port, free_ports
-from tests.server.hand import HandMesh, broken_listener, cluster, endpoints, listener, route
+from tests.server.hand import HandMesh, cluster, endpoints, listener, route
 from tests.server.serving import serving
-from xdsd.protocol.limits import Timing
 from xdsd.protocol.watch import State
-from xdsd.server import ServerSettings, XdsServer
+from xdsd.server import XdsServer
 from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE
 
 pytestmark = pytest.mark.e2e

@@ -156,7 +156,10 @@ class Exchange:
             assigned = self.snapshot.assigned
             nodes.update(node for node in self._streams if not made.isdisjoint(assigned.get(node, ())))
         for layer_id in change.dropped:
-            self._objects.pop(layer_id, None)
+            if any(layer_id in ids for ids in self._layer_sets):
+                self._objects[layer_id] = None
+            else:
+                self._objects.pop(layer_id, None)
         return nodes
 
     def forget(self) -> None:

@@ -86,12 +86,12 @@ def next_full(watch: Watch, scene: Scene) -> Offer | None:
 def next_beat(watch: Watch, exchange: Exchange) -> Offer | None:
     """Renews the TTLs of everything of interest that has one."""
     refused = watch.rejected or {}
-    resources = [
+    resources = tuple(
         resource
         for layer in watch.layers.layers
         for resource in exchange.whole(layer, watch.type_url, watch.interest).resources
         if resource.ttl and resource.name not in refused
-    ]
+    )
     return Offer((Part.beats(resources),)) if resources else None
 
 

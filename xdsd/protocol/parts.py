@@ -22,9 +22,10 @@ class Part:
         self._ttl: float | None = None
 
     @classmethod
-    def beats(cls, resources: Iterable[Resource]) -> "Part":
+    def beats(cls, resources: tuple[Resource, ...]) -> "Part":
         """A part that renews TTLs and carries no body; its resources count as sent before."""
         part = cls(())
+        part._ttl = min((resource.ttl for resource in resources), default=0.0)
         part._delta = b"".join([wire.heartbeat(resource) for resource in resources])
         return part
 

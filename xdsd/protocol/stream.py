@@ -12,7 +12,7 @@ from xdsd.protocol import delta, gates, offers, sotw
 from xdsd.protocol.answers import answered
 from xdsd.protocol.commands import Attach, Close, Code, Command, Detach, Log, Send, Wait
 from xdsd.protocol.companions import endpoints_again, secrets_again
-from xdsd.protocol.events import Attached, Closed, Event, Received, Written
+from xdsd.protocol.events import Attached, Closed, Elapsed, Event, Received, Written
 from xdsd.protocol.exchange import Exchange
 from xdsd.protocol.layers import LayerSet
 from xdsd.protocol.limits import Limits, Timing
@@ -99,6 +99,8 @@ class Stream:
             self._received(event.request, event.now, out)
         elif isinstance(event, Attached):
             self._attached()
+        elif isinstance(event, Elapsed):
+            self._armed = None
         if not self._closed:
             self._pump(event.now, out)
         return out
