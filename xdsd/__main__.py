@@ -90,6 +90,7 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
             serve_admin(
                 options.admin_address,
                 admin_services(intents, mesh, server, daemon),
+                logger,
                 max_message_size=options.max_message_size,
             )
         )
