@@ -1,0 +1,126 @@
+"""Clusters and load assignments in a running Envoy: which endpoints get traffic."""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
+from google.protobuf.any_pb2 import Any as AnyMessage
+
+from tests.lab.echo import first_line, tcp_server
+from tests.lab.envoy import Envoy
+from tests.lab.eventually import eventually
+from tests.lab.ports import free_ports
+from tests.lab.static import as_dict, static_bootstrap
+from xdsd.compile.clusters import outbound_cluster
+from xdsd.compile.endpoints import load_assignment
+from xdsd.compile.names import outbound_cluster_name
+from xdsd.compile.policy import Policy
+from xdsd.model.catalog import Endpoint, Health, Port, Protocol, Service
+from xdsd.model.intent import TrafficPolicy
+
+pytestmark = pytest.mark.e2e
+
+HOST = "a.default.svc.cluster.local"
+NAME = outbound_cluster_name(80, "", HOST)
+PORT = Port(80, "tcp", Protocol.TCP, 1)
+ROUND_ROBIN = {"loadBalancer": {"simple": "ROUND_ROBIN"}}
+
+
+class Lab:
+    """An Envoy before two servers, ``one`` and ``two``, whose endpoints come from a file by real EDS."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        self.file = folder / "eds.json"
+        self.port, *ports = free_ports(3)
+        self.one, self.two = (Endpoint("127.0.0.1", {PORT.name: port}) for port in ports)
+        parsed = TrafficPolicy.model_validate(settings)
+        policy = Policy(parsed.connection_pool, parsed.load_balancer, parsed.outlier_detection)
+        self.cluster: Any = outbound_cluster(NAME, Service("default", HOST, (PORT,)), PORT, policy)
+        self.cluster.eds_cluster_config.eds_config.path_config_source.path = str(self.file)
+
+    def assign(self, *endpoints: Endpoint) -> None:
+        wrapped = AnyMessage()
+        wrapped.Pack(load_assignment(NAME, PORT, endpoints))
+        new = self.file.with_suffix(".new")
+        new.write_text(json.dumps({"resources": [as_dict(wrapped)]}))
+        new.rename(self.file)
+
+    def listener(self) -> Any:
+        proxy = TcpProxy(stat_prefix="lab", cluster=NAME)
+        listener: Any = Listener(name="lab")
+        listener.address.socket_address.address = "127.0.0.1"
+        listener.address.socket_address.port_value = self.port
+        listener.filter_chains.add().filters.add(name="envoy.filters.network.tcp_proxy").typed_config.Pack(
+            proxy
+        )
+        return listener
+
+    async def shares(self, connections: int = 12) -> Counter[str]:
+        """Who answered so many connections; the empty name stands for nobody."""
+        lines = [await first_line("127.0.0.1", self.port) for _ in range(connections)]
+        return Counter(line.partition(" ")[0] for line in lines)
+
+    async def answer(self, names: Sequence[str]) -> None:
+        """Waits until just these answer."""
+
+        async def holds() -> None:
+            assert set(await self.shares()) == set(names)
+
+        await eventually(holds, f"{names} answer")
+
+
+@asynccontextmanager
+async def lab(folder: Path, settings: Mapping[str, Any]) -> AsyncIterator[Lab]:
+    made = Lab(folder, settings)
+    made.assign(made.one, made.two)
+    async with AsyncExitStack() as stack:
+        for name, endpoint in (("one", made.one), ("two", made.two)):
+            await stack.enter_async_context(tcp_server(name, "127.0.0.1", endpoint.ports[PORT.name]))
+        await stack.enter_async_context(Envoy(static_bootstrap([made.listener()], [made.cluster]), folder))
+        yield made
+
+
+def ill(endpoint: Endpoint, health: Health = Health.UNHEALTHY) -> Endpoint:
+    return replace(endpoint, health=health)
+
+
+async def test_unhealthy_endpoints_are_the_last_resort(tmp_path: Path) -> None:
+    """They get nothing while one is healthy, and everything when none is; without any, nobody answers."""
+    async with lab(tmp_path, ROUND_ROBIN) as made:
+        await made.answer(["one", "two"])
+        made.assign(made.one, ill(made.two))
+        await made.answer(["one"])
+        made.assign(ill(made.one, Health.DRAINING), made.two)
+        await made.answer(["two"])
+        made.assign(ill(made.one), ill(made.two))
+        await made.answer(["one", "two"])
+        made.assign()
+        await made.answer([""])
+
+
+async def test_outlier_detection_keeps_unhealthy_endpoints_out(tmp_path: Path) -> None:
+    """With it the published default holds: no traffic to unhealthy endpoints, whatever is left."""
+    async with lab(tmp_path, {**ROUND_ROBIN, "outlierDetection": {"consecutive5xxErrors": 5}}) as made:
+        await made.answer(["one", "two"])
+        made.assign(ill(made.one), ill(made.two))
+        await made.answer([""])
+
+
+async def test_endpoints_get_traffic_by_weight(tmp_path: Path) -> None:
+    """Weights count across localities as they do within one."""
+    async with lab(tmp_path, ROUND_ROBIN) as made:
+        made.assign(replace(made.one, weight=3), made.two)
+        await eventually(lambda: three_quarters(made, "one"), "one has three quarters")
+        made.assign(made.one, replace(made.two, weight=3, locality="eu/a"))
+        await eventually(lambda: three_quarters(made, "two"), "two has three quarters")
+
+
+async def three_quarters(made: Lab, name: str) -> bool:
+    return (await made.shares(40))[name] == pytest.approx(30, abs=2)
