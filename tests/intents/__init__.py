@@ -1,0 +1,1 @@
+"""Tests of intent kept in storage."""

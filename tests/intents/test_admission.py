@@ -1,0 +1,275 @@
+"""What objects mean to each other is told as warnings, each with its object and field path."""
+
+from typing import Any
+
+import pytest
+
+from tests.intents.objects import entry, made, route, rule, texts
+from xdsd.intents.admission import warnings
+from xdsd.intents.world import Observed, World
+from xdsd.manifest import AnyObject
+from xdsd.model.catalog import Endpoint, Port, Protocol, Service, Workload
+from xdsd.model.problem import Reason, Severity
+
+NOTHING = Observed()
+
+
+def told(*objects: AnyObject, observed: Observed | None = None) -> list[str]:
+    """The warnings of the last object beside the others."""
+    found = warnings(World(objects, observed), objects[-1:])
+    assert all(problem.severity is Severity.WARNING for problem in found)
+    assert all(problem.object == objects[-1].ref for problem in found)
+    return [f"{problem.path}: {problem.message}" for problem in found]
+
+
+def virtual_service(**spec: Any) -> AnyObject:
+    return made("VirtualService", "vs", {"hosts": ["reviews"], **spec})
+
+
+def to(host: str, **destination: Any) -> dict[str, Any]:
+    return {"destination": {"host": host, **destination}}
+
+
+def gateway(*hosts: str, namespace: str = "default") -> AnyObject:
+    server = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": list(hosts)}
+    return made("Gateway", "gw", {"selector": {"istio": "ingress"}, "servers": [server]}, namespace=namespace)
+
+
+def aged(obj: AnyObject, day: int) -> AnyObject:
+    return made(
+        obj.kind,
+        obj.metadata.name,
+        obj.spec.model_dump(mode="json", exclude_defaults=True),
+        namespace=obj.metadata.namespace,
+        creationTimestamp=f"2026-01-{day:02}T00:00:00Z",
+    )
+
+
+def test_subset_that_no_rule_defines() -> None:
+    """A destination's subset must be defined by a DestinationRule of its host; the others are named."""
+    path = "spec.http[0].route[0].destination.subset"
+    host = "reviews.default.svc.cluster.local"
+    assert told(route("reviews", subset="v1")) == [
+        f"{path}: no DestinationRule of {host} defines the subset 'v1'"
+    ]
+    assert told(rule("reviews", "v2", "v1"), route("reviews", subset="v3")) == [
+        f"{path}: no DestinationRule of {host} defines the subset 'v3'; there are v1, v2"
+    ]
+    assert told(rule("reviews", "v1"), route("reviews", subset="v1")) == []
+
+
+def test_subset_of_a_rule_elsewhere() -> None:
+    """A rule counts if its host, short, full or wildcard, is the destination's and its namespace lets it be seen."""
+    wanted = route("reviews", subset="v1")
+    full = {"host": "REVIEWS.default.svc.cluster.local", "subsets": [{"name": "v1"}]}
+    wild = {"host": "*.svc.cluster.local", "subsets": [{"name": "v1"}]}
+    assert told(made("DestinationRule", "dr", full, namespace="elsewhere"), wanted) == []
+    assert told(made("DestinationRule", "dr", wild, namespace="elsewhere"), wanted) == []
+    assert (
+        told(made("DestinationRule", "dr", {**full, "exportTo": ["default"]}, namespace="elsewhere"), wanted)
+        == []
+    )
+    assert (
+        len(told(made("DestinationRule", "dr", {**full, "exportTo": ["."]}, namespace="elsewhere"), wanted))
+        == 1
+    )
+    assert len(told(rule("reviews", "v1", namespace="elsewhere"), wanted)) == 1
+
+
+def test_every_destination_is_looked_at() -> None:
+    """Routes and mirrors of every rule are looked at, each with its own path."""
+    found = told(
+        virtual_service(
+            http=[
+                {"name": "first", "match": [{"uri": {"prefix": "/a"}}], "route": [to("a", subset="x")]},
+                {
+                    "route": [{**to("a"), "weight": 1}, {**to("b", subset="y"), "weight": 1}],
+                    "mirror": {"host": "c", "subset": "z"},
+                },
+                {"route": [to("a")], "mirrors": [to("a"), to("d", subset="w")]},
+            ]
+        )
+    )
+    assert [line.partition(":")[0] for line in found] == [
+        "spec.http[0].route[0].destination.subset",
+        "spec.http[1].route[1].destination.subset",
+        "spec.http[1].mirror.subset",
+        "spec.http[2].mirrors[1].destination.subset",
+    ]
+
+
+def test_host_that_nothing_declares() -> None:
+    """A destination's or rule's host must be declared by an entry or a registry, where registries are known."""
+    host = "reviews.default.svc.cluster.local"
+    lost = f"nothing declares the host {host}: no ServiceEntry and no registry"
+    assert told(route("reviews"), observed=NOTHING) == [f"spec.http[0].route[0].destination.host: {lost}"]
+    assert told(rule("reviews"), observed=NOTHING) == [f"spec.host: {lost}"]
+    assert told(route("reviews")) == []
+    assert told(entry("reviews"), route("reviews"), observed=NOTHING) == []
+    port = Port(9080, "http", Protocol.HTTP, 9080)
+    seen = Observed((Service("elsewhere", host, (port,)),))
+    assert told(route("reviews"), observed=seen) == []
+
+
+def test_host_below_a_wildcard_is_declared() -> None:
+    """An entry of a wildcard declares every host below it."""
+    wild = made(
+        "ServiceEntry", "wild", {"hosts": ["*.example.com"], "ports": [{"number": 80, "name": "http"}]}
+    )
+    assert told(wild, route("api", "api.example.com"), observed=NOTHING) == []
+    assert told(wild, made("DestinationRule", "dr", {"host": "*.example.com"}), observed=NOTHING) == []
+    assert len(told(wild, route("api", "example.com"), observed=NOTHING)) == 1
+
+
+def test_port_that_a_host_does_not_have() -> None:
+    """A destination's port must be one of its host's."""
+    wrong = virtual_service(http=[{"route": [to("reviews", port={"number": 80})]}])
+    message = "reviews.default.svc.cluster.local has no port 80; its ports are 9080"
+    assert told(entry("reviews"), wrong) == [f"spec.http[0].route[0].destination.port.number: {message}"]
+    right = virtual_service(http=[{"route": [to("reviews", port={"number": 9080})]}])
+    assert told(entry("reviews"), right) == []
+
+
+@pytest.mark.parametrize("name", ["gw", "default/gw", "mesh"])
+def test_gateway_that_is_there(name: str) -> None:
+    """A gateway is named plainly in its own namespace, with the namespace in others; mesh is none."""
+    assert told(gateway("*"), virtual_service(gateways=[name], http=[{"route": [to("reviews")]}])) == []
+
+
+def test_gateway_that_is_not_there() -> None:
+    """A gateway that is not there is told where it is named, in matches too."""
+    http = [{"match": [{"gateways": ["elsewhere/other"]}], "route": [to("reviews")]}]
+    assert told(gateway("*"), virtual_service(gateways=["gw", "lost", "mesh"], http=http)) == [
+        "spec.gateways[1]: there is no Gateway default/lost",
+        "spec.http[0].match[0].gateways[0]: there is no Gateway elsewhere/other",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("server", "host", "served"),
+    [
+        ("*", "shop.example.com", True),
+        ("shop.example.com", "SHOP.example.com", True),
+        ("*.example.com", "shop.example.com", True),
+        ("shop.example.com", "*.example.com", True),
+        ("other.example.com", "shop.example.com", False),
+        ("*.example.com", "example.com", False),
+        ("default/*", "shop.example.com", True),
+        ("other/*", "shop.example.com", False),
+        ("./*", "shop.example.com", True),
+    ],
+)
+def test_host_that_no_server_takes(server: str, host: str, *, served: bool) -> None:
+    """A host bound to a gateway must be one of a server's, and open to the namespace."""
+    bound = made(
+        "VirtualService", "vs", {"hosts": [host], "gateways": ["gw"], "http": [{"route": [to("a")]}]}
+    )
+    found = told(gateway(server), bound)
+    assert found == (
+        []
+        if served
+        else [f"spec.hosts[0]: no server of Gateway default/gw is for {host!r} of namespace default"]
+    )
+
+
+def test_server_of_another_namespace() -> None:
+    """A server for its gateway's own namespace takes nobody else's hosts."""
+    bound = made(
+        "VirtualService", "vs", {"hosts": ["a.com"], "gateways": ["edge/gw"], "http": [{"route": [to("a")]}]}
+    )
+    assert len(told(gateway("./*", namespace="edge"), bound)) == 1
+    assert told(gateway("default/*", namespace="edge"), bound) == []
+
+
+def test_older_virtual_service_of_the_same_host() -> None:
+    """Of two VirtualServices that route a host for the same sidecars, the younger one is told who wins."""
+    old, young = aged(route("a", "reviews"), 1), aged(route("b", "reviews"), 2)
+    message = (
+        "spec.hosts[0]: sidecars that see VirtualService default/a too route"
+        " reviews.default.svc.cluster.local as that says, since it is older"
+    )
+    assert told(old, young) == [message]
+    assert told(young, old) == []
+
+
+def test_virtual_services_that_do_not_meet() -> None:
+    """VirtualServices for gateways, or exported to different namespaces, do not get in each other's way."""
+    spec = {"hosts": ["reviews.com"], "http": [{"route": [to("a.com")]}]}
+    alone = made("VirtualService", "a", {**spec, "exportTo": ["."]}, creationTimestamp="2026-01-01T00:00:00Z")
+    apart = made(
+        "VirtualService", "b", {**spec, "exportTo": ["other"]}, creationTimestamp="2026-01-02T00:00:00Z"
+    )
+    edge = made("VirtualService", "c", {**spec, "gateways": ["gw"]}, creationTimestamp="2026-01-03T00:00:00Z")
+    assert told(alone, apart) == []
+    assert told(alone, gateway("*"), edge) == []
+    meets = made(
+        "VirtualService",
+        "d",
+        {**spec, "exportTo": ["other", "default"]},
+        creationTimestamp="2026-01-04T00:00:00Z",
+    )
+    assert len(told(alone, meets)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "path"),
+    [
+        (
+            "Sidecar",
+            {"workloadSelector": {"labels": {"app": "a"}}, "egress": [{"hosts": ["./*"]}]},
+            "spec.workloadSelector.labels",
+        ),
+        (
+            "ServiceEntry",
+            {
+                "hosts": ["a.com"],
+                "resolution": "STATIC",
+                "ports": [{"number": 80, "name": "http"}],
+                "workloadSelector": {"labels": {"app": "a"}},
+            },
+            "spec.workloadSelector.labels",
+        ),
+        (
+            "DestinationRule",
+            {"host": "a.com", "exportTo": ["."], "workloadSelector": {"matchLabels": {"app": "a"}}},
+            "spec.workloadSelector.matchLabels",
+        ),
+    ],
+)
+def test_selector_that_selects_nothing(kind: str, spec: dict[str, Any], path: str) -> None:
+    """A selector must match a workload of the namespace, where registries are known."""
+    chosen = made(kind, "chosen", spec)
+    host = made("ServiceEntry", "host", {"hosts": ["a.com"], "ports": [{"number": 80, "name": "http"}]})
+    lost = f"{path}: selects nothing: no workload of namespace default carries app=a"
+    assert told(host, chosen, observed=NOTHING) == [lost]
+    assert told(host, chosen) == []
+    workload = {"address": "10.0.0.1", "labels": {"app": "a"}}
+    assert told(host, made("WorkloadEntry", "w", workload), chosen, observed=NOTHING) == []
+    assert told(host, made("WorkloadEntry", "w", workload, namespace="other"), chosen, observed=NOTHING) == [
+        lost
+    ]
+    seen = Observed(
+        workloads=(Workload("default", "w", Endpoint("10.0.0.1", labels={"app": "a", "x": "y"})),)
+    )
+    assert told(host, chosen, observed=seen) == []
+
+
+def test_second_sidecar_for_a_namespace() -> None:
+    """Of two Sidecars for a whole namespace the younger one is told that it has no effect."""
+    spec = {"egress": [{"hosts": ["./*"]}]}
+    old = made("Sidecar", "a", spec, creationTimestamp="2026-01-01T00:00:00Z")
+    young = made("Sidecar", "b", spec, creationTimestamp="2026-01-02T00:00:00Z")
+    message = "spec: has no effect: Sidecar default/a is older and is for the whole namespace too"
+    assert told(old, young) == [message]
+    assert told(young, old) == []
+    assert told(made("Sidecar", "a", spec, namespace="other"), young) == []
+
+
+def test_reasons_are_stable() -> None:
+    """What is missing is a BrokenReference; what is in the way is a Conflict."""
+    old, young = aged(route("a", "reviews", subset="v1"), 1), aged(route("b", "reviews", subset="v1"), 2)
+    found = warnings(World([old, young]), [young])
+    assert [problem.reason for problem in found] == [Reason.BROKEN_REFERENCE, Reason.CONFLICT]
+    assert texts(found)[0].startswith(
+        "VirtualService default/b spec.http[0].route[0].destination.subset: no "
+    )
