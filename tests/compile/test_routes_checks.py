@@ -104,9 +104,16 @@ def test_parameters_have_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "warned"), [({"exact": ""}, True), ({"regex": "a*"}, True), ({"regex": ".*"}, False),
-    ({"regex": "a+"}, False), ({}, False)], ) def test_without_headers_that_take_the_empty_value(pattern:
-    dict[str, str], *, warned: bool) -> None:
+    ("pattern", "warned"),
+    [
+        ({"exact": ""}, True),
+        ({"regex": "a*"}, True),
+        ({"regex": ".*"}, False),
+        ({"regex": "a+"}, False),
+        ({}, False),
+    ],
+)
+def test_without_headers_that_take_the_empty_value(pattern: dict[str, str], *, warned: bool) -> None:
     """Envoy compares a missing header as an empty one; who excludes the empty value excludes it too."""
     found = problems_of(to(match=[{"withoutHeaders": {"x": pattern}}]))
     assert found == [("spec.http[0].match[0].withoutHeaders[x]", "Conflict", Severity.WARNING)] * warned
