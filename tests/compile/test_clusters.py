@@ -1,6 +1,7 @@
 """Clusters: how endpoints are found, limits, HTTP, balancing, outliers."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -119,10 +120,13 @@ class TestDiscovery:
         assert "allAddressesInSingleEndpoint" not in dns_options(two)
 
     def test_an_unresolved_service_keeps_the_original_destination(self) -> None:
-        """Where it was meant to go is where traffic goes, if the proxy can see that."""
+        """Where it was meant to go is where traffic goes, at the target port, if the proxy can see that."""
         made = cluster(service=service(Resolution.NONE))
         assert made.type == Cluster.ORIGINAL_DST
         assert made.lb_policy == Cluster.CLUSTER_PROVIDED
+        assert made.original_dst_lb_config.upstream_port_override.value == HTTP.target
+        same = cluster(service=service(Resolution.NONE), port=replace(HTTP, target=HTTP.number))
+        assert same.WhichOneof("lb_config") is None
         assert cluster(service=service(Resolution.NONE), intercepted=False).type == Cluster.EDS
 
     @pytest.mark.parametrize("resolution", list(Resolution))
@@ -392,6 +396,11 @@ class TestOtherClusters:
         pool = policy({"connectionPool": {"tcp": {"maxConnections": 2}}}).connection_pool
         made = clusters.inbound_cluster(80, "127.0.0.1", 80, pool)
         assert made.circuit_breakers.thresholds[0].max_connections.value == 2
+
+    def test_inbound_speaks_what_the_program_speaks(self) -> None:
+        """An upgrade is between proxies: the program is asked in the protocol of its port."""
+        pool = policy({"connectionPool": {"http": {"h2UpgradePolicy": "UPGRADE"}}}).connection_pool
+        assert http_options(clusters.inbound_cluster(80, "127.0.0.1", 80, pool, Protocol.HTTP)) == {}
 
     def test_passthrough_speaks_on_what_the_client_speaks(self) -> None:
         """Both passthroughs keep destination and protocol; the inbound one has a source of its own."""

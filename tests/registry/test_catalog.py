@@ -340,3 +340,18 @@ def test_the_join_holds_nothing_of_what_is_gone() -> None:
     parts = {**vars(catalog), **vars(catalog._selection)}
     del parts["_selection"]
     assert {name: len(part) for name, part in parts.items()} == dict.fromkeys(parts, 0)
+
+
+def test_a_workload_looks_at_few_selectors() -> None:
+    """A label that all selectors share does not bring them all into each workload's way."""
+    catalog = Catalog()
+    names = [f"s{number}" for number in range(500)]
+    catalog.apply(
+        "one",
+        add(*(service(ServiceKey("default", name), selector={"env": "x", "app": name}) for name in names)),
+    )
+    catalog.apply(
+        "one", CatalogChange(workloads=tuple(workload(name, "10.0.0.1", app=name, env="x") for name in names))
+    )
+    assert all(len(catalog.endpoints(ServiceKey("default", name))) == 1 for name in names)
+    assert max(len(parts) for parts in catalog._selection._selectors_under.values()) == 1

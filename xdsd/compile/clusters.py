@@ -65,6 +65,8 @@ def outbound_cluster(
         _resolve_by_dns(cluster, service, port, endpoints, subset_labels)
     else:
         cluster.type = Cluster.ORIGINAL_DST
+        if service.resolution is Resolution.NONE and port.target != port.number:
+            cluster.original_dst_lb_config.upstream_port_override.value = port.target
     apply_connection_pool(cluster, policy.connection_pool)
     apply_http_options(cluster, port.protocol, policy.connection_pool, policy.outlier_detection)
     apply_load_balancer(cluster, policy.load_balancer)
@@ -105,7 +107,7 @@ def inbound_cluster(
         cluster.type = Cluster.ORIGINAL_DST
         cluster.lb_policy = Cluster.CLUSTER_PROVIDED
     apply_connection_pool(cluster, connection_pool)
-    apply_http_options(cluster, protocol, connection_pool)
+    apply_http_options(cluster, protocol, connection_pool, upgradable=False)
     if not address or _needs_source(address):
         _leave_redirection(cluster)
     return cluster

@@ -40,8 +40,13 @@ def apply_http_options(
     protocol: Protocol,
     pool: ConnectionPoolSettings | None,
     outliers: OutlierDetection | None = None,
+    *,
+    upgradable: bool = True,
 ) -> None:
-    """Sets how HTTP is spoken to an HTTP port's endpoints; other ports and plain HTTP/1.1 need nothing."""
+    """Sets how HTTP is spoken to an HTTP port's endpoints; other ports and plain HTTP/1.1 need nothing.
+
+    An upgrade to HTTP/2 is between proxies; ``upgradable`` is False towards a program, which speaks what its port says.
+    """
     if not protocol.is_http:
         return
     options = HttpProtocolOptions()
@@ -51,7 +56,7 @@ def apply_http_options(
         _set_error_codes(options, outliers.outlier_detection_http_error_codes)
     if http and http.use_client_protocol:
         _follow_client(options, http)
-    elif protocol.is_http2 or (http and http.h2_upgrade_policy == "UPGRADE"):
+    elif protocol.is_http2 or (upgradable and http and http.h2_upgrade_policy == "UPGRADE"):
         options.explicit_http_config.http2_protocol_options.SetInParent()
         _set_http2(options.explicit_http_config.http2_protocol_options, http)
     elif options.ByteSize():

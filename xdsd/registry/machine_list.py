@@ -66,7 +66,7 @@ class MachineList:
 
 
 def _same(known: ParsedObject | None, item: ParsedObject) -> bool:
-    return known is not None and known.object == item.object
+    return known is item or (known is not None and known.object == item.object)
 
 
 def _effective(
