@@ -39,7 +39,6 @@ class Daemon:
             "admin-address": self.endpoint,
             "registry": f"machines:{self.machines}",
             "drain-time": "1s",
-            "log-format": "json",
             **(settings or {}),
         }
         command = [sys.executable, "-m", "xdsd", "serve"]

@@ -81,7 +81,6 @@ def _daemon(layout: Layout, folder: Folder) -> Program:
         "--admin-address": folder.endpoint,
         "--registry": f"machines:{folder.machines}",
         "--drain-time": "1s",
-        "--log-format": "console",
     }
     words = [word for flag in flags.items() for word in flag]
     return Program(
