@@ -7,7 +7,7 @@ the rules are asked again without it. That last pass keeps only what removing va
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
@@ -34,10 +34,11 @@ class Fault(NamedTuple):
 def check_spec(message: type[Message], value: Any) -> Message | list[Fault]:
     """The message, or its faults in the order of the text's fields; ``value`` is what JSON can hold."""
     shape = shape_of(message)
-    walk = _Walk([])
+    walk = _Walk()
     cleaned = walk.clean(value, shape, ("spec",))
     spec, errors = _validate(message, cleaned)
-    faults = [*walk.faults, *(fault for fault in _told(errors, shape) if not walk.explains(fault))]
+    told = (walk.as_written(fault) for fault in _told(errors, shape))
+    faults = [*walk.faults, *(fault for fault in told if not walk.explains(fault))]
     if errors and len(faults) < MAX_FAULTS:
         faults += _standing(message, shape, cleaned, errors)
     if spec is None or faults:
@@ -56,7 +57,7 @@ def unknown_field(name: str, known: Iterable[str], path: Path) -> Fault:
     """A field that is not there to be set."""
     names = sorted(known)
     hint = similar(name, names)
-    if not hint and len(names) <= 15:
+    if not hint and len(names) <= 8:
         hint = f"; the fields here are {', '.join(names)}" if names else "; there are no fields here"
     return Fault(Reason.UNKNOWN_FIELD, f"unknown field{hint}", (*path, name))
 
@@ -84,7 +85,12 @@ def _type_message(value: Any, wanted: str) -> str:
 class _Walk:
     """Copies values along their shape, and finds what the message classes cannot say themselves."""
 
-    faults: list[Fault]
+    faults: list[Fault] = field(default_factory=list)
+    _written: dict[Path, Path] = field(default_factory=dict)
+
+    def as_written(self, fault: Fault) -> Fault:
+        """The fault at the spelling that was used."""
+        return fault._replace(path=self._written.get(fault.path, fault.path))
 
     def explains(self, fault: Fault) -> bool:
         """True if a missing field is missing because it is misspelled or null, which is said already."""
@@ -130,34 +136,39 @@ class _Walk:
                 self._no_text(name, path)
                 continue
             first = shape.message.spellings.get(name, name)
-            field = shape.fields.get(first)
+            known = shape.fields.get(first)
             here = (*path, name)
             if len(self.faults) >= MAX_FAULTS:
                 continue
-            if field is None:
-                known = (known for known in shape.fields if not is_refused(shape.message, known))
-                self.faults.append(unknown_field(name, known, path))
+            if known is None:
+                others = (other for other in shape.fields if not is_refused(shape.message, other))
+                self.faults.append(unknown_field(name, others, path))
             elif first != name and first in value:
                 message = f"{first} is set too, and it is another spelling of the same field"
                 self.faults.append(Fault(Reason.INVALID_VALUE, message, here))
             else:
-                self._refuse(each, shape.message, field, here)
-                if self._is_given(each, field, here):
-                    cleaned[first] = self.clean(each, field.shape, here)
+                if first != name:
+                    self._written[(*path, first)] = here
+                self._refuse(each, shape.message, known, here)
+                if self._is_given(each, known, here):
+                    cleaned[first] = self.clean(each, known.shape, here)
         return cleaned
 
-    def _is_given(self, value: Any, field: FieldShape, path: Path) -> bool:
+    def _is_given(self, value: Any, known: FieldShape, path: Path) -> bool:
         if value is None:
-            if not field.nullable:
-                self.faults.append(wrong_type(None, _wanted(field.shape), path))
+            if not known.nullable:
+                self.faults.append(wrong_type(None, _wanted(known.shape), path))
             return False
-        return not (value == "" and not field.required and not field.keep_empty)
+        empties = (
+            isinstance(known.shape, Leaf) and known.shape.is_text and not (known.required or known.keep_empty)
+        )
+        return not (empties and value == "")
 
-    def _refuse(self, value: Any, message: type[Message], field: FieldShape, path: Path) -> None:
-        if is_refused(message, field.name):
-            for leaf in _set_leaves(value, path, field.shape):
+    def _refuse(self, value: Any, message: type[Message], known: FieldShape, path: Path) -> None:
+        if is_refused(message, known.name):
+            for leaf in _set_leaves(value, path, known.shape):
                 self.faults.append(Fault(Reason.NOT_SUPPORTED, "not supported yet; take it out", leaf))
-        elif isinstance(value, str) and value.upper() in (refused := refused_values(message, field.name)):
+        elif isinstance(value, str) and value.upper() in (refused := refused_values(message, known.name)):
             supported = f"; write {', '.join(GATEWAY_PROTOCOLS)}" if len(refused) > 2 else ""
             self.faults.append(Fault(Reason.NOT_SUPPORTED, f"{value} is not supported yet{supported}", path))
 

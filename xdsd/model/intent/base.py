@@ -7,6 +7,7 @@ one value live in the value's type; rules between fields are ``findings`` of the
 path below it.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -113,8 +114,7 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         return repr(value if len(value) <= 60 else f"{value[:57]}...")
     if isinstance(value, int | float):
-        text = str(value) if abs(value) < 1e40 else "a huge number"
-        return text.replace("inf", "infinity")
+        return str(value) if abs(value) < 1e40 or not math.isfinite(value) else "a huge number"
     return (
         "a map" if isinstance(value, Mapping) else "a list" if isinstance(value, list | tuple) else "a value"
     )

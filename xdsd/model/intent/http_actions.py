@@ -24,6 +24,7 @@ from xdsd.model.intent.durations import Duration
 from xdsd.model.intent.http_match import StringMatch
 from xdsd.model.intent.selector import Destination, Percent
 from xdsd.model.intent.values import (
+    AnswerStatus,
     Authority,
     Base64,
     GrpcStatus,
@@ -223,7 +224,7 @@ MAX_BODY = 1024 * 1024
 class HTTPDirectResponse(Message):
     """A fixed answer instead of forwarding."""
 
-    status: UInt32 = needed("HTTP status of the answer.", ge=200, le=599)
+    status: AnswerStatus = needed("HTTP status of the answer.")
     body: HTTPBody | None = absent("Body of the answer.")
 
     def findings(self) -> Iterator[Finding]:

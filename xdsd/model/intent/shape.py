@@ -17,9 +17,10 @@ from xdsd.model.intent.base import Message, Notation
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A scalar; ``notation`` is how lists of fields write its type."""
+    """A scalar; ``notation`` is how lists of fields write its type, ``is_text`` tells plain text from durations."""
 
     notation: str
+    is_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _shape(annotation: Any) -> Shape:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         notation = next((mark for mark in annotation.__metadata__ if isinstance(mark, Notation)), None)
-        return Leaf(notation.text) if notation else _shape(arguments[0])
+        return Leaf(notation.text, arguments[0] is str) if notation else _shape(arguments[0])
     if origin in (Union, UnionType):
         return _shape(next(argument for argument in arguments if argument is not type(None)))
     if origin is tuple:
