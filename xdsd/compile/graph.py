@@ -147,15 +147,25 @@ class Graph:
         """Brings a cell up to date. What its query raises passes through; the cell stays dirty with its old value."""
         if cell.state == State.MAYBE:
             for dependency in cell.told_by:
-                if dependency.state:
-                    self.refresh(dependency)
-                if self._is_dirty(cell):
+                if (dependency.state and not self._stands(dependency)) or self._is_dirty(cell):
                     break
             else:
                 cell.state = State.CLEAN
                 cell.told_by = []
                 return
         self._compute(cell)
+
+    def _stands(self, dependency: Cell) -> bool:
+        """Brings a dependency up to date; False if it cannot be, so that whoever reads it must find out whether it
+        still does.
+        """
+        try:
+            self.refresh(dependency)
+        except (
+            Exception
+        ):  # a dependency that is not asked for again may be about what is gone; else it raises again
+            return False
+        return True
 
     def __len__(self) -> int:
         return len(self._queries)

@@ -8,6 +8,7 @@ recorded.
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, cast
 
+from xdsd.compile.addresses import is_unix
 from xdsd.compile.graph import Graph
 from xdsd.compile.names import resolve_host
 from xdsd.compile.world import (
@@ -18,8 +19,8 @@ from xdsd.compile.world import (
     read_service_keys,
     read_spec,
 )
-from xdsd.model.catalog import Service, ServiceKey
-from xdsd.model.intent import DestinationRule, Sidecar, VirtualService
+from xdsd.model.catalog import Protocol, Service, ServiceKey
+from xdsd.model.intent import CaptureMode, DestinationRule, Sidecar, VirtualService
 from xdsd.model.mesh import Interception, MeshSettings, Role
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 
@@ -53,20 +54,30 @@ class EgressHosts(NamedTuple):
 
 
 class Egress(NamedTuple):
-    """One egress listener of a Sidecar. ``port`` 0 is the listener of all ports that have none of their
-    own.
+    """One egress listener of a Sidecar.
+
+    ``port`` 0 is the listener of all ports that have none of their own, or of a Unix socket. ``protocol``, where it is
+    given, is spoken there whatever the services say.
     """
 
     place: int
     port: int
-    protocol: str
+    protocol: Protocol | None
     bind: str
-    captured: bool | None
+    capture: CaptureMode | None
     hosts: tuple[EgressHosts, ...]
 
+    @property
+    def on_socket(self) -> bool:
+        """True for a listener on a Unix socket, which serves all ports of its services in one place."""
+        return is_unix(self.bind) and not self.port
 
-EVERYTHING = Egress(0, 0, "", "", None, (EgressHosts("*", "*"),))
-"""The egress of a proxy that no Sidecar restricts."""
+
+ALL_HOSTS = (EgressHosts("*", "*"),)
+"""What a proxy sees that no Sidecar restricts."""
+
+EVERYTHING = Egress(0, 0, None, "", None, ALL_HOSTS)
+"""The egress of such a proxy."""
 
 
 def settings(graph: Graph) -> MeshSettings:
@@ -113,19 +124,29 @@ def sidecar_for(graph: Graph, namespace: str, labels: Labels) -> ObjectRef | Non
     """The Sidecar that applies: the oldest that selects the workload, else the namespace's, else the root
     namespace's.
     """
-    default: ObjectRef | None = None
-    for ref in read_refs(graph, "sidecars", namespace):
-        spec = sidecar_spec(graph, ref)
-        if spec.workload_selector is None or not spec.workload_selector.labels:
-            default = default or ref
-        elif selects(spec.workload_selector.labels, dict(labels)):
-            return ref
-    root = settings(graph).root_namespace
-    if default is None and namespace != root:
-        for ref in read_refs(graph, "sidecars", root):
-            if sidecar_spec(graph, ref).workload_selector is None:
-                return ref
-    return default
+    found = [ref for ref in read_refs(graph, "sidecars", namespace) if _workload_labels(graph, ref)]
+    chosen = [ref for ref in found if selects(_workload_labels(graph, ref), dict(labels))]
+    for ref in chosen[1:]:
+        why = f"{chosen[0]} is older and selects a workload of these labels already"
+        graph.report(_ignored(ref, "spec.workloadSelector", why))
+    return chosen[0] if chosen else graph.ask(default_sidecar, namespace)
+
+
+def default_sidecar(graph: Graph, namespace: str) -> ObjectRef | None:
+    """The Sidecar of all workloads of a namespace that no other one selects."""
+    for owner in dict.fromkeys((namespace, settings(graph).root_namespace)):
+        found = [ref for ref in read_refs(graph, "sidecars", owner) if not _workload_labels(graph, ref)]
+        for ref in found[1:]:
+            why = f"{found[0]} is older and the default of namespace {owner} already"
+            graph.report(_ignored(ref, "spec", why))
+        if found:
+            return found[0]
+    return None
+
+
+def _workload_labels(graph: Graph, ref: ObjectRef) -> Mapping[str, str]:
+    selector = sidecar_spec(graph, ref).workload_selector
+    return selector.labels if selector else {}
 
 
 def sidecar_spec(graph: Graph, ref: ObjectRef) -> Sidecar:
@@ -156,9 +177,9 @@ def egress_of(graph: Graph, sidecar: ObjectRef | None) -> tuple[Egress, ...]:
         Egress(
             index,
             listener.port.number or 0 if listener.port else 0,
-            (listener.port.protocol or "") if listener.port else "",
+            Protocol(listener.port.protocol.upper()) if listener.port and listener.port.protocol else None,
             listener.bind or "",
-            None if listener.capture_mode in {None, "DEFAULT"} else listener.capture_mode == "IPTABLES",
+            listener.capture_mode,
             tuple(_egress_hosts(host, sidecar.namespace) for host in listener.hosts),
         )
         for index, listener in enumerate(declared)
@@ -177,19 +198,20 @@ def imports(hosts: Iterable[EgressHosts], key: ServiceKey) -> bool:
     )
 
 
-def visible_services(graph: Graph, namespace: str) -> Mapping[str, ServiceKey]:
-    """Services by host, as a namespace sees them. Of one host declared twice, its own counts, else the
-    older.
+def scope_services(graph: Graph, namespace: str, hosts: tuple[EgressHosts, ...]) -> tuple[ServiceKey, ...]:
+    """The services that a namespace sees and egress hosts let in, by host. Of one host declared twice, the
+    namespace's own counts, else the older.
     """
     found: dict[str, ServiceKey] = {}
     for key in (
         *read_service_keys(graph, "public-services"),
         *read_service_keys(graph, "private-services", namespace),
     ):
-        other = found.setdefault(key.hostname, key)
-        if other != key:
-            found[key.hostname] = _preferred(graph, namespace, other, key)
-    return dict(sorted(found.items()))
+        if hosts == ALL_HOSTS or imports(hosts, key):
+            other = found.setdefault(key.hostname, key)
+            if other != key:
+                found[key.hostname] = _preferred(graph, namespace, other, key)
+    return tuple(found[host] for host in sorted(found))
 
 
 def _preferred(graph: Graph, namespace: str, one: ServiceKey, other: ServiceKey) -> ServiceKey:
@@ -200,22 +222,18 @@ def _preferred(graph: Graph, namespace: str, one: ServiceKey, other: ServiceKey)
     return min(one, other, key=rank)
 
 
-def service_for(graph: Graph, namespace: str, host: str) -> ServiceKey | None:
-    """The service that a fully qualified host means to clients of a namespace."""
-    best: ServiceKey | None = None
+def service_for(graph: Graph, namespace: str, hosts: tuple[EgressHosts, ...], host: str) -> ServiceKey | None:
+    """The service that a fully qualified host means to clients of a namespace; one that egress hosts let in, if any."""
+    visible: list[ServiceKey] = []
     for key in read_service_keys(graph, "services-of-host", host):
         service = read_service(graph, key)
         if service and exported_to(service.export_to, key.namespace, namespace):
-            best = key if best is None else _preferred(graph, namespace, best, key)
+            visible.append(key)
+    candidates = [key for key in visible if imports(hosts, key)] or visible
+    best = candidates[0] if candidates else None
+    for key in candidates[1:]:
+        best = _preferred(graph, namespace, best, key) if best else key
     return best
-
-
-def scope_services(graph: Graph, namespace: str, hosts: tuple[EgressHosts, ...]) -> tuple[ServiceKey, ...]:
-    """The visible services that egress hosts let in, by host."""
-    visible = graph.ask(visible_services, namespace)
-    if EVERYTHING.hosts[0] in hosts:
-        return tuple(visible.values())
-    return tuple(key for key in visible.values() if imports(hosts, key))
 
 
 def rules_for(graph: Graph, namespace: str, labels: Labels, key: ServiceKey) -> tuple[ObjectRef, ...]:
@@ -300,14 +318,16 @@ def _ignored(ref: ObjectRef, path: str, why: str) -> Problem:
     return Problem(Reason.CONFLICT, f"has no effect: {why}", ref, path, severity=Severity.WARNING)
 
 
-def virtual_service_for(graph: Graph, namespace: str, host: str) -> ObjectRef | None:
-    """The VirtualService that routes a host for sidecars of a namespace: exact host, else longest wildcard;
-    the oldest.
+def virtual_service_for(
+    graph: Graph, namespace: str, hosts: tuple[EgressHosts, ...], host: str
+) -> ObjectRef | None:
+    """The VirtualService that routes a host for sidecars of a namespace: of those that egress hosts let in, that of the
+    exact host, else of the longest wildcard; the oldest.
     """
     exact = [
         ref
         for ref in read_refs(graph, "virtual-services", host)
-        if exported_to(virtual_service_spec(graph, ref).export_to, ref.namespace, namespace)
+        if _routes_for(graph, ref, namespace, hosts, host)
     ]
     if exact:
         for ref in exact[1:]:
@@ -315,13 +335,22 @@ def virtual_service_for(graph: Graph, namespace: str, host: str) -> ObjectRef | 
         return exact[0]
     best: tuple[int, ObjectRef] | None = None
     for ref in read_refs(graph, "wildcard-virtual-services"):
-        spec = virtual_service_spec(graph, ref)
-        if exported_to(spec.export_to, ref.namespace, namespace):
-            wildcards = (pattern for pattern in spec.hosts if pattern.startswith("*"))
-            longest = max((len(pattern) for pattern in wildcards if host_matches(pattern, host)), default=0)
-            if longest and (best is None or longest > best[0]):
-                best = (longest, ref)
+        wildcards = (each for each in virtual_service_spec(graph, ref).hosts if each.startswith("*"))
+        longest = max((len(pattern) for pattern in wildcards if host_matches(pattern, host)), default=0)
+        if not longest or not _routes_for(graph, ref, namespace, hosts, host):
+            continue
+        if best and longest == best[0]:
+            graph.report(_ignored(ref, "spec.hosts", f"{best[1]} is older and routes {host} already"))
+        elif best is None or longest > best[0]:
+            best = (longest, ref)
     return best[1] if best else None
+
+
+def _routes_for(
+    graph: Graph, ref: ObjectRef, namespace: str, hosts: tuple[EgressHosts, ...], host: str
+) -> bool:
+    exported = exported_to(virtual_service_spec(graph, ref).export_to, ref.namespace, namespace)
+    return exported and imports(hosts, ServiceKey(ref.namespace, host))
 
 
 def virtual_service_spec(graph: Graph, ref: ObjectRef) -> VirtualService:
@@ -329,10 +358,12 @@ def virtual_service_spec(graph: Graph, ref: ObjectRef) -> VirtualService:
     return cast("VirtualService", read_spec(graph, ref))
 
 
-def destination_service(graph: Graph, namespace: str, owner: str, host: str) -> tuple[str, Service | None]:
+def destination_service(
+    graph: Graph, namespace: str, hosts: tuple[EgressHosts, ...], owner: str, host: str
+) -> tuple[str, Service | None]:
     """What a destination's host means in an object of namespace ``owner``: the full host, and the service if
     there is one.
     """
     full = resolve_host(host, owner, settings(graph).domain)
-    key = graph.ask(service_for, namespace, full)
+    key = graph.ask(service_for, namespace, hosts, full)
     return full, read_service(graph, key) if key else None

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from xdsd.compile.graph import Graph
+from xdsd.compile.matches import MESH, gateway_key
 from xdsd.compile.names import resolve_host
 from xdsd.model.catalog import Endpoint, Service, ServiceKey
 from xdsd.model.intent import DestinationRule, Gateway, Object, Sidecar, VirtualService
@@ -21,9 +22,6 @@ AnyObject = Object[Any]  # Any: the kind decides the spec's type; readers name t
 
 Key = tuple[str, ...]
 """An index: its name, and what is looked up."""
-
-MESH = "mesh"
-"""The gateway name that stands for all sidecars."""
 
 
 class World:
@@ -131,29 +129,24 @@ class World:
             for gateway in spec.gateways or (MESH,):
                 if gateway == MESH:
                     for host in spec.hosts:
-                        yield self._host_key("virtual-services", host, namespace)
+                        yield from self._host_keys("virtual-services", host, namespace)
                 else:
-                    yield ("gateway-virtual-services", qualified(gateway, namespace))
+                    yield ("gateway-virtual-services", gateway_key(gateway, namespace))
         elif isinstance(spec, DestinationRule):
-            yield self._host_key("destination-rules", spec.host, namespace)
+            yield from self._host_keys("destination-rules", spec.host, namespace)
         elif isinstance(spec, Gateway):
             yield ("gateways",)
         elif isinstance(spec, Sidecar):
             yield ("sidecars", namespace)
 
-    def _host_key(self, name: str, host: str, namespace: str) -> Key:
+    def _host_keys(self, name: str, host: str, namespace: str) -> Iterable[Key]:
         if host.startswith("*"):
-            return (f"wildcard-{name}",)
-        return (name, resolve_host(host, namespace, self._settings.domain))
+            yield (f"wildcard-{name}",)
+        yield (name, resolve_host(host, namespace, self._settings.domain))
 
 
 def _age(obj: AnyObject) -> tuple[str, str, str]:
     return obj.age
-
-
-def qualified(name: str, namespace: str) -> str:
-    """``name`` or ``namespace/name`` as ``namespace/name``."""
-    return name if "/" in name else f"{namespace}/{name}"
 
 
 def _selector_labels(obj: AnyObject) -> tuple[str, frozenset[str]] | None:
@@ -200,7 +193,7 @@ def read_refs(graph: Graph, *key: str) -> tuple[ObjectRef, ...]:
 
 
 def read_routed_hosts(graph: Graph) -> tuple[str, ...]:
-    """The hosts, wildcards aside, that VirtualServices route for sidecars."""
+    """The hosts that VirtualServices route for sidecars; some are wildcards."""
     return graph.read(("virtual-service-hosts",)) or ()
 
 

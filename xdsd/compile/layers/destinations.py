@@ -5,7 +5,7 @@ from typing import NamedTuple
 from xdsd.compile.graph import Graph
 from xdsd.compile.names import outbound_cluster_name
 from xdsd.compile.policy import effective_policy
-from xdsd.compile.resolve import Labels, destination_service, merged_rule, rules_for
+from xdsd.compile.resolve import ALL_HOSTS, EgressHosts, Labels, destination_service, merged_rule, rules_for
 from xdsd.model.catalog import Service, ServiceKey
 from xdsd.model.intent import ConsistentHashLB, Destination
 
@@ -21,10 +21,13 @@ class Target(NamedTuple):
 class MeshDestinations:
     """Destinations as the clients of a namespace see them (``xdsd.compile.routes.Destinations``); remembers the targets."""
 
-    def __init__(self, graph: Graph, namespace: str, labels: Labels) -> None:
+    def __init__(
+        self, graph: Graph, namespace: str, labels: Labels, hosts: tuple[EgressHosts, ...] = ALL_HOSTS
+    ) -> None:
         self._graph = graph
         self._namespace = namespace
         self._labels = labels
+        self._hosts = hosts
         self.targets: dict[Target, None] = {}
 
     def cluster(self, destination: Destination, namespace: str, listener_port: int) -> str:
@@ -49,7 +52,9 @@ class MeshDestinations:
     def _resolve(
         self, destination: Destination, namespace: str, listener_port: int
     ) -> tuple[str, Service | None, int]:
-        host, service = self._graph.ask(destination_service, self._namespace, namespace, destination.host)
+        host, service = self._graph.ask(
+            destination_service, self._namespace, self._hosts, namespace, destination.host
+        )
         if destination.port is not None and destination.port.number:
             return host, service, destination.port.number
         if service is not None and len(service.ports) == 1:

@@ -20,12 +20,12 @@ from xdsd.compile.layers.destinations import MeshDestinations, Target
 from xdsd.compile.layers.hosts import HostPart, group, host_part, join
 from xdsd.compile.layers.listening import listener_settings
 from xdsd.compile.layers.outbound import cluster_members
-from xdsd.compile.matches import Source
+from xdsd.compile.matches import Source, gateway_key
 from xdsd.compile.names import resolve_host
 from xdsd.compile.resolve import View, exported_to, rules_for, settings, virtual_service_spec
 from xdsd.compile.routes import http_routes, merge_routes
 from xdsd.compile.virtual_hosts import virtual_host
-from xdsd.compile.world import qualified, read_object, read_refs
+from xdsd.compile.world import read_object, read_refs
 from xdsd.model.intent import Gateway, Object
 from xdsd.model.problem import ObjectRef
 from xdsd.snapshot import LISTENER, ROUTE, LayerId, Resource
@@ -73,7 +73,7 @@ def edge_claims(
             spec = virtual_service_spec(graph, ref)
             if exported_to(spec.export_to, ref.namespace, view.namespace):
                 hosts = tuple(resolve_host(host, ref.namespace, domain) for host in spec.hosts)
-                gateways = frozenset(qualified(name, ref.namespace) for name in spec.gateways)
+                gateways = frozenset(gateway_key(name, ref.namespace) for name in spec.gateways)
                 bound[ref] = BoundService(ref, hosts, gateways)
     return tuple(claims_by_host(port, bound.values()).items())
 

@@ -4,15 +4,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from envoy.config.route.v3.route_components_pb2 import VirtualHost
+from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Query, encode
 from xdsd.compile.layers.destinations import MeshDestinations
-from xdsd.compile.layers.scope import PortTable, imported_virtual_service, port_tables, shard_of, view_hosts
-from xdsd.compile.matches import Source
-from xdsd.compile.names import HTTP_PROXY_ROUTE, outbound_cluster_name
+from xdsd.compile.layers.scope import PortTable, egress_for, port_tables, shard_of
+from xdsd.compile.matches import MESH, Source
+from xdsd.compile.names import HTTP_PROXY_ROUTE, outbound_cluster_name, resolve_host
 from xdsd.compile.policy import effective_policy
 from xdsd.compile.resolve import (
     EgressHosts,
@@ -21,7 +21,9 @@ from xdsd.compile.resolve import (
     allow_any,
     merged_rule,
     rules_for,
+    service_for,
     settings,
+    virtual_service_for,
     virtual_service_spec,
 )
 from xdsd.compile.routes import default_http_route, http_routes
@@ -34,7 +36,7 @@ from xdsd.compile.virtual_hosts import (
     service_domains,
     virtual_host,
 )
-from xdsd.compile.world import MESH, read_routed_hosts, read_service, read_service_keys
+from xdsd.compile.world import read_routed_hosts, read_service
 from xdsd.model.catalog import ServiceKey
 from xdsd.model.problem import ObjectRef
 from xdsd.snapshot import ROUTE, Resource, content_version, field_bytes
@@ -77,18 +79,25 @@ def service_host(graph: Graph, scope: HostScope, key: ServiceKey, number: int) -
     port = service.port(number) if service else None
     if service is None or port is None:
         return None
-    ref = graph.ask(imported_virtual_service, scope.namespace, scope.hosts, key.hostname)
-    if ref is None:
+    routes = _routes_of(graph, scope, key.hostname, number)
+    if not routes:
         rules = graph.ask(rules_for, scope.namespace, scope.labels, key)
         local = scope.namespace == key.namespace
         return graph.ask(plain_host, key, number, rules, scope.namespace if local else "", scope.form)
-    source = Source(frozenset({MESH}), scope.namespace, dict(scope.labels), number)
-    destinations = MeshDestinations(graph, scope.namespace, scope.labels)
-    routes = http_routes(virtual_service_spec(graph, ref), ref, ref.namespace, source, destinations)
     domains = service_domains(
         key.hostname, number, scope.namespace, settings(graph).domain, service.addresses, ports=scope.form
     )
     return host_part(key.hostname, virtual_host(f"{key.hostname}:{number}", domains, routes))
+
+
+def _routes_of(graph: Graph, scope: HostScope, hostname: str, number: int) -> list[Route]:
+    """The routes of the host's VirtualService for these clients; none if none of its rules is for them."""
+    ref = graph.ask(virtual_service_for, scope.namespace, scope.hosts, hostname)
+    if ref is None:
+        return []
+    source = Source(frozenset({MESH}), scope.namespace, dict(scope.labels), number)
+    destinations = MeshDestinations(graph, scope.namespace, scope.labels, scope.hosts)
+    return http_routes(virtual_service_spec(graph, ref), ref, ref.namespace, source, destinations)
 
 
 def plain_host(
@@ -108,15 +117,34 @@ def plain_host(
 
 
 def unregistered_host(graph: Graph, scope: HostScope, hostname: str, number: int) -> HostPart | None:
-    """The virtual host of a name that a VirtualService routes but no service has."""
-    ref = graph.ask(imported_virtual_service, scope.namespace, scope.hosts, hostname)
-    if ref is None:
+    """The virtual host of a name that a VirtualService routes but no service has.
+
+    It is served on the ports of the services that the VirtualService routes too; without any, on the HTTP port.
+    """
+    if graph.ask(service_for, scope.namespace, scope.hosts, hostname) is not None:
         return None
-    source = Source(frozenset({MESH}), scope.namespace, dict(scope.labels), number)
-    destinations = MeshDestinations(graph, scope.namespace, scope.labels)
-    routes = http_routes(virtual_service_spec(graph, ref), ref, ref.namespace, source, destinations)
+    ref = graph.ask(virtual_service_for, scope.namespace, scope.hosts, hostname)
+    if ref is None or number not in graph.ask(routed_ports, scope.namespace, scope.hosts, ref):
+        return None
+    routes = _routes_of(graph, scope, hostname, number)
+    if not routes:
+        return None
     domains = service_domains(hostname, number, scope.namespace, settings(graph).domain, ports=scope.form)
     return host_part(hostname, virtual_host(f"{hostname}:{number}", domains, routes))
+
+
+def routed_ports(
+    graph: Graph, namespace: str, hosts: tuple[EgressHosts, ...], ref: ObjectRef
+) -> frozenset[int]:
+    """The ports on which a VirtualService routes hosts that no service has."""
+    domain = settings(graph).domain
+    found: set[int] = set()
+    for host in virtual_service_spec(graph, ref).hosts:
+        key = graph.ask(service_for, namespace, hosts, resolve_host(host, ref.namespace, domain))
+        service = read_service(graph, key) if key else None
+        if service is not None:
+            found.update(port.number for port in service.ports if port.protocol.is_http)
+    return frozenset(found or {HTTP_PORT})
 
 
 def last_host(graph: Graph, unknown_allowed: bool) -> HostPart:
@@ -125,9 +153,16 @@ def last_host(graph: Graph, unknown_allowed: bool) -> HostPart:
     return host_part("*", allow_any_virtual_host() if unknown_allowed else block_all_virtual_host())
 
 
-def host_scope(graph: Graph, view: View, form: PortForm) -> HostScope:
-    """The scope of the virtual hosts of a view."""
-    return HostScope(view.namespace, view.labels, graph.ask(view_hosts, view), form)
+def host_scope(view: View, hosts: tuple[EgressHosts, ...], form: PortForm) -> HostScope:
+    """The scope of the virtual hosts that a view has behind an egress listener."""
+    return HostScope(view.namespace, view.labels, hosts, form)
+
+
+def port_form(number: int, *, every_port: bool) -> PortForm:
+    """How the hosts of a port are spelled, on a listener of that port or on one that serves every port."""
+    if not every_port:
+        return PortForm.BARE
+    return PortForm.BOTH if number == HTTP_PORT else PortForm.EXPLICIT
 
 
 class HostGroup(NamedTuple):
@@ -147,57 +182,74 @@ def group(found: Iterable[HostPart | None]) -> HostGroup:
     return HostGroup(parts, keys, b"".join(part.field for part in parts), version)
 
 
-def routed_by_shard(graph: Graph, view: View, route_name: str) -> Mapping[int, tuple[ServiceKey, ...]]:
-    """The services routed on a port, in the groups of ``scope.sharded_services``."""
-    shards: dict[int, list[ServiceKey]] = defaultdict(list)
-    for claim in _table(graph, view, route_name).claims.http:
-        shards[shard_of(claim.key)].append(claim.key)
-    return {shard: tuple(keys) for shard, keys in sorted(shards.items())}
+class Routed(NamedTuple):
+    """A port of a service that is routed behind an egress listener with these hosts."""
+
+    hosts: tuple[EgressHosts, ...]
+    key: ServiceKey
+    number: int
 
 
-def shard_hosts(graph: Graph, view: View, route_name: str, form: PortForm, shard: int) -> HostGroup:
-    """The virtual hosts of one group of services on one port."""
-    number = _table(graph, view, route_name).number
-    scope = graph.ask(host_scope, view, form)
-    keys = graph.ask(routed_by_shard, view, route_name).get(shard, ())
-    return group(graph.ask(service_host, scope, key, number) for key in keys)
+def routed_by_shard(graph: Graph, view: View, route_name: str) -> Mapping[int, tuple[Routed, ...]]:
+    """What a route configuration routes, in the groups of ``scope.sharded_services``."""
+    shards: dict[int, list[Routed]] = defaultdict(list)
+    for table in _tables(graph, view, route_name):
+        for claim in table.claims.http:
+            routed = Routed(table.egress.hosts, claim.key, claim.port.number)
+            shards[shard_of(claim.key)].append(routed)
+    return {shard: tuple(found) for shard, found in sorted(shards.items())}
 
 
-def unregistered_hosts(graph: Graph, view: View, form: PortForm) -> HostGroup:
-    """The virtual hosts of names that VirtualServices route but no service has; they are served on the HTTP port."""
-    scope = graph.ask(host_scope, view, form)
+def shard_hosts(graph: Graph, view: View, route_name: str, shard: int) -> HostGroup:
+    """The virtual hosts of one group of services."""
+    every_port = _every_port(graph, view, route_name)
     return group(
-        graph.ask(unregistered_host, scope, hostname, HTTP_PORT)
+        graph.ask(
+            service_host,
+            host_scope(view, routed.hosts, port_form(routed.number, every_port=every_port)),
+            routed.key,
+            routed.number,
+        )
+        for routed in graph.ask(routed_by_shard, view, route_name).get(shard, ())
+    )
+
+
+def unregistered_hosts(graph: Graph, view: View, route_name: str) -> HostGroup:
+    """The virtual hosts of names that VirtualServices route but no service has."""
+    every_port = _every_port(graph, view, route_name)
+    tables = _tables(graph, view, route_name)
+    found = {(table.egress.hosts, claim.port.number) for table in tables for claim in table.claims.http}
+    if route_name == HTTP_PROXY_ROUTE:
+        egress = egress_for(graph, view, HTTP_PORT)
+        found |= {(egress.hosts, HTTP_PORT)} if egress else set()
+    elif every_port:
+        found |= {(table.egress.hosts, HTTP_PORT) for table in tables}
+    return group(
+        graph.ask(
+            unregistered_host,
+            host_scope(view, hosts, port_form(number, every_port=every_port)),
+            hostname,
+            number,
+        )
+        for hosts, number in sorted(found)
         for hostname in read_routed_hosts(graph)
-        if not read_service_keys(graph, "services-of-host", hostname)
     )
 
 
 def host_groups(graph: Graph, view: View, route_name: str) -> tuple[tuple[Query, tuple[Any, ...]], ...]:
     """The queries of all groups of a route configuration, so that they can be made ahead of it."""
-    if route_name == HTTP_PROXY_ROUTE:
-        tables = graph.ask(port_tables, view)
-        forms = [
-            (t.route_name, PortForm.BOTH if t.number == HTTP_PORT else PortForm.EXPLICIT) for t in tables
-        ]
-        last: list[tuple[Query, tuple[Any, ...]]] = [(unregistered_hosts, (view, PortForm.BOTH))]
-    else:
-        forms = [(route_name, PortForm.BARE)]
-        on_http = _table(graph, view, route_name).number == HTTP_PORT
-        last = [(unregistered_hosts, (view, PortForm.BARE))] if on_http else []
-    shards = [
-        (shard_hosts, (view, name, form, shard))
-        for name, form in forms
-        for shard in graph.ask(routed_by_shard, view, name)
-    ]
-    return (*shards, *last)
+    shards = graph.ask(routed_by_shard, view, route_name)
+    return (
+        *((shard_hosts, (view, route_name, shard)) for shard in shards),
+        (unregistered_hosts, (view, route_name)),
+    )
 
 
 def routes(graph: Graph, view: View, route_name: str) -> Resource:
-    """The route configuration of an outbound port, or (``http_proxy``) of every port, by ``host:port``."""
+    """The route configuration of an outbound port, or (``http_proxy``, a Unix socket) of every port, by ``host:port``."""
     groups = [graph.ask(query, *arguments) for query, arguments in graph.ask(host_groups, view, route_name)]
     last = graph.ask(last_host, graph.ask(allow_any, view.sidecar))
-    return join(route_name, groups, (last,), ignore_port=route_name != HTTP_PROXY_ROUTE)
+    return join(route_name, groups, (last,), ignore_port=not _every_port(graph, view, route_name))
 
 
 def join(
@@ -215,8 +267,18 @@ def join(
     return Resource.of(ROUTE, name, body, version)
 
 
-def _table(graph: Graph, view: View, route_name: str) -> PortTable:
-    return next(table for table in graph.ask(port_tables, view) if table.route_name == route_name)
+def _tables(graph: Graph, view: View, route_name: str) -> list[PortTable]:
+    """The tables that a route configuration serves: one, or for an HTTP proxy all that have a port."""
+    tables = graph.ask(port_tables, view)
+    if route_name == HTTP_PROXY_ROUTE:
+        return [table for table in tables if not table.egress.on_socket]
+    return [table for table in tables if table.route_name == route_name]
+
+
+def _every_port(graph: Graph, view: View, route_name: str) -> bool:
+    if route_name == HTTP_PROXY_ROUTE:
+        return True
+    return any(table.egress.on_socket for table in _tables(graph, view, route_name))
 
 
 def _without_clashes(parts: Sequence[HostPart]) -> list[HostPart]:

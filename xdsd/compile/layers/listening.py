@@ -3,7 +3,6 @@
 from collections import defaultdict
 from typing import cast
 
-from xdsd.compile.addresses import is_unix
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Member, resource
 from xdsd.compile.layers.scope import Claim, PortTable, lost, port_tables
@@ -20,6 +19,7 @@ from xdsd.compile.listeners import (
 from xdsd.compile.names import VIRTUAL_OUTBOUND_LISTENER, listener_name, outbound_cluster_name
 from xdsd.compile.policy import effective_policy
 from xdsd.compile.resolve import View, allow_any, merged_rule, rules_for
+from xdsd.compile.sidecar_bindings import egress_binding
 from xdsd.compile.tcp_proxies import tcp_options
 from xdsd.compile.world import read_service
 from xdsd.snapshot import LISTENER, Resource
@@ -49,10 +49,17 @@ def _listeners(graph: Graph, view: View, address: str, *, bound: bool) -> list[M
     """The listeners of all ports; of two that would be the same, the one declared first."""
     members: dict[str, Member] = {}
     for table in graph.ask(port_tables, view):
-        own = bound or table.egress.captured is False or is_unix(table.egress.bind)
-        for member in _table_listeners(graph, view, table, table.egress.bind or address, bound=own):
+        egress = table.egress
+        loopback = address if bound else _loopback(view)
+        binding = egress_binding(egress.bind, egress.capture, view.interception, loopback=loopback)
+        anywhere = binding.bind or address
+        for member in _table_listeners(graph, view, table, anywhere, bound=binding.bind_to_port):
             members.setdefault(member.name, member)
     return list(members.values())
+
+
+def _loopback(view: View) -> str:
+    return "::1" if view.ipv6 else "127.0.0.1"
 
 
 def _table_listeners(

@@ -1,12 +1,14 @@
 """The outbound layer of a view: clusters and endpoints of what it may reach, listeners and routes towards them."""
 
+from collections.abc import Iterator
+
 from xdsd.compile.clusters import black_hole_cluster, outbound_cluster, passthrough_cluster
 from xdsd.compile.endpoints import load_assignment
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
-from xdsd.compile.layers.hosts import host_groups, host_scope, routes, service_host
+from xdsd.compile.layers.hosts import host_groups, host_scope, port_form, routes, service_host
 from xdsd.compile.layers.listening import redirected_members
-from xdsd.compile.layers.scope import SHARDS, port_tables, services_of_shard, shard_claims
+from xdsd.compile.layers.scope import SHARDS, egress_for, port_tables, services_of_shard, shard_claims
 from xdsd.compile.names import (
     BLACK_HOLE_CLUSTER,
     HTTP_PROXY_ROUTE,
@@ -14,10 +16,9 @@ from xdsd.compile.names import (
     outbound_cluster_name,
 )
 from xdsd.compile.policy import effective_policy
-from xdsd.compile.resolve import View, merged_rule, rules_for
-from xdsd.compile.virtual_hosts import PortForm
+from xdsd.compile.resolve import View, imports, merged_rule, rules_for
 from xdsd.compile.world import read_endpoints, read_service
-from xdsd.model.catalog import Resolution, ServiceKey
+from xdsd.model.catalog import Resolution, Service, ServiceKey
 from xdsd.model.mesh import Interception
 from xdsd.model.problem import ObjectRef
 from xdsd.snapshot import CLUSTER, ENDPOINT, ROUTE, LayerId, Resource
@@ -40,8 +41,6 @@ def outbound_layer(view: View) -> LayerSpec:
 def shard_members(graph: Graph, view: View, shard: int) -> tuple[Member, ...]:
     """Clusters and endpoints of the services of one shard, and their virtual hosts as ingredients."""
     members: list[Member] = []
-    form = PortForm.BARE if view.interception is Interception.REDIRECT else PortForm.EXPLICIT
-    scope = graph.ask(host_scope, view, form)
     graph.ask(
         shard_claims, view, shard
     )  # made here, a shard at a time, and not at once when the ports are settled
@@ -51,12 +50,19 @@ def shard_members(graph: Graph, view: View, shard: int) -> tuple[Member, ...]:
             continue
         rules = graph.ask(rules_for, view.namespace, view.labels, key)
         members += service_members(graph, key, rules, intercepted=view.interception is Interception.REDIRECT)
-        members += [
-            Member("", f"{key.hostname}:{port.number}", service_host, (scope, key, port.number))
-            for port in service.ports
-            if port.protocol.is_http
-        ]
+        members += _host_ingredients(graph, view, service)
     return tuple(members)
+
+
+def _host_ingredients(graph: Graph, view: View, service: Service) -> Iterator[Member]:
+    """The virtual hosts of a service, in the form in which most proxies need them."""
+    every_port = view.interception is Interception.NONE
+    for port in service.ports:
+        egress = egress_for(graph, view, port.number)
+        if egress is not None and port.protocol.is_http and imports(egress.hosts, service.key):
+            scope = host_scope(view, egress.hosts, port_form(port.number, every_port=every_port))
+            name = f"{service.hostname}:{port.number}"
+            yield Member("", name, service_host, (scope, service.key, port.number))
 
 
 def service_members(graph: Graph, key: ServiceKey, rules: Rules, *, intercepted: bool) -> list[Member]:

@@ -1,14 +1,15 @@
 """What a view may reach: its services, in shards and by port, and who wins where two want one port."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 from zlib import crc32
 
 from xdsd.compile.graph import Graph
 from xdsd.compile.names import outbound_route_name
 from xdsd.compile.resolve import (
-    EVERYTHING,
+    ALL_HOSTS,
     Egress,
     EgressHosts,
     View,
@@ -16,10 +17,11 @@ from xdsd.compile.resolve import (
     egress_of,
     imports,
     scope_services,
+    service_for,
     virtual_service_for,
     virtual_service_spec,
 )
-from xdsd.compile.world import read_service
+from xdsd.compile.world import read_routed_hosts, read_service
 from xdsd.model.catalog import Port, Service, ServiceKey
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 
@@ -51,23 +53,27 @@ def view_hosts(graph: Graph, view: View) -> tuple[EgressHosts, ...]:
 
 
 def view_services(graph: Graph, view: View) -> tuple[ServiceKey, ...]:
-    """Every service of which a view has clusters: those in scope, and where routes in scope lead."""
+    """Every service of which a view has clusters: those in scope, and where routes in scope lead; one a host."""
     hosts = graph.ask(view_hosts, view)
     services = graph.ask(scope_services, view.namespace, hosts)
     if view.sidecar is None:
         return services
-    found = dict.fromkeys(services)
+    found = {key.hostname: key for key in services}
     for key in services:
         for target in graph.ask(route_targets, view.namespace, hosts, key.hostname):
-            found[target] = None
-    return tuple(found)
+            found.setdefault(target.hostname, target)
+    for hostname in read_routed_hosts(graph):
+        if graph.ask(service_for, view.namespace, hosts, hostname) is None:
+            for target in graph.ask(route_targets, view.namespace, hosts, hostname):
+                found.setdefault(target.hostname, target)
+    return tuple(found.values())
 
 
 def route_targets(
     graph: Graph, namespace: str, hosts: tuple[EgressHosts, ...], host: str
 ) -> tuple[ServiceKey, ...]:
     """The services to which the VirtualService of a host sends requests."""
-    ref = graph.ask(imported_virtual_service, namespace, hosts, host)
+    ref = graph.ask(virtual_service_for, namespace, hosts, host)
     if ref is None:
         return ()
     found: dict[ServiceKey, None] = {}
@@ -75,19 +81,10 @@ def route_targets(
         destinations = [entry.destination for entry in rule.route]
         destinations += [entry.destination for entry in rule.mirrors] + ([rule.mirror] if rule.mirror else [])
         for destination in destinations:
-            if destination is not None:
-                _, service = graph.ask(destination_service, namespace, ref.namespace, destination.host)
-                if service is not None:
-                    found[service.key] = None
+            _, service = graph.ask(destination_service, namespace, hosts, ref.namespace, destination.host)
+            if service is not None:
+                found[service.key] = None
     return tuple(found)
-
-
-def imported_virtual_service(
-    graph: Graph, namespace: str, hosts: tuple[EgressHosts, ...], host: str
-) -> ObjectRef | None:
-    """The VirtualService of a host, if the egress hosts let its namespace in."""
-    ref = graph.ask(virtual_service_for, namespace, host)
-    return ref if ref is not None and imports(hosts, ServiceKey(ref.namespace, host)) else None
 
 
 def sharded_services(graph: Graph, view: View) -> tuple[tuple[ServiceKey, ...], ...]:
@@ -118,16 +115,17 @@ def shard_claims(graph: Graph, view: View, shard: int) -> tuple[tuple[int, Claim
     )
 
 
-def claims(graph: Graph, view: View) -> Mapping[int, PortClaims]:
-    """Ports by number, conflicts settled: on one number without an address, routed and plain services exclude each other."""
+def claims(graph: Graph, view: View) -> Mapping[int, tuple[Claim, ...]]:
+    """Who wants which port number, older services first."""
     wanted: dict[int, list[Claim]] = defaultdict(list)
     for shard in range(SHARDS):
         for number, claim in graph.ask(shard_claims, view, shard):
             wanted[number].append(claim)
-    return {number: _settle(graph, number, sorted(entries)) for number, entries in sorted(wanted.items())}
+    return {number: tuple(sorted(entries)) for number, entries in sorted(wanted.items())}
 
 
-def _settle(graph: Graph, number: int, entries: list[Claim]) -> PortClaims:
+def _settle(graph: Graph, number: int, entries: Iterable[Claim]) -> PortClaims:
+    """Conflicts over a port settled: without an address, routed and plain services exclude each other."""
     http: list[Claim] = []
     tls: list[Claim] = []
     tcp: list[Claim] = []
@@ -174,7 +172,9 @@ def lost(number: int, loser: Claim, winner: Claim) -> Problem:
 
 
 class PortTable(NamedTuple):
-    """One outbound port of a view: the egress listener it belongs to and who is served there."""
+    """One outbound port of a view: the egress listener it belongs to and who is served there. A Unix socket has the
+    number 0, and serves every port of its services.
+    """
 
     egress: Egress
     number: int
@@ -183,6 +183,8 @@ class PortTable(NamedTuple):
     @property
     def route_name(self) -> str:
         """``9080``, or with the address where a Sidecar binds the listener somewhere of its own."""
+        if self.egress.on_socket:
+            return self.egress.bind
         return (
             outbound_route_name(self.number) if not self.egress.bind else f"{self.egress.bind}:{self.number}"
         )
@@ -191,28 +193,49 @@ class PortTable(NamedTuple):
 def port_tables(graph: Graph, view: View) -> tuple[PortTable, ...]:
     """The outbound ports of a view. A port that a Sidecar's listener claims serves what that listener lets in."""
     tables: list[PortTable] = []
+    wanted = graph.ask(claims, view)
     declared = graph.ask(egress_of, view.sidecar)
     own = {egress.port for egress in declared if egress.port}
     for egress in declared:
-        if egress.port:
-            found = _every_port(graph, view, egress)
-            tables.append(PortTable(egress, egress.port, found))
-            continue
-        for number, found in graph.ask(claims, view).items():
-            if number not in own:
-                kept = _let_in(egress, found)
-                if kept.http or kept.tls or kept.tcp:
-                    tables.append(PortTable(egress, number, kept))
+        if egress.on_socket:
+            numbers = {0: tuple(claim for entries in wanted.values() for claim in entries)}
+        elif egress.port:
+            numbers = {egress.port: wanted.get(egress.port, ())}
+        else:
+            numbers = {number: entries for number, entries in wanted.items() if number not in own}
+        found = [
+            PortTable(egress, number, _served(graph, egress, number, numbers[number])) for number in numbers
+        ]
+        found = [table for table in found if any(table.claims)]
+        if not found and view.sidecar is not None and (egress.port or egress.on_socket):
+            graph.report(_serves_nothing(egress, view.sidecar))
+        tables += found
     return tuple(tables)
 
 
-def _every_port(graph: Graph, view: View, egress: Egress) -> PortClaims:
-    """What a listener with a port of its own serves: that port of what it lets in."""
-    found = graph.ask(claims, view).get(egress.port)
-    return _let_in(egress, found) if found else PortClaims((), (), ())
+def egress_for(graph: Graph, view: View, number: int) -> Egress | None:
+    """The egress listener that serves a port number."""
+    declared = graph.ask(egress_of, view.sidecar)
+    exact = (egress for egress in declared if egress.port == number)
+    rest = (egress for egress in declared if not egress.port and not egress.on_socket)
+    return next(exact, None) or next(rest, None)
 
 
-def _let_in(egress: Egress, found: PortClaims) -> PortClaims:
-    if egress == EVERYTHING:
-        return found
-    return PortClaims(*(tuple(claim for claim in kind if imports(egress.hosts, claim.key)) for kind in found))
+def _served(graph: Graph, egress: Egress, number: int, entries: Iterable[Claim]) -> PortClaims:
+    if egress.hosts != ALL_HOSTS:
+        entries = [claim for claim in entries if imports(egress.hosts, claim.key)]
+    spoken = egress.protocol
+    if spoken is None:
+        return _settle(graph, number, entries)
+    if egress.on_socket:
+        entries = [claim for claim in entries if claim.port.protocol.is_http == spoken.is_http]
+    return _settle(
+        graph, number, [claim._replace(port=replace(claim.port, protocol=spoken)) for claim in entries]
+    )
+
+
+def _serves_nothing(egress: Egress, sidecar: ObjectRef) -> Problem:
+    where = f"port {egress.port}" if egress.port else f"a protocol like {egress.protocol}"
+    message = f"opens no listener: no service that its hosts let in has {where}"
+    path = f"spec.egress[{egress.place}]"
+    return Problem(Reason.BROKEN_REFERENCE, message, sidecar, path, severity=Severity.WARNING)
