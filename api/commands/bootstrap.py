@@ -47,7 +47,13 @@ def _xds(_ctx: click.Context, _param: click.Parameter, value: str) -> Address:
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--type", "role", type=click.Choice([*Role]), default=Role.SIDECAR, help="router is a gateway.")
+@click.option(
+    "--type",
+    "role",
+    type=click.Choice([role.value for role in Role]),
+    default=Role.SIDECAR.value,
+    help="router is a gateway.",
+)
 @click.option(
     "--name", "--id", "name", required=True, help="The workload instance's name, such as reviews-v1."
 )
@@ -80,7 +86,7 @@ def _xds(_ctx: click.Context, _param: click.Parameter, value: str) -> Address:
 @click.option("--concurrency", type=click.IntRange(1), help="Worker threads; goes to Envoy's command line.")
 @click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml")
 def bootstrap(
-    role: Role,
+    role: str,
     name: str,
     namespace: str,
     address: str,
@@ -106,7 +112,7 @@ def bootstrap(
     """
     from api.bootstrap import BootstrapOptions, bootstrap_json  # noqa: PLC0415 - a second of imports
 
-    explicit = interception == "none" and role == Role.SIDECAR
+    explicit = interception == "none" and role == Role.SIDECAR.value
     if not explicit and (http_proxy_port or outbound_bind):
         raise click.UsageError(
             "--http-proxy-port and --outbound-bind are for a sidecar to which programs are pointed: "

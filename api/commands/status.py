@@ -19,19 +19,21 @@ def version(connection: Connection, client_only: bool, output: str | None) -> No
     found: dict[str, Any] = {
         "client": {"version": installed_version("xdsd"), "python": platform.python_version()}
     }
-    if not client_only:
-        with connection.client() as client:
-            answer = client.version()
-        found["daemon"] = {
-            "version": answer.version,
-            "python": answer.python,
-            "platform": answer.platform,
-        }
-    if output:
-        print_data(found, output)
-        return
-    for side, about in found.items():
-        click.echo(f"{side}: {about['version']} (Python {about['python']})")
+    try:
+        if not client_only:
+            found["daemon"] = _daemon(connection)
+    finally:
+        if output:
+            print_data(found, output)
+        else:
+            for side, about in found.items():
+                click.echo(f"{side}: {about['version']} (Python {about['python']})")
+
+
+def _daemon(connection: Connection) -> dict[str, str]:
+    with connection.client() as client:
+        answer = client.version()
+    return {"version": answer.version, "python": answer.python, "platform": answer.platform}
 
 
 @click.command()

@@ -1,0 +1,1 @@
+"""xdsctl, as a person or a script runs it."""

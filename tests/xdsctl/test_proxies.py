@@ -1,0 +1,183 @@
+"""``xdsctl proxies``, ``config``, ``problems``, ``status`` and ``version``."""
+
+import json
+
+import pytest
+import yaml
+
+from tests.api.daemon import Daemon
+from tests.api.mesh import NODE, OTHER, REVIEWS, snapshot, status
+from tests.xdsctl.conftest import Xdsctl
+from xdsd.health import Check
+from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
+from xdsd.reconcile import SourceStatus
+
+
+@pytest.fixture
+def mesh(server: Daemon) -> Daemon:
+    """A daemon with two proxies."""
+    server.mesh.snapshot = snapshot()
+    server.proxies.streams = [status(NODE), status(OTHER)]
+    return server
+
+
+def test_proxies_are_listed_with_how_far_they_are(mesh: Daemon, xdsctl: Xdsctl) -> None:
+    """istioctl's words for each type, and what was rejected below."""
+    result = xdsctl("proxies")
+    assert result.stdout.splitlines() == [
+        "NAME                     ROLE      CDS      LDS        EDS     RDS      SDS        VERSION",
+        "productpage-v1.default   sidecar   SYNCED   NOT SENT   STALE   NACKED   NOT SENT   1.40.0",
+        "productpage-v1.other     sidecar   SYNCED   NOT SENT   STALE   NACKED   NOT SENT   1.40.0",
+    ]
+    assert result.stderr.splitlines()[0] == "productpage-v1.default rejects RDS: 9080: duplicate domain"
+
+
+def test_proxies_as_data(mesh: Daemon, xdsctl: Xdsctl) -> None:
+    """-o json has everything, one proxy where it is named."""
+    (found,) = json.loads(xdsctl("proxies", NODE, "-o", "json").stdout)["proxies"]
+    assert found["node"] == NODE
+    assert (found["name"], found["namespace"], found["address"]) == ("productpage-v1", "default", "10.0.0.1")
+    assert found["peer"] == "ipv4:127.0.0.1:4711"
+    assert found["connected"].startswith("2026-01-0")
+    assert found["types"]["rds"]["state"] == "NACKED"
+    assert found["types"]["rds"]["error"] == "9080: duplicate domain"
+    assert found["types"]["cds"]["resources"] == 3
+    assert found["types"]["eds"]["resources"] == 2
+    wide = xdsctl("proxies", "productpage-v1.default", "-o", "wide").stdout
+    assert wide.splitlines()[1].endswith(NODE)
+
+
+def test_no_proxies_is_said(xdsctl: Xdsctl) -> None:
+    """And one that is not connected is a failure."""
+    assert xdsctl("proxies").stderr == "No proxies are connected.\n"
+    result = xdsctl("proxies", "none")
+    assert result.exit_code == 1
+    assert result.stderr == 'Error: proxy "none" is not connected; `xdsctl proxies` lists those that are\n'
+
+
+def test_clusters_are_a_table(mesh: Daemon, xdsctl: Xdsctl) -> None:
+    """istioctl's columns, sorted; filters narrow; wide has the name."""
+    assert xdsctl("config", "cluster", "productpage-v1.default").stdout.splitlines() == [
+        "SERVICE FQDN                        PORT   SUBSET   DIRECTION   TYPE",
+        "-                                   9080   -        inbound     STATIC",
+        "BlackHoleCluster                    -      -        -           STATIC",
+        "reviews.default.svc.cluster.local   9080   v1       outbound    EDS",
+    ]
+    narrowed = xdsctl(
+        "config", "cluster", NODE, "--fqdn", "reviews.default.svc.cluster.local", "--port", "9080"
+    )
+    assert len(narrowed.stdout.splitlines()) == 2
+    assert REVIEWS in xdsctl("config", "cluster", NODE, "-o", "wide").stdout
+
+
+def test_listeners_are_a_table(mesh: Daemon, xdsctl: Xdsctl) -> None:
+    """A line a filter chain; a port narrows."""
+    assert xdsctl("config", "listener", NODE, "--port", "9080").stdout.splitlines() == [
+        "ADDRESS   PORT   MATCH   DESTINATION",
+        "0.0.0.0   9080   ALL     Route: 9080",
+    ]
+
+
+def test_routes_are_a_table_with_inline_ones(mesh: Daemon, xdsctl: Xdsctl) -> None:
+    """The owner stands in its column; -o json has the route tables."""
+    text = xdsctl("config", "route", NODE).stdout
+    assert "reviews + 1 more" in text
+    assert "reviews.default" in text
+    assert "inbound|9080||" in text
+    assert "inbound|9080||" not in xdsctl("config", "route", NODE, "--name", "9080").stdout
+    (table,) = json.loads(xdsctl("config", "route", NODE, "-o", "json").stdout)
+    assert table["name"] == "9080"
+    assert table["resource"]["virtualHosts"][0]["domains"] == ["reviews", "reviews.default"]
+    assert table["version"]
+
+
+def test_endpoints_are_a_table(mesh: Daemon, xdsctl: Xdsctl) -> None:
+    """Health in words; a cluster narrows; YAML is the same data."""
+    text = xdsctl("config", "endpoint", NODE, "--cluster", REVIEWS, "--status", "healthy").stdout
+    assert text.splitlines() == [
+        "ENDPOINT        STATUS    CLUSTER",
+        f"10.0.1.1:9080   HEALTHY   {REVIEWS}",
+    ]
+    (found,) = yaml.safe_load(xdsctl("config", "endpoint", NODE, "-o", "yaml").stdout)
+    assert found["resource"]["clusterName"] == REVIEWS
+
+
+@pytest.mark.parametrize(
+    ("node", "sentence"),
+    [
+        ("productpage-v1", f"'productpage-v1' may be any of {NODE}, {OTHER}; use one of these"),
+        (
+            "productpage-v1.defaul",
+            'proxy "productpage-v1.defaul" is not known; did you mean productpage-v1.default?',
+        ),
+        ("x", 'proxy "x" is not known; `xdsctl proxies` lists those that are'),
+    ],
+)
+def test_a_node_must_be_known(mesh: Daemon, xdsctl: Xdsctl, node: str, sentence: str) -> None:
+    """An ambiguous or unknown name is refused with what it may mean."""
+    result = xdsctl("config", "cluster", node)
+    assert (result.exit_code, result.stderr) == (1, f"Error: {sentence}\n")
+
+
+def test_problems_are_listed(server: Daemon, xdsctl: Xdsctl) -> None:
+    """A line each, warnings marked; of a namespace; as data."""
+    assert xdsctl("problems").stdout == "No problems found.\n"
+    server.mesh.found = [
+        Problem(
+            Reason.OUT_OF_RANGE,
+            "-5 is below 0",
+            ObjectRef("VirtualService", "default", "reviews"),
+            "spec.x",
+            "a.yaml",
+            3,
+        ),
+        Problem(
+            Reason.BROKEN_REFERENCE,
+            "no such host",
+            ObjectRef("VirtualService", "prod", "x"),
+            severity=Severity.WARNING,
+        ),
+    ]
+    assert xdsctl("problems").stdout.splitlines() == [
+        "a.yaml:3: VirtualService default/reviews spec.x: -5 is below 0 (OutOfRange)",
+        "warning: VirtualService prod/x: no such host (BrokenReference)",
+    ]
+    (found,) = json.loads(xdsctl("problems", "-n", "prod", "-o", "json").stdout)["problems"]
+    assert (found["reason"], found["severity"], found["object"]["name"]) == (
+        "BrokenReference",
+        "warning",
+        "x",
+    )
+
+
+def test_status_fails_until_ready(server: Daemon, xdsctl: Xdsctl) -> None:
+    """What is missing is said; registries have their counts."""
+    server.health.parts = [Check("store", ok=True), Check("xds port", ok=False, detail="not listening yet")]
+    server.mesh.registries = [SourceStatus("machines:/vms", synced=True, services=3, workloads=5)]
+    result = xdsctl("status")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        "xdsd 1.2.3 is not ready, since 2026-01-02T03:04:05Z.",
+        "0 proxies connected, 0 problems, generation 0.",
+        "",
+        "CHECK      STATE     DETAIL",
+        "store      ok",
+        "xds port   missing   not listening yet",
+        "",
+        "REGISTRY        STATE   SERVICES   WORKLOADS",
+        "machines:/vms   ok      3          5",
+    ]
+    server.health.parts = [Check("store", ok=True)]
+    ready = xdsctl("status", "-o", "json")
+    assert ready.exit_code == 0
+    assert json.loads(ready.stdout)["registries"][0]["workloads"] == 5
+
+
+def test_version_tells_both_sides(xdsctl: Xdsctl, server: Daemon) -> None:
+    """This program's even where no daemon answers, which is a failure all the same."""
+    assert json.loads(xdsctl("version", "-o", "json").stdout)["daemon"]["version"] == "1.2.3"
+    alone = xdsctl("--endpoint", "unix:/nonexistent/x.sock", "version")
+    assert alone.exit_code == 1
+    assert alone.stdout.startswith("client: ")
+    assert "no daemon answers at unix:/nonexistent/x.sock: there is no such socket" in alone.stderr
+    assert xdsctl("--endpoint", "unix:/nonexistent/x.sock", "version", "--client").exit_code == 0
