@@ -70,8 +70,10 @@ def _folder(options: DemoOptions, console: Console) -> Iterator[Folder]:
         return
     if options.keep:
         folder = _made(Path(tempfile.mkdtemp(prefix="xdsd-demo-")))
-        yield folder
-        console.print(f"kept {folder.path}", soft_wrap=True)
+        try:
+            yield folder
+        finally:
+            console.print(f"kept {folder.path}", soft_wrap=True)
         return
     with tempfile.TemporaryDirectory(prefix="xdsd-demo-", ignore_cleanup_errors=True) as temporary:
         yield _made(Path(temporary))
