@@ -26,15 +26,16 @@ from api.server import admin_services, serve_admin
 from storage.base import StorageError, Store
 from storage.embedded import open_embedded
 from xdsd.compile.compiler import Compiler
+from xdsd.compile.route_checks import route_problems
 from xdsd.config import ConfigError, Settings, load, settings
 from xdsd.demo.cli import demo_command
 from xdsd.health import Check
 from xdsd.housekeeping import keep_house
 from xdsd.http import http_app, serve_http
 from xdsd.intents import Intents
-from xdsd.model.intent import KINDS
+from xdsd.model.intent import KINDS, Object, VirtualService
 from xdsd.model.mesh import MeshSettings
-from xdsd.model.problem import ObjectRef, Severity
+from xdsd.model.problem import ObjectRef, Problem, Severity
 from xdsd.notify import notify
 from xdsd.protocol.limits import Limits, Timing
 from xdsd.reconcile import STORE, ObjectsChange, Reconciler, Settling, SourceSink
@@ -81,7 +82,7 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         mesh = Reconciler(compiler, options.mesh_domain, metrics, logger, clock, settling(options))
         server = XdsServer(mesh, logger, metrics, server_settings(options))
         daemon = Daemon(version("xdsd"), started, mesh, server)
-        intents = Intents(store, domain=options.mesh_domain, observed=mesh.observed)
+        intents = Intents(store, rules=[admissible], domain=options.mesh_domain, observed=mesh.observed)
         _listen(server, options)
         await stack.enter_async_context(
             serve_http(http_app(metrics.registry, daemon.checks, mesh.problems), options.http_address)
@@ -119,6 +120,11 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
             for task in work:
                 task.cancel()
     logger.info("stopped")
+
+
+def admissible(obj: Object[Any]) -> list[Problem]:  # Any: the kind decides the type of the spec
+    """What is wrong with an object that only whoever compiles it can tell."""
+    return route_problems(obj.spec, obj.ref) if isinstance(obj.spec, VirtualService) else []
 
 
 def mesh_settings(options: Settings) -> MeshSettings:

@@ -12,6 +12,8 @@ from xdsd.model.intent.base import Notation, Str, invalid, shown
 from xdsd.model.problem import Reason
 
 MAX_REGEX = 1024
+MAX_REGEX_PROGRAM = 32_768
+"""As the bootstraps that we write allow; Envoy refuses a whole route configuration for a larger one."""
 PSEUDO_HEADERS = frozenset({":method", ":scheme", ":authority", ":path", ":status"})
 CLAIMS = "@request.auth.claims"
 PROTOCOLS = ("GRPC", "GRPC-WEB", "HTTP", "HTTP2", "HTTPS", "MONGO", "MYSQL", "REDIS", "TCP", "TLS")
@@ -76,13 +78,15 @@ def regex_fault(pattern: str) -> str | None:
     options = re2.Options()
     options.log_errors = False
     try:
-        re2.compile(pattern, options)
+        size = re2.compile(pattern, options).programsize
     except re2.error as error:
         reason = error.args[0]
         said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         return f"is no RE2 expression: {said}"
     except UnicodeEncodeError:
         return "is no text: it holds half a character"
+    if size > MAX_REGEX_PROGRAM:
+        return f"becomes a program of {size} steps, more than the {MAX_REGEX_PROGRAM} that proxies take; repeat less"
     return None
 
 

@@ -1,0 +1,9 @@
+from xdsd.model.intent.values import regex_fault
+
+
+def test_an_expression_that_unfolds_beyond_what_proxies_take_is_refused() -> None:
+    """A short text can be a huge program; Envoy would refuse every route beside it."""
+    fault = regex_fault(".{1000}" * 10)
+    assert fault is not None
+    assert "more than the 32768 that proxies take" in fault
+    assert regex_fault("/api/v[0-9]+/.*") is None
