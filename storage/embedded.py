@@ -12,12 +12,13 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from storage.base import Corrupted, StorageError, Unavailable
+from storage.base import Corrupted, Unavailable
 from storage.engine import Engine
 from storage.ledger import Ledger
 from storage.limits import Limits
@@ -109,26 +110,21 @@ class _Files:
     @classmethod
     def open(cls, path: Path, file_bytes: int) -> "_Files":
         _make_folder(path.parent)
-        lock = ProcessLock(path.with_name(path.name + ".lock"), path)
-        opened: list[sqlite3.Connection] = []
-        try:
+        with ExitStack() as undo:
+            lock = ProcessLock(path.with_name(path.name + ".lock"), path)
+            undo.callback(lock.release)
             _make_file(path)
             _check_sizes(path)
             with translated(path):
-                opened.append(_connect(path))
-                _prepare(opened[0], path, file_bytes)
-                opened.append(_connect(path))
-                opened[1].execute("PRAGMA query_only = ON")
-                writing, reading = (SqliteLedger(connection, path) for connection in opened)
-                revision, compacted, leases = reading.snapshot(
+                writing, reading = (undo.enter_context(closing(_connect(path))) for _ in range(2))
+                _prepare(writing, path, file_bytes)
+                reading.execute("PRAGMA query_only = ON")
+                ledgers = SqliteLedger(writing, path), SqliteLedger(reading, path)
+                revision, compacted, leases = ledgers[1].snapshot(
                     lambda ledger: (ledger.revision, ledger.compacted, ledger.leases())
                 )
-        except StorageError:
-            for connection in opened:
-                connection.close()
-            lock.release()
-            raise
-        return cls(path, lock, writing, reading, revision, compacted, leases)
+            undo.pop_all()
+        return cls(path, lock, *ledgers, revision, compacted, leases)
 
 
 class _Threads:

@@ -21,6 +21,7 @@ from storage.base import (
     Put,
     RangeResult,
     TxnResult,
+    Unavailable,
     WatchBatch,
 )
 from storage.leases import LeaseTimes
@@ -128,6 +129,8 @@ class Engine:
         return await self._access.write(job, lambda granted: self._leases.start(granted, ttl))
 
     async def keep_alive(self, lease: int) -> int:
+        if self._hub.closed:
+            raise Unavailable("the store is closed")
         return self._leases.renew(lease)
 
     async def revoke(self, lease: int) -> None:
@@ -167,6 +170,8 @@ class Engine:
         failure: Sequence[Put | Delete | Get],
     ) -> Outcome:
         check_request(compare, (success, failure), self._limits)
+        if all(isinstance(operation, Get) for operation in (*success, *failure)):
+            return await self._access.read(lambda ledger: execute(ledger, compare, success, failure))
         return await self._access.write(
             lambda ledger: execute(ledger, compare, success, failure),
             lambda outcome: self._publish(outcome.events),

@@ -18,6 +18,7 @@ Replay = Callable[[Span, int, int, bool], Awaitable[Page]]
 
 RECENT_BATCHES = 4096
 RECENT_BYTES = 16_777_216
+STRETCH = 64
 
 
 class WatchHub:
@@ -81,12 +82,16 @@ class HubWatch:
         self._previous = previous
         self._replayed: deque[WatchBatch] = deque()
         self._closed = False
+        self._taken = 0
         self._lost = Compacted(hub.compacted) if start_revision < hub.compacted else None
 
     def __aiter__(self) -> AsyncIterator[WatchBatch]:
         return self
 
     async def __anext__(self) -> WatchBatch:
+        self._taken += 1
+        if self._taken % STRETCH == 0:
+            await asyncio.sleep(0)  # a watch that catches up lets others run
         while not (self._closed or self._hub.closed):
             if self._lost is not None:
                 raise self._lost

@@ -91,6 +91,11 @@ class Writer:
         """Commits jobs together; if that fails, each on its own, so that one's trouble is not the others'."""
         try:
             with translated(self._ledger.path):
+                self._ledger.begin()
+        except StorageError as error:
+            return [(job, None, error) for job in jobs]
+        try:
+            with translated(self._ledger.path):
                 return self._commit(jobs)
         except Exception as error:  # whatever a job raises is its caller's to see
             self._undo()
@@ -100,7 +105,6 @@ class Writer:
 
     def _commit(self, jobs: Sequence[_Job[Any]]) -> list[_Done]:
         done: list[_Done] = []
-        self._ledger.begin()
         for job in jobs:
             try:
                 done.append((job, job.run(self._ledger), None))

@@ -245,6 +245,8 @@ class RevisionContract(StoreContract):
             await store.get(b"a")
         with pytest.raises(Unavailable):
             await store.put(b"a", b"2")
+        with pytest.raises(Unavailable):
+            await store.keep_alive(1)
 
 
 class TransactionContract(StoreContract):

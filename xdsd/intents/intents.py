@@ -87,8 +87,7 @@ class Intents:
 
     async def get(self, ref: ObjectRef) -> AnyObject | None:
         """One object. Raises Undecodable if what is stored is none, KeyError for an unknown kind."""
-        contents = await self._shelf.some([ref])
-        stored = contents.stored.get(self._shelf.keys.of(ref))
+        stored = await self._shelf.one(ref)
         if stored is not None and stored.object is None:
             raise Undecodable(stored.problems)
         return stored.object if stored else None
@@ -100,22 +99,23 @@ class Intents:
         An object whose metadata gives a resource version is applied only if that is still the newest.
         Objects that are so already are not written. With ``dry_run`` everything is done but the write.
         """
-        refused = self._refused(objects)
+        # Looking at thousands of objects takes longer than the event loop may wait, so it is left to a thread.
+        refused, remarks = await asyncio.to_thread(self._judged, objects)
         for _ in range(ATTEMPTS):
             contents = await self._shelf.everything()
-            plans, problems = self._plans(objects, contents, now)
+            plans, problems = await asyncio.to_thread(self._plans, objects, contents, now)
             if errors := (*refused, *problems):
                 return Applied(False, contents.revision, problems=_unique(errors))
-            remarks = (*self._remarks(objects), *await self._warnings(contents, plans))
+            found = (*remarks, *await self._warnings(contents, plans))
             outcomes = tuple(each.outcome for each in plans)
             if dry_run or all(each.value is None for each in plans):
-                return Applied(True, contents.revision, outcomes, remarks)
+                return Applied(True, contents.revision, outcomes, found)
             try:
                 revision = await self._write(plans, contents)
             except InvalidRequest as error:
                 return Applied(False, contents.revision, problems=(Problem(Reason.TOO_LARGE, str(error)),))
             if revision:
-                return Applied(True, revision, self._written(plans, contents, revision), remarks)
+                return Applied(True, revision, self._written(plans, contents, revision), found)
         message = f"others changed the same objects {ATTEMPTS} times in a row; try again"
         return Applied(False, contents.revision, problems=(Problem(Reason.CONFLICT, message),))
 
@@ -158,20 +158,17 @@ class Intents:
         """
         return Follower(self._store, self._shelf, from_revision, unavailable, retry).changes()
 
-    def _refused(self, objects: Sequence[AnyObject]) -> tuple[Problem, ...]:
+    def _judged(self, objects: Sequence[AnyObject]) -> tuple[Sequence[Problem], Sequence[Problem]]:
+        """What refuses objects without a look at the store, and what is only remarked."""
         unknown = [
             Problem(Reason.UNKNOWN_KIND, f"{obj.kind} is none of {', '.join(self._kinds)}", obj.ref, "kind")
             for obj in objects
             if obj.kind not in self._kinds
         ]
-        broken = [problem for problem in self._ruled(objects) if problem.severity is Severity.ERROR]
-        return (*unknown, *repeated([obj.ref for obj in objects]), *broken)
-
-    def _remarks(self, objects: Sequence[AnyObject]) -> tuple[Problem, ...]:
-        return tuple(problem for problem in self._ruled(objects) if problem.severity is Severity.WARNING)
-
-    def _ruled(self, objects: Sequence[AnyObject]) -> Iterable[Problem]:
-        return (problem for obj in objects for rule in self._rules for problem in rule(obj))
+        ruled = [problem for obj in objects for rule in self._rules for problem in rule(obj)]
+        broken = [problem for problem in ruled if problem.severity is Severity.ERROR]
+        remarks = [problem for problem in ruled if problem.severity is Severity.WARNING]
+        return (*unknown, *repeated([obj.ref for obj in objects]), *broken), remarks
 
     def _plans(
         self, objects: Sequence[AnyObject], contents: Contents, now: str

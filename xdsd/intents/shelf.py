@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from storage.base import Get, KeyValue, RangeResult, Store, prefix_end
+from storage.base import KeyValue, Store, prefix_end
 from xdsd.intents.encoding import Undecodable, decode, stamped
 from xdsd.intents.keys import Keys
 from xdsd.intents.planning import Stored
@@ -39,13 +39,16 @@ class Shelf:
     async def below(self, prefix: bytes, revision: int = 0) -> Contents:
         """The objects whose keys begin so, now or at a revision. Raises Compacted."""
         found = await self._store.range(prefix, prefix_end(prefix), revision=revision)
-        return await self.read(found.kvs, revision or found.revision)
+        contents = await self.read(found.kvs, revision or found.revision)
+        if not revision:
+            self._decoded.update(contents.stored)
+        return contents
 
-    async def some(self, refs: Sequence[ObjectRef]) -> Contents:
-        """These objects, all as of one revision; those that are not there are left out."""
-        result = await self._store.txn((), [Get(self.keys.of(ref)) for ref in refs])
-        kvs = [kv for found in result.responses if isinstance(found, RangeResult) for kv in found.kvs]
-        return await self.read(kvs, result.revision)
+    async def one(self, ref: ObjectRef) -> Stored | None:
+        """One object."""
+        key = self.keys.of(ref)
+        kv = await self._store.get(key)
+        return (await self.read([kv], kv.mod_revision)).stored[key] if kv else None
 
     async def read(self, kvs: Sequence[KeyValue], revision: int) -> Contents:
         """What these keys hold."""
