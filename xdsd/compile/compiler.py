@@ -65,6 +65,7 @@ class Compiler:
         self.world = World(self.graph, settings)
         self.encoded: Counter[str] = Counter()
         self._layers: dict[LayerId, LayerState] = {}
+        self._changed: dict[LayerId, None] = {}
         self._dropped: dict[LayerId, None] = {}
         self._nodes: dict[str, Cell] = {}
         self._assigned: dict[str, tuple[LayerId, ...]] = {}
@@ -118,15 +119,14 @@ class Compiler:
     def take(self, snapshot: Snapshot) -> SnapshotChange | None:
         """What to publish on top of ``snapshot``; None if nothing changed."""
         layers = []
-        for layer_id, state in self._layers.items():
-            if state.touched or layer_id not in snapshot.layers:
-                change = _difference(layer_id, state, snapshot)
-                state.touched = {}
-                if change is not None:
-                    layers.append(change)
+        for layer_id in self._changed:
+            state = self._layers.get(layer_id)
+            change = _difference(layer_id, state, snapshot) if state else None
+            if change is not None:
+                layers.append(change)
         assigned = {node: self._assigned.get(node, ()) for node in self._moved}
         dropped = tuple(layer_id for layer_id in self._dropped if layer_id not in self._layers)
-        self._moved, self._dropped = {}, {}
+        self._changed, self._moved, self._dropped = {}, {}, {}
         if not layers and not assigned and not dropped:
             return None
         return SnapshotChange(snapshot.generation + 1, tuple(layers), dropped, assigned)
@@ -155,11 +155,15 @@ class Compiler:
         elif rank is Rank.RESOURCE and before != cell.value and cell.value is not None:
             resource: Resource = cell.value
             self.encoded[resource.type_url] += 1
-            for layer_id in self._owners[cell]:
-                self._layers[layer_id].touched[resource.type_url, resource.name] = None
+            self._touch(cell, resource)
         elif rank is Rank.RESOURCE and before != cell.value:
-            for layer_id in self._owners[cell]:
-                self._layers[layer_id].touched[before.type_url, before.name] = None
+            self._touch(cell, before)
+
+    def _touch(self, cell: Cell, resource: Resource) -> None:
+        """Notes in every layer that has the cell that this resource came, changed or went."""
+        for layer_id in self._owners[cell]:
+            self._layers[layer_id].touched[resource.type_url, resource.name] = None
+            self._changed[layer_id] = None
 
     def _assign(self, node_id: str, specs: tuple[LayerSpec, ...]) -> None:
         before = self._assigned.get(node_id, ())
@@ -181,6 +185,7 @@ class Compiler:
         if state is None:
             cells = [self.graph.cell(query, *arguments) for query, arguments in spec.parts]
             state = self._layers[spec.id] = LayerState(spec, cells)
+            self._changed[spec.id] = None
             for cell in cells:
                 self._ranks[cell] = Rank.PART
                 self._layer_of[cell] = spec.id
@@ -204,6 +209,7 @@ class Compiler:
 
     def _list(self, state: LayerState, part: Cell) -> None:
         """Takes over what a part lists now."""
+        self._changed[state.spec.id] = None
         before = state.listed.get(part, ())
         after: tuple[Member, ...] = part.value or ()
         state.listed[part] = after
@@ -244,10 +250,11 @@ class Compiler:
 
 def _difference(layer_id: LayerId, state: LayerState, snapshot: Snapshot) -> LayerChange | None:
     """What of the touched names is different from what is published; a layer that is new is published even if empty."""
+    touched, state.touched = state.touched, {}
     published = snapshot.layers.get(layer_id)
     upserts: list[Resource] = []
     removed: list[Name] = []
-    for name in state.touched:
+    for name in touched:
         cell = state.members.get(name)
         resource: Resource | None = cell.value if cell else None
         old = published.get(*name) if published else None
