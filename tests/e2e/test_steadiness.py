@@ -21,7 +21,7 @@ pytestmark = pytest.mark.e2e
 CHANGES = 200
 # What an Envoy counts whenever it takes config in: an empty update counts too.
 UPDATES = (
-    r"(cds|lds|rds|eds)[.].*update_(success|rejected)$|(cds|lds)[.]update|"
+    r"(^cluster[.]outbound|cds|lds|rds).*update_(success|rejected)$|"
     r"cluster_(added|modified|removed)|listener_(added|modified|removed)|config_reload$"
 )
 UNWELCOME_GATEWAY = {
