@@ -118,4 +118,4 @@ def test_killed_writers_lose_nothing(tmp_path: Path) -> None:
         told = live_and_die(path, lines, chance.random() * 0.02)
         newest = asyncio.run(check(path, told, newest))
         acknowledged += len(told.revisions)
-    assert acknowledged > 50 * KILLS
+    assert acknowledged > 20 * KILLS
