@@ -82,6 +82,18 @@ def test_the_environment_may_name_the_file(tmp_path: Path) -> None:
     assert loaded.outbound_traffic_policy is OutboundPolicy.REGISTRY_ONLY
 
 
+def test_variables_of_the_demo_and_of_scripts_are_no_settings() -> None:
+    """Where Envoy is cached is nothing that the daemon is told, and nothing that it refuses."""
+    environ = {
+        "HOME": "/h",
+        "XDSD_ENVOY": "/usr/bin/envoy",
+        "XDSD_CACHE": "/c",
+        "XDSD_VENV": "/v",
+        "XDSD_PYTHON": "p",
+    }
+    assert load(None, environ, {}, uid=1) == load(None, {"HOME": "/h"}, {}, uid=1)
+
+
 def test_settings_are_frozen() -> None:
     """Nobody changes a setting after it was loaded."""
     loaded = load(None, {"HOME": "/h"}, {}, uid=1)

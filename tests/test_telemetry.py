@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from xdsd.protocol.observer import Observer as StreamObserver
-from xdsd.reconcile import Observer as LoopObserver
-from xdsd.reconcile import SourceStatus
+from xdsd.protocol.watch import Rejection, State, TypeStatus
+from xdsd.reconcile import MeshObserver, SourceStatus
 from xdsd.settings import LogFormat, LogLevel
 from xdsd.snapshot import CLUSTER, ROUTE, TYPES, SnapshotChange
-from xdsd.telemetry import TYPE_LABELS, Metrics, library_logs, make_logger, watch_event_loop
+from xdsd.telemetry import TYPE_LABELS, Metrics, library_logs, make_logger, watch_event_loop, watch_store
 
 
 def lines(stream: io.StringIO) -> list[dict[str, object]]:
@@ -157,8 +157,6 @@ def test_it_counts_what_streams_tell() -> None:
     observer.accepted(ROUTE, 0.02)
     observer.accepted(ROUTE, None)
     observer.rejected(ROUTE)
-    observer.rejected_resources(ROUTE, 2)
-    observer.rejected_resources(ROUTE, -1)
     assert value(metrics, "xdsd_connected_proxies") == 3
     assert value(metrics, "xdsd_streams_total") == 1
     assert value(metrics, "xdsd_refused_streams_total", reason="RESOURCE_EXHAUSTED") == 1
@@ -169,13 +167,12 @@ def test_it_counts_what_streams_tell() -> None:
     assert value(metrics, "xdsd_acks_total", type="rds") == 2
     assert value(metrics, "xdsd_convergence_seconds_count") == 1
     assert value(metrics, "xdsd_nacks_total", type="rds") == 1
-    assert value(metrics, "xdsd_rejected_resources", type="rds") == 1
 
 
 def test_it_counts_what_the_loop_tells() -> None:
     """Metrics are the reconciling loop's observer: compile time, encodings, generation and sources."""
     metrics = Metrics(CollectorRegistry(), "1")
-    observer: LoopObserver = metrics
+    observer: MeshObserver = metrics
     observer.compiled(0.002)
     observer.encoded(CLUSTER, 5)
     observer.published(SnapshotChange(generation=7))
@@ -185,6 +182,21 @@ def test_it_counts_what_the_loop_tells() -> None:
     assert value(metrics, "xdsd_snapshot_generation") == 7
     assert value(metrics, "xdsd_registry_synced", registry="store") == 1
     assert value(metrics, "xdsd_registry_stale", registry="store") == 1
+
+
+def test_it_counts_how_far_proxies_are() -> None:
+    """Proxies by state, and each rejected content once however many reject it; what is over is zero again."""
+    metrics = Metrics(CollectorRegistry(), "1")
+    bad = Rejection("9080", "v1", "duplicate domain")
+    rejecting = TypeStatus(ROUTE, State.NACKED, 1.0, 1.0, "bad", (bad,), 1, wildcard=False)
+    fine = TypeStatus(ROUTE, State.SYNCED, 1.0, 1.0, "", (), 1, wildcard=False)
+    metrics.proxy_types([rejecting, rejecting, fine])
+    assert value(metrics, "xdsd_rejected_resources", type="rds") == 1
+    assert value(metrics, "xdsd_proxy_types", type="rds", state="NACKED") == 2
+    assert value(metrics, "xdsd_proxy_types", type="rds", state="SYNCED") == 1
+    metrics.proxy_types([fine])
+    assert value(metrics, "xdsd_rejected_resources", type="rds") == 0
+    assert value(metrics, "xdsd_proxy_types", type="rds", state="NACKED") == 0
 
 
 async def test_a_stalled_event_loop_is_seen() -> None:
@@ -202,3 +214,28 @@ async def test_a_stalled_event_loop_is_seen() -> None:
         await watch
     assert lag >= 0.03
     assert metrics.registry.get_sample_value("xdsd_event_loop_lag_seconds_count") == 2
+
+
+async def test_a_store_that_fails_or_hangs_is_not_up() -> None:
+    """It is up while its probe answers, down while the probe fails or takes too long, and up again after."""
+    metrics = Metrics(CollectorRegistry(), "1")
+    asked: asyncio.Queue[int] = asyncio.Queue()
+    answers = iter(["fine", "fails", "hangs", "fine", "fine"])
+    seen: list[float | None] = []
+
+    async def probe() -> None:
+        seen.append(value(metrics, "xdsd_store_up"))
+        asked.put_nowait(len(seen))
+        answer = next(answers)
+        if answer == "fails":
+            raise OSError("disk full")
+        if answer == "hangs":
+            await asyncio.Event().wait()
+
+    watch = asyncio.create_task(watch_store(metrics, probe, 0.02))
+    while await asyncio.wait_for(asked.get(), 5) < 5:
+        pass
+    watch.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watch
+    assert seen == [0, 1, 0, 0, 1]

@@ -48,6 +48,8 @@ __all__ = [
 ]
 
 CONFIG_VARIABLE = "XDSD_CONFIG"
+_NO_SETTINGS = frozenset({CONFIG_VARIABLE, "XDSD_CACHE", "XDSD_ENVOY", "XDSD_PYTHON", "XDSD_VENV"})
+"""Variables with our prefix that speak to the demo and to the project's scripts."""
 
 
 class ConfigError(Exception):
@@ -124,7 +126,7 @@ def _from_environ(environ: Mapping[str, str], problems: list[Problem]) -> dict[s
     known = {setting.variable: setting.field for setting in settings()}
     given = {}
     for variable, value in sorted(environ.items()):
-        if not variable.startswith(PREFIX) or variable == CONFIG_VARIABLE:
+        if not variable.startswith(PREFIX) or variable in _NO_SETTINGS:
             continue
         if variable in known:
             given[known[variable]] = _Given(value, variable)

@@ -7,7 +7,8 @@ name: cds, eds, lds, rds, sds.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter as Counts
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, TextIO, TypeVar, cast
 
@@ -18,6 +19,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from structlog.typing import FilteringBoundLogger
 
+from xdsd.protocol.watch import State, TypeStatus
 from xdsd.settings import LogFormat, LogLevel
 from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, SnapshotChange
 
@@ -131,6 +133,9 @@ class Metrics:
         self._rejected_now = by_type(
             gauge("xdsd_rejected_resources", "Resources that some connected proxy rejects now.", "type")
         )
+        self._states = gauge(
+            "xdsd_proxy_types", "Types of connected proxies by how far they are.", "type", "state"
+        )
         self._convergence = histogram(
             "xdsd_convergence_seconds", "From a change being seen until a proxy accepted it.", _FAST
         )
@@ -182,8 +187,20 @@ class Metrics:
     def rejected(self, type_url: str) -> None:
         self._nacks[type_url].inc()
 
-    def rejected_resources(self, type_url: str, delta: int) -> None:
-        self._rejected_now[type_url].inc(delta)
+    # What is looked at now and then.
+
+    def proxy_types(self, found: Iterable[TypeStatus]) -> None:
+        """How far all connected proxies are with all their types, now."""
+        states: Counts[tuple[str, State]] = Counts()
+        rejected = set()
+        for status in found:
+            states[status.type_url, status.state] += 1
+            rejected |= {(status.type_url, each.name, each.version) for each in status.rejected if each.name}
+        resources = Counts(type_url for type_url, _, _ in rejected)
+        for type_url, label in TYPE_LABELS.items():
+            self._rejected_now[type_url].set(resources[type_url])
+            for state in State:
+                self._states.labels(label, state.value).set(states[type_url, state])
 
     # The reconciling loop's observer (xdsd.reconcile).
 
@@ -218,3 +235,18 @@ async def watch_event_loop(
         metrics.event_loop_lag.observe(lag)
         if report is not None:
             report(lag)
+
+
+async def watch_store(
+    metrics: Metrics, probe: Callable[[], Awaitable[object]], interval: float = 5.0
+) -> None:
+    """Says until cancelled whether the store answers: ``probe`` is a cheap read, and late is as good as never."""
+    while True:
+        try:
+            async with asyncio.timeout(interval):
+                await probe()
+        except Exception:
+            metrics.store_up.set(0)
+        else:
+            metrics.store_up.set(1)
+        await asyncio.sleep(interval)
