@@ -115,6 +115,8 @@ class Compiler:
                     del self.graph.stale[cell]
                     self._refresh(cell, rank)
                     yield
+        # A dict that was large stays slow to walk until it is cleared.
+        self.graph.stale.clear()
 
     def take(self, snapshot: Snapshot) -> SnapshotChange | None:
         """What to publish on top of ``snapshot``; None if nothing changed."""
