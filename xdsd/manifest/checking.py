@@ -159,10 +159,11 @@ class _Walk:
             if not known.nullable:
                 self.faults.append(wrong_type(None, _wanted(known.shape), path))
             return False
-        empties = (
-            isinstance(known.shape, Leaf) and known.shape.is_text and not (known.required or known.keep_empty)
-        )
-        return not (empties and value == "")
+        if isinstance(value, bool) or value not in ("", 0):
+            return True
+        leaf = known.shape
+        dropped = isinstance(leaf, Leaf) and leaf.is_text and not (known.required or known.keep_empty)
+        return not (dropped if value == "" else known.drop_zero)
 
     def _refuse(self, value: Any, message: type[Message], known: FieldShape, path: Path) -> None:
         if is_refused(message, known.name):
@@ -222,7 +223,10 @@ def _validate(message: type[Message], value: Any) -> tuple[Message | None, list[
 
 def _told(errors: list[ErrorDetails], shape: MessageShape, *, standing: bool = False) -> Iterator[Fault]:
     """The faults that pydantic's errors stand for; ``standing`` keeps only the rules that removal cannot break."""
+    inside = {error["loc"][:-1] for error in errors}
     for error in errors:
+        if error["type"] == "too_short" and error["loc"] in inside:
+            continue  # entries that are malformed do not count, which is no mistake of its own
         path: Path = ("spec", *with_keys([step for step in error["loc"] if step != "[key]"], shape))
         findings = _findings(error)
         if findings is not None:

@@ -109,14 +109,18 @@ def _joined(pair: "re.Match[str]") -> str:
 
 
 def _malformed(error: yaml.YAMLError, text: str) -> Mistake:
+    last = text.count("\n") + 1
     if isinstance(error, yaml.MarkedYAMLError):
-        mark = error.problem_mark or error.context_mark
-        what = ", ".join(part for part in (error.context, error.problem) if part)
-        return Mistake(Reason.MALFORMED_FILE, f"not YAML: {what}", mark.line + 1 if mark else 0)
-    if isinstance(error, yaml.reader.ReaderError):
-        return Mistake(
-            Reason.MALFORMED_FILE, f"not YAML: {error.reason}", text.count("\n", 0, error.position) + 1
+        mark, begun = error.problem_mark or error.context_mark, error.context_mark
+        line = min(mark.line + 1, last) if mark else 0
+        since = (
+            f" begun on line {begun.line + 1}" if error.context and begun and begun.line + 1 < line else ""
         )
+        what = ", ".join(part for part in (f"{error.context or ''}{since}", error.problem) if part)
+        return Mistake(Reason.MALFORMED_FILE, f"not YAML: {what}", line)
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        return Mistake(Reason.MALFORMED_FILE, f"not YAML: {error.reason}", line)
     return Mistake(Reason.MALFORMED_FILE, f"not YAML: {error}", 0)
 
 

@@ -1,7 +1,8 @@
 """Plain YAML scalars as values, as kubectl reads them, except where readers of YAML disagree.
 
 What one reader takes for a number and another for text (``010``, ``1_000``) is refused with both readings named,
-instead of choosing one. ``yes``, ``on`` and their like are booleans to kubectl, so they are here.
+instead of choosing one. ``yes``, ``on`` and their like are booleans to kubectl, so they are here; ``y`` and ``n``
+are text, as most readers have it.
 """
 
 import math
@@ -22,8 +23,8 @@ _SPECIAL = {
     ".nan": math.nan,
 }
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None}
-_WORDS |= dict.fromkeys(("true", "yes", "on", "y"), True)
-_WORDS |= dict.fromkeys(("false", "no", "off", "n"), False)
+_WORDS |= dict.fromkeys(("true", "yes", "on"), True)
+_WORDS |= dict.fromkeys(("false", "no", "off"), False)
 LONGEST_NUMBER = 40
 
 

@@ -125,13 +125,15 @@ def invalid(message: str, reason: Reason = Reason.INVALID_VALUE) -> PydanticCust
     return PydanticCustomError(cast("Any", reason.value), "{why}", {"why": message})
 
 
-def absent(text: str, *, nullable: bool = False, keep_empty: bool = False, **limits: Any) -> Any:
+def absent(
+    text: str, *, nullable: bool = False, keep_empty: bool = False, drop_zero: bool = False, **limits: Any
+) -> Any:
     """A field that may be left out; ``text`` says what it does.
 
     ``nullable`` fields may be given as null, which leaves them out. So does empty text, as the published API has
-    it, except where ``keep_empty``: there the field's presence alone means something.
+    it, except where ``keep_empty``: there the field's presence alone means something. ``drop_zero`` says the same of 0.
     """
-    extra = {"nullable": nullable, "keepEmpty": keep_empty}
+    extra = {"nullable": nullable, "keepEmpty": keep_empty, "dropZero": drop_zero}
     return Field(default=None, description=text, json_schema_extra=cast("Any", extra), **limits)
 
 

@@ -86,7 +86,9 @@ class _Sources(NamedTuple):
         return _Sources(self.definitions, merged)
 
 
-_NOT_SHOWN = frozenset({"default", "title", "nullable", "keepEmpty", "properties", "items", "$defs"})
+_NOT_SHOWN = frozenset(
+    {"default", "title", "nullable", "keepEmpty", "dropZero", "properties", "items", "$defs"}
+)
 
 
 def _message(shape: MessageShape, sources: _Sources, *, supported: bool) -> Json:

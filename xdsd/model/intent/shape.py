@@ -47,6 +47,7 @@ class FieldShape:
     required: bool
     nullable: bool
     keep_empty: bool
+    drop_zero: bool
     description: str
 
 
@@ -78,6 +79,7 @@ def _field(attribute: str, info: FieldInfo) -> FieldShape:
         info.is_required(),
         extra.get("nullable") is True,
         extra.get("keepEmpty") is True,
+        extra.get("dropZero") is True,
         info.description or "",
     )
 

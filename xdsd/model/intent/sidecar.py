@@ -41,7 +41,9 @@ class OutboundTrafficPolicyMode(StrEnum):
 class SidecarPort(Message):
     """A port of a sidecar's listener."""
 
-    number: PortNumber | None = absent("Port number; left out (or 0) where bind is a Unix socket.")
+    number: PortNumber | None = absent(
+        "Port number; left out (or 0) where bind is a Unix socket.", drop_zero=True
+    )
     protocol: PortProtocol | None = absent("Protocol spoken there.")
     name: PortName | None = absent("Name of the port.")
     target_port: PortNumber | None = absent("Port of the workload behind it.")
