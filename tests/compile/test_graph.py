@@ -23,7 +23,7 @@ def chosen(graph: Graph) -> int | None:
 
 
 def complaining(graph: Graph) -> int:
-    value = graph.read(("a",)) or 0
+    value = int(graph.read(("a",)) or 0)
     if value < 0:
         graph.report(Problem(Reason.OUT_OF_RANGE, f"{value} is below 0"))
     return abs(value)
