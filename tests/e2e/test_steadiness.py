@@ -19,9 +19,10 @@ from xdsd.settings import parse_address
 pytestmark = pytest.mark.e2e
 
 CHANGES = 200
-# What an Envoy counts whenever it takes config in: an empty update counts too.
+# What an Envoy counts when config changes, and when routes or endpoints arrive, changed or not. Clusters and listeners
+# are wildcards, whose resumption is answered even if there is nothing to say; so their arrivals tell nothing.
 UPDATES = (
-    r"(^cluster[.]outbound|cds|lds|rds).*update_(success|rejected)$|"
+    r"(^cluster[.]outbound|rds).*update_success$|update_rejected$|"
     r"cluster_(added|modified|removed)|listener_(added|modified|removed)|config_reload$"
 )
 UNWELCOME_GATEWAY = {
