@@ -6,7 +6,6 @@ repeat are made unique first: cases may share them, one static configuration may
 
 import subprocess
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -110,13 +109,13 @@ def _move(listener: Any, number: int) -> None:
 
 
 def _make_unique(items: Any, key: Callable[[Any], Any], change: Callable[[Any, int], None]) -> None:
-    """Changes each item whose key stood earlier, by its place among all such."""
-    seen: Counter[Any] = Counter()
-    for item in items:
+    """Changes each item whose key stood earlier, by its place among all."""
+    seen: set[Any] = set()
+    for place, item in enumerate(items):
         at = key(item)
-        seen[at] += 1
-        if seen[at] > 1:
-            change(item, seen[at])
+        if at in seen:
+            change(item, place)
+        seen.add(at)
 
 
 def _run(bootstrap: Any) -> str:
