@@ -258,9 +258,11 @@ async def test_namespaces_do_not_run_into_each_other(intents: Intents) -> None:
     ]
 
 
-async def test_absent_object(intents: Intents) -> None:
-    """An object that is not there is None."""
+async def test_absent_object(store: Store, intents: Intents) -> None:
+    """An object that is not there, or whose name no object has, is None."""
     assert await intents.get(REVIEWS) is None
+    await store.put(KEY + b"/more", b"x")
+    assert await intents.get(REVIEWS._replace(name="reviews/more")) is None
 
 
 @pytest.mark.parametrize(

@@ -77,9 +77,7 @@ class Intents:
         self._shelf = Shelf(store, kinds)
 
     async def list(self, kind: str | None = None, namespace: str | None = None) -> Listing:
-        """Objects of a kind, of a namespace, of both, or all; unreadable ones are left out. KeyError:
-        unknown kind.
-        """
+        """Objects, narrowed by kind and namespace; those that cannot be read are left out. KeyError: no such kind."""
         contents = await self._shelf.below(self._shelf.keys.prefix(kind, namespace))
         objects = [stored.object for stored in contents.stored.values() if stored.object is not None]
         chosen = (obj for obj in objects if namespace in (None, "", obj.metadata.namespace))
@@ -93,8 +91,7 @@ class Intents:
         return stored.object if stored else None
 
     async def apply(self, objects: Sequence[AnyObject], *, now: str, dry_run: bool = False) -> Applied:
-        """Makes objects so, all or none, as one revision; ``now`` is the time of those created, in RFC
-        3339.
+        """Makes objects so, all or none, as one revision; ``now`` (RFC 3339) is when new ones were created.
 
         An object whose metadata gives a resource version is applied only if that is still the newest.
         Objects that are so already are not written. With ``dry_run`` everything is done but the write.
@@ -122,9 +119,7 @@ class Intents:
     async def delete(
         self, refs: Sequence[ObjectRef], *, dry_run: bool = False, ignore_missing: bool = False
     ) -> Deleted:
-        """Removes objects, all or none, as one revision. Without ``ignore_missing`` a missing one refuses
-        all.
-        """
+        """Removes objects, all or none, as one revision; a missing one refuses all unless ignored."""
         wanted = {ref: self._shelf.keys.of(ref) for ref in refs if ref.kind in self._kinds}
         missing: tuple[ObjectRef, ...] = ()
         for _ in range(ATTEMPTS):

@@ -48,7 +48,7 @@ class Shelf:
         """One object."""
         key = self.keys.of(ref)
         kv = await self._store.get(key)
-        return (await self.read([kv], kv.mod_revision)).stored[key] if kv else None
+        return (await self.read([kv], kv.mod_revision)).stored.get(key) if kv else None
 
     async def read(self, kvs: Sequence[KeyValue], revision: int) -> Contents:
         """What these keys hold."""
