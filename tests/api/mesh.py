@@ -50,7 +50,8 @@ def chain(filter_type: str, config: dict[str, Any], match: dict[str, Any] | None
 def routes() -> Any:
     metadata = {
         "filterMetadata": {
-            "istio": {"config": "/apis/networking.istio.io/v1/namespaces/default/virtual-service/reviews"}
+            "istio": {"config": "/apis/networking.istio.io/v1/namespaces/default/virtual-service/reviews"},
+            "xdsd": {"field": "spec.http[0]"},
         }
     }
     weighted = {"clusters": [{"name": REVIEWS, "weight": 80}, {"name": "b", "weight": 20}]}

@@ -56,17 +56,19 @@ def test_a_route_says_what_it_takes_where_it_leads_and_whose_it_is() -> None:
     """One row a route; a virtual host without routes has one all the same."""
     host = ("9080", "reviews.default.svc.cluster.local:9080", "reviews + 1 more")
     assert list(route_rows([routes()])) == [
-        (*host, "/* (header end-user)", "reviews.default", REVIEWS),
-        (*host, "regex /a+", "-", f"{REVIEWS} (80), b (20)"),
-        (*host, "/old", "-", "redirect"),
-        (*host, "/no", "-", "status 503"),
-        ("9080", "empty", "*", "-", "-", "-"),
+        (*host, "/* (header end-user)", "reviews.default", "spec.http[0]", REVIEWS),
+        (*host, "regex /a+", "-", "-", f"{REVIEWS} (80), b (20)"),
+        (*host, "/old", "-", "-", "redirect"),
+        (*host, "/no", "-", "-", "status 503"),
+        ("9080", "empty", "*", "-", "-", "-", "-"),
     ]
 
 
 def test_routes_inside_listeners_are_found() -> None:
     """Inline route tables are as good as those of their own."""
-    assert [table.name for table in inline_routes(listeners(), unpack)] == ["inbound|9080||"]
+    found = listeners()
+    found[0].default_filter_chain.CopyFrom(found[1].filter_chains[0])
+    assert [table.name for table in inline_routes(found, unpack)] == ["inbound|9080||", "inbound|9080||"]
 
 
 def test_an_endpoint_has_health_weight_and_locality() -> None:
@@ -86,3 +88,9 @@ def test_rows_are_filtered_by_column() -> None:
     assert matching(rows, ENDPOINTS, {"STATUS": ""}) == sorted(rows)
     assert matching(cluster_rows([cluster("b"), cluster("a")]), CLUSTERS, {})[0][0] == "a"
     assert len(matching(route_rows([routes()]), ROUTES, {"VHOST NAME": "EMPTY"})) == 1
+
+
+def test_the_order_of_routes_is_theirs() -> None:
+    """The first that takes a request serves it, so the table never sorts them; tables and hosts are sorted."""
+    rows = matching(route_rows([routes()]), ROUTES, {})
+    assert [row[3] for row in rows] == ["-", "/* (header end-user)", "regex /a+", "/old", "/no"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from api.client import ApiError, Client, NotFoundError, UnreachableError
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
@@ -247,6 +248,16 @@ def test_status_tells_readiness(server: Daemon) -> None:
     assert not status.ready
     assert status.checks[1].detail == "not listening yet"
     assert status.started.ToJsonString() == "2026-01-02T03:04:05Z"
+
+
+def test_the_port_tells_what_it_serves(server: Daemon) -> None:
+    """Reflection, for grpcurl and its like."""
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    with grpc.insecure_channel(server.endpoint) as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        (answer,) = stub.ServerReflectionInfo(iter([request]), timeout=10)
+    found = {service.name for service in answer.list_services_response.service}
+    assert found >= {"xdsd.admin.v1.Objects", "xdsd.admin.v1.Proxies", "xdsd.admin.v1.Daemon"}
 
 
 def test_only_the_owner_may_open_the_socket(server: Daemon) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -139,12 +140,15 @@ async def test_two_hundred_route_changes_fail_no_request(mesh: Bookinfo) -> None
     assert load.tally.requests >= 2 * CHANGES
 
 
-async def test_a_killed_daemon_is_not_missed_and_changes_nothing_when_it_is_back(mesh: Bookinfo) -> None:
-    """kill -9 under load: no request fails, and the Envoys that come back to it get nothing they have already."""
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_a_daemon_that_ends_is_not_missed_and_changes_nothing_when_it_is_back(
+    mesh: Bookinfo, number: signal.Signals
+) -> None:
+    """Killed or stopped under load: no request fails, and the Envoys that come back get nothing they have already."""
     before = await settled(mesh)
     async with Load(f"{mesh.url}/productpage", rate=40, concurrency=4, judge=whole) as load:
         await load.more(20)
-        await mesh.kill_daemon()
+        await mesh.end_daemon(number)
         await load.more(80)
         assert grown(before, await settled(mesh)) == {}
         # It does not only live: it takes changes and passes them on.

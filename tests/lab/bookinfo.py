@@ -99,10 +99,10 @@ class Bookinfo:
         assert len(found) == 1, f"one daemon expected: {self.children()}"
         return found[0]
 
-    async def kill_daemon(self) -> None:
-        """Ends the daemon with SIGKILL and waits until the demo has started another."""
+    async def end_daemon(self, number: signal.Signals) -> None:
+        """Ends the daemon with a signal and waits until the demo has started another that has every Envoy."""
         old = self.daemon()
-        os.kill(old, signal.SIGKILL)
+        os.kill(old, number)
         await eventually(lambda: self.daemon() != old, "another daemon runs")
         await eventually(self.proxies_are_connected, "every Envoy is back", timeout=60)
 
