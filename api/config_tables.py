@@ -13,15 +13,24 @@ NONE = "-"
 
 
 class Table(NamedTuple):
-    """A type's columns; those behind ``narrow`` are shown with ``-o wide`` alone."""
+    """A type's columns; those behind ``narrow`` are shown with ``-o wide`` alone.
+
+    Rows are sorted by the first ``sorted_by`` columns; among equal ones the order is the resource's own,
+    which for routes decides.
+    """
 
     columns: tuple[str, ...]
     narrow: int
+    sorted_by: int = 3
 
 
 CLUSTERS = Table(("SERVICE FQDN", "PORT", "SUBSET", "DIRECTION", "TYPE", "CLUSTER"), 5)
 LISTENERS = Table(("ADDRESS", "PORT", "MATCH", "DESTINATION", "LISTENER"), 4)
-ROUTES = Table(("NAME", "VHOST NAME", "DOMAINS", "MATCH", "VIRTUAL SERVICE", "DESTINATION"), 5)
+ROUTES = Table(
+    ("NAME", "VHOST NAME", "DOMAINS", "MATCH", "VIRTUAL SERVICE", "FIELD", "DESTINATION"),
+    narrow=5,
+    sorted_by=2,
+)
 ENDPOINTS = Table(("ENDPOINT", "STATUS", "CLUSTER", "WEIGHT", "LOCALITY"), 3)
 
 _MANY_DOMAINS = 1
@@ -34,7 +43,8 @@ def matching(
 ) -> list[tuple[str, ...]]:
     """The rows whose named columns equal what is wanted (an empty wish is none), sorted."""
     at = {table.columns.index(column): value.lower() for column, value in wanted.items() if value}
-    return sorted(row for row in rows if all(row[index].lower() == value for index, value in at.items()))
+    found = (row for row in rows if all(row[index].lower() == value for index, value in at.items()))
+    return sorted(found, key=lambda row: row[: table.sorted_by])
 
 
 def cluster_rows(clusters: Iterable[Any]) -> Iterator[tuple[str, ...]]:
@@ -51,10 +61,7 @@ def listener_rows(listeners: Iterable[Any], decode: Decode) -> Iterator[tuple[st
         where = listener.address.socket_address
         address = where.address or listener.address.pipe.path or NONE
         port = str(where.port_value) if where.port_value else NONE
-        chains = list(listener.filter_chains)
-        if listener.HasField("default_filter_chain"):
-            chains.append(listener.default_filter_chain)
-        for chain in chains:
+        for chain in _chains(listener):
             yield (address, port, _chain_match(chain), _chain_destination(chain, decode), listener.name)
 
 
@@ -64,17 +71,17 @@ def route_rows(routes: Iterable[Any]) -> Iterator[tuple[str, ...]]:
         for host in table.virtual_hosts:
             for route in host.routes or (None,):
                 if route is None:
-                    yield (table.name or NONE, host.name, _domains(host), NONE, NONE, NONE)
+                    yield (table.name or NONE, host.name, _domains(host), NONE, NONE, NONE, NONE)
                     continue
-                owner = _virtual_service(route)
+                owner, field = _origin(route)
                 match, target = _route_match(route.match), _route_target(route)
-                yield (table.name or NONE, host.name, _domains(host), match, owner, target)
+                yield (table.name or NONE, host.name, _domains(host), match, owner, field, target)
 
 
 def inline_routes(listeners: Iterable[Any], decode: Decode) -> Iterator[Any]:
     """The route tables that stand inside listeners."""
     for listener in listeners:
-        for chain in listener.filter_chains:
+        for chain in _chains(listener):
             for part in chain.filters:
                 if part.typed_config.TypeName() == _HCM:
                     manager = decode(part.typed_config)
@@ -121,6 +128,11 @@ def _health(host: Any) -> str:
         .name
     )
     return "HEALTHY" if name == "UNKNOWN" else name
+
+
+def _chains(listener: Any) -> list[Any]:
+    default = [listener.default_filter_chain] if listener.HasField("default_filter_chain") else []
+    return [*listener.filter_chains, *default]
 
 
 def _chain_match(chain: Any) -> str:
@@ -190,10 +202,11 @@ def _route_target(route: Any) -> str:
     return str(getattr(route.route, kind)) if kind else NONE
 
 
-def _virtual_service(route: Any) -> str:
-    """``reviews.default`` of ``/apis/…/namespaces/default/virtual-service/reviews`` in the metadata."""
+def _origin(route: Any) -> tuple[str, str]:
+    """Which object and field made a route: ``reviews.default``, ``spec.http[0]``; it stands in the metadata."""
     about = route.metadata.filter_metadata
+    field = str(about["xdsd"]["field"]) if "xdsd" in about and "field" in about["xdsd"] else NONE
     if "istio" not in about or "config" not in about["istio"]:
-        return NONE
+        return NONE, field
     parts = str(about["istio"]["config"]).split("/")
-    return f"{parts[-1]}.{parts[-3]}" if len(parts) > 3 else NONE
+    return (f"{parts[-1]}.{parts[-3]}" if len(parts) > 3 else NONE), field

@@ -1,4 +1,7 @@
-"""What operators declare: Objects."""
+"""What operators declare: Objects.
+
+Text is made of objects, and objects of text, in threads: thousands of them would hold the event loop.
+"""
 
 import asyncio
 import json
@@ -78,7 +81,8 @@ class ObjectsService:
         await _check_kind(request.kind, context, optional=True)
         selects = await _selector(request.label_selector, context)
         listing = await self._intents.list(request.kind or None, request.namespace or None)
-        objects = [_object(each) for each in listing.objects if selects(each.metadata.labels)]
+        chosen = [each for each in listing.objects if selects(each.metadata.labels)]
+        objects = await asyncio.to_thread(lambda: [_object(each) for each in chosen])
         return pb.ListResponse(objects=objects, revision=listing.revision)
 
     async def Delete(self, request: pb.DeleteRequest, context: Context) -> pb.DeleteResponse:  # noqa: N802
@@ -103,11 +107,11 @@ class ObjectsService:
         view = _View(request, await _selector(request.label_selector, context))
         async with aclosing(_closable(self._intents.watch())) as changes:
             async for change in changes:
-                for response in view.responses(change):
+                for response in await asyncio.to_thread(view.responses, change):
                     yield response
 
     async def _applied(self, objects: Sequence[pb.Object], *, dry_run: bool) -> Applied | list[Problem]:
-        """Parsed in a thread: a large request must not hold the event loop."""
+        """What applying did, or what is wrong with the texts."""
         parsed = await asyncio.to_thread(_parsed, [each.json for each in objects])
         if problems := [problem for each in parsed if isinstance(each, list) for problem in each]:
             return problems

@@ -1,5 +1,6 @@
 """Who is connected and what they are served: Proxies."""
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -10,10 +11,11 @@ from api.ports import Mesh, Proxies
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from xdsd.protocol.watch import State, TypeStatus
 from xdsd.server.status import ProxyStatus
-from xdsd.snapshot import TYPES, Resource, Snapshot
+from xdsd.snapshot import TYPES, Layer, Resource, Snapshot
 
 Context = grpc.aio.ServicerContext[object, object]
 
+_PROXIES_AT_ONCE = 100
 _STATES = {
     State.NOT_SENT: pb.SYNC_STATE_NOT_SENT,
     State.SYNCED: pb.SYNC_STATE_SYNCED,
@@ -36,8 +38,12 @@ class ProxiesService:
         for status in self._proxies.status():
             by_node.setdefault(status.node.key, []).append(status)
         snapshot = self._mesh.snapshot
-        found = [_proxy(streams, snapshot) for _, streams in sorted(by_node.items())]
-        return pb.ListProxiesResponse(proxies=found)
+        response = pb.ListProxiesResponse()
+        for number, (_, streams) in enumerate(sorted(by_node.items())):
+            response.proxies.append(_proxy(streams, snapshot))
+            if number % _PROXIES_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return response
 
     async def DumpConfig(self, request: pb.DumpConfigRequest, context: Context) -> pb.DumpConfigResponse:  # noqa: N802
         if request.type_url and request.type_url not in TYPES:
@@ -65,11 +71,15 @@ class ProxiesService:
 
 def served(snapshot: Snapshot, node: str, type_url: str = "") -> Iterator[Resource]:
     """What a node is served, in the order of type and name."""
-    layers = [snapshot.layers[layer] for layer in snapshot.assigned.get(node, ()) if layer in snapshot.layers]
+    layers = _layers(snapshot, node)
     for each in TYPES:
         if type_url in {"", each}:
             resources = (resource for layer in layers for resource in layer.resources(each).values())
             yield from sorted(resources, key=lambda resource: resource.name)
+
+
+def _layers(snapshot: Snapshot, node: str) -> list[Layer]:
+    return [snapshot.layers[layer] for layer in snapshot.assigned.get(node, ()) if layer in snapshot.layers]
 
 
 def find_nodes(wanted: str, nodes: Iterable[str]) -> Sequence[str]:
@@ -114,7 +124,8 @@ def _proxy(streams: Sequence[ProxyStatus], snapshot: Snapshot) -> pb.ProxyStatus
         peer=first.peer,
         version=node.version,
     )
-    proxy.connected.FromDatetime(datetime.now(UTC) - timedelta(seconds=first.since))
+    connected = datetime.now(UTC) - timedelta(seconds=first.since)
+    proxy.connected.FromDatetime(connected.replace(microsecond=0))
     for stream in streams:
         proxy.types.extend(_type(status, node.key, snapshot) for status in stream.types)
     return proxy
