@@ -1,9 +1,13 @@
 """Settings: where they come from, which wins, and what is refused."""
 
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 from xdsd.config import (
     ConfigError,
@@ -13,6 +17,7 @@ from xdsd.config import (
     TcpAddress,
     UnixAddress,
     default_state_dir,
+    dump,
     load,
     settings,
 )
@@ -254,3 +259,59 @@ def test_every_setting_has_help_and_three_names() -> None:
     assert found["log-format"].choices == ("auto", "console", "json")
     assert found["outbound-traffic-policy"].choices == ("ALLOW_ANY", "REGISTRY_ONLY")
     assert all(setting.help for setting in found.values())
+
+
+FIELDS = sorted(setting.field for setting in settings())
+
+
+@given(field=st.sampled_from(FIELDS), text=st.text(max_size=40))
+def test_any_text_is_taken_or_refused(field: str, text: str) -> None:
+    """No text makes a setting fail in any other way than with problems."""
+    with suppress(ConfigError):
+        load(None, {"HOME": "/h"}, {field: text}, uid=1)
+
+
+@given(
+    content=st.binary(max_size=80)
+    | st.text(alphabet="-{}[]:&*!|> \nabstate-dir01", max_size=60).map(str.encode)
+)
+@settings_of_hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_file_is_taken_or_refused(tmp_path: Path, content: bytes) -> None:
+    """No content of a file makes loading fail in any other way than with problems."""
+    file = tmp_path / "xdsd.yaml"
+    file.write_bytes(content)
+    with suppress(ConfigError):
+        load(file, {"HOME": "/h"}, {}, uid=1)
+
+
+@given(
+    quiet=st.integers(0, 10**7).map(lambda microseconds: timedelta(microseconds=microseconds)),
+    longer=st.integers(0, 10**6).map(lambda seconds: timedelta(seconds=seconds)),
+    streams=st.integers(1, 10**6),
+)
+@settings_of_hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_dumped_loads_to_the_same(
+    tmp_path: Path, quiet: timedelta, longer: timedelta, streams: int
+) -> None:
+    """A dump is a file with the same settings."""
+    flags = {
+        "settle_quiet": quiet,
+        "settle_max": quiet + longer,
+        "max_streams": streams,
+        "registry": ("machines:/a", "machines:/b"),
+        "http_address": "[::1]:80",
+    }
+    loaded = load(None, {"HOME": "/h"}, flags, uid=1)
+    file = tmp_path / "dumped.yaml"
+    file.write_text(dump(loaded))
+    assert load(file, {}, {}, uid=0) == loaded
+
+
+def test_a_dump_reads_as_people_write() -> None:
+    """Durations have units, registries are a list, what is not set is left out."""
+    text = dump(load(None, {"HOME": "/h"}, {"registry": ("machines:/a",), "ack_wait": "2m"}, uid=1))
+    assert "state-dir: /h/.local/state/xdsd\n" in text
+    assert "settle-quiet: 10ms\nsettle-max: 100ms\n" in text
+    assert "registry:\n- machines:/a\n" in text
+    assert "ack-wait: 2m\ndrain-time: 5s\n" in text
+    assert "tls" not in text

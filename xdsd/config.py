@@ -8,6 +8,7 @@ of the file. All mistakes of all places are found at once.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from xdsd.settings import (
     Settings,
     TcpAddress,
     UnixAddress,
+    format_duration,
     settings,
 )
 
@@ -43,6 +45,7 @@ __all__ = [
     "UnixAddress",
     "default_admin_address",
     "default_state_dir",
+    "dump",
     "load",
     "settings",
 ]
@@ -120,6 +123,24 @@ def load(
         if not problems:
             return loaded
     raise ConfigError(tuple(problems))
+
+
+def dump(loaded: Settings) -> str:
+    """The settings as a file that loads to the same; what is not set is left out."""
+    values = {}
+    for setting in settings():
+        value = getattr(loaded, setting.field)
+        if value is not None:
+            written = [str(each) for each in value] if isinstance(value, tuple) else _written(value)
+            values[setting.name] = written
+    text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1 << 16)
+    return text
+
+
+def _written(value: object) -> str | int:
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    return value if isinstance(value, int) else str(value)
 
 
 def _from_environ(environ: Mapping[str, str], problems: list[Problem]) -> dict[str, _Given]:

@@ -185,6 +185,17 @@ def parse_duration(value: object) -> timedelta:
     return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in found))
 
 
+def format_duration(value: timedelta) -> str:
+    """The shortest text that ``parse_duration`` reads back: ``10ms``, ``1.5s``, ``2m``."""
+    microseconds = value // timedelta(microseconds=1)
+    for unit, size in (("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000)):
+        if microseconds % size == 0:
+            return f"{microseconds // size}{unit}" if microseconds else "0s"
+    if microseconds < 1_000_000:
+        return f"{microseconds / 1000:.3f}".rstrip("0").rstrip(".") + "ms"
+    return f"{microseconds / 1_000_000:.6f}".rstrip("0") + "s"
+
+
 def _size(value: object) -> int:
     match = re.fullmatch(r"([0-9]+)(|KiB|MiB|GiB)", str(value)) if not isinstance(value, bool) else None
     if match is None:
