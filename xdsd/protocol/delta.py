@@ -14,6 +14,7 @@ from xdsd.protocol.wire import DeltaRequest
 def first(watch: Watch, request: DeltaRequest, owed: frozenset[str]) -> Turn:
     """Takes in the first request of a type, whatever nonce it carries. ``owed`` must be sent though it may be known."""
     if request.initial_versions:
+        watch.new = False
         watch.known = {name: held for name, held in request.initial_versions.items() if name not in owed}
     else:
         watch.whole = True

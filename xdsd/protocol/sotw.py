@@ -21,6 +21,7 @@ def first(watch: Watch, request: SotwRequest) -> Turn:
     turn = sotw_first(request.names)
     watch.whole = watch.answer = True
     watch.claimed = request.version
+    watch.new = not request.version
     return turn
 
 

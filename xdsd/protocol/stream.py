@@ -19,7 +19,7 @@ from xdsd.protocol.limits import Limits, Timing
 from xdsd.protocol.subscription import Turn
 from xdsd.protocol.watch import NOTHING, Flight, Offer, TypeStatus, Watch
 from xdsd.protocol.wire import DeltaRequest, SotwRequest
-from xdsd.snapshot import CLUSTER, LISTENER, SECRET
+from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, SECRET
 
 _NO_LAYERS = LayerSet((), ())
 
@@ -166,7 +166,7 @@ class Stream:
         if watch is None:
             watch = self._begin(type_url)
             self._resumed |= type_url == CLUSTER and bool(request.initial_versions)
-            self._turn(watch, delta.first(watch, request, self._owed))
+            self._turn(watch, delta.first(watch, request, self._owed if type_url == ENDPOINT else NOTHING))
             return
         if request.nonce:
             self._answered(watch, request, now, out, portions=True)
@@ -230,13 +230,21 @@ class Stream:
         wake: float | None = None
         for watch in self._ordered:
             if watch.due or watch.held or watch.beat_at is not None:
+                was_due = watch.due
                 if self._try(watch, now, out):
+                    return
+                if was_due and not watch.due and watch.type_url in gates.USERS and self._removes(now, out):
                     return
                 if watch.wake_at is not None and (wake is None or watch.wake_at < wake):
                     wake = watch.wake_at
         if wake != self._armed:
             self._armed = wake
             out.append(Wait(wake))
+
+    def _removes(self, now: float, out: list[Command]) -> bool:
+        """Looks at held clusters again: listeners or routes turned out to be what the proxy has."""
+        clusters = self._watches.get(CLUSTER)
+        return clusters is not None and bool(clusters.held) and self._try(clusters, now, out)
 
     def _try(self, watch: Watch, now: float, out: list[Command]) -> bool:
         watch.wake_at = None
@@ -270,8 +278,7 @@ class Stream:
 
     def _open(self, watch: Watch, now: float) -> bool:
         """Whether listeners or routes may go. A proxy that has none yet has no traffic to protect."""
-        new = watch.sent_at is None and watch.known is None and not watch.claimed
-        if new or gates.clusters_are_warm(self._watches):
+        if watch.new or gates.clusters_are_warm(self._watches):
             return True
         if watch.blocked_since is None:
             watch.blocked_since = now
@@ -301,6 +308,7 @@ class Stream:
         if not is_trial:
             watch.since = None
         watch.nonce = nonce
+        watch.new = False
         watch.sent_at = now
         self._writing = True
         out.append(Send(watch.type_url, parts, offer.size, len(offer.removed)))

@@ -88,10 +88,11 @@ class Watch:
     """See the package's docstring for the deviations; all of them are empty in a proxy that is up to date.
 
     ``behind`` is the generation that the proxy has if the snapshot moved since, ``since`` when that was seen.
-    ``answer``: a response is owed even if it is empty. ``settled`` is the newest generation that was accepted.
-    ``sent`` and ``refused`` are SotW's: the full set last sent, and the version of it that was refused. ``claimed`` is the
-    version that the first request said the proxy has. ``tried``: the last response was a trial. ``wake_at`` is when to
-    look again if nothing happens, ``beat_at`` when TTLs have to be renewed.
+    ``new``: the proxy has nothing of this type. ``answer``: a response is owed even if it is empty.
+    ``settled`` is the newest generation that was accepted. ``tried``: the last response was a trial.
+    ``wake_at`` is when to look again if nothing happens, ``beat_at`` when TTLs have to be renewed.
+    SotW's alone: the full set last ``sent``, the version of it that was ``refused``, and the version that the first
+    request ``claimed`` to have.
     """
 
     stream: "Stream"
@@ -100,6 +101,7 @@ class Watch:
     interest: Interest = NO_INTEREST
     behind: int | None = None
     since: float | None = None
+    new: bool = True
     whole: bool = False
     answer: bool = False
     again: frozenset[str] = NOTHING
