@@ -158,14 +158,19 @@ def registries(options: Settings) -> list[Registry]:
 
 
 async def follow_intents(intents: Intents, sink: SourceSink, metrics: Metrics) -> None:
-    """Hands what the store holds, and every change of it, to the mesh."""
+    """Hands what the store holds, and every change of it, to the mesh. While the store is away, what it said last holds."""
+
+    def unavailable(why: str) -> None:
+        metrics.store_up.set(0)
+        sink.stale(why)
+
     known: set[ObjectRef] = set()
-    async for change in intents.watch():
+    async for change in intents.watch(unavailable=unavailable):
+        metrics.store_up.set(1)
         sink.objects(ObjectsChange(change.upserts, change.removed))
         for scope, problems in change.problems.items():
             sink.problems(scope, problems)
-        if change.complete:
-            sink.synced()
+        sink.synced()
         known.update(obj.ref for obj in change.upserts)
         known.difference_update(change.removed)
         counts = Counter(ref.kind for ref in known)
