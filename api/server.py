@@ -113,6 +113,8 @@ def _bind(server: grpc.aio.Server, address: Address) -> Address:
 
 def _refuse_a_living_socket(address: UnixAddress) -> None:
     """gRPC takes the path over whoever listens there; a socket that nobody answers is a dead daemon's."""
+    if not address.path.parent.is_dir():
+        raise OSError(f"cannot listen on {address}: there is no folder {address.path.parent}; make it first")
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1.0)
         try:

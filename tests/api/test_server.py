@@ -277,6 +277,15 @@ def test_a_dead_daemons_socket_is_taken_over(tmp_path: Path) -> None:
         assert client.version().version == "1.2.3"
 
 
+def test_a_socket_needs_a_folder(tmp_path: Path) -> None:
+    """A missing one is named."""
+    with (
+        pytest.raises(OSError, match=f"there is no folder {tmp_path}/none; make it first"),
+        daemon(tmp_path / "none"),
+    ):
+        pass
+
+
 def test_tcp_is_served_on_loopback(tmp_path: Path) -> None:
     """A free port is chosen and told."""
     with daemon(tmp_path, TcpAddress("127.0.0.1", 0)) as server, server.client() as client:
