@@ -470,6 +470,11 @@ REGEXES = [
     ("a{1001}", "is no RE2 expression: invalid repetition size: {1001}"),
     ("", "is empty"),
     ("x" * 1025, "is longer than 1024 bytes"),
+    ("((a{1,100}){1,100}){1,9}", "is no RE2 expression: invalid repetition size: {1,100}"),
+    (
+        "[^a]{1,999}[^b]{1,999}[^c]{1,999}" * 5,
+        "becomes a program of 44944 steps, more than the 32768 that proxies take; repeat less",
+    ),
 ]
 
 
@@ -479,6 +484,29 @@ def test_expressions_that_the_proxy_would_refuse(pattern: str, why: str) -> None
     (problem,) = _told(f"{{match: [{{uri: {{regex: '{pattern}'}}}}], {ROUTE}}}")
     assert problem.startswith("7 spec.http[0].match[0].uri.regex InvalidValue: ")
     assert problem.endswith(why)
+
+
+COMMANDS = [
+    ("%HOSTNAME%-%REQ(x-a?x-b):10%-%START_TIME(%Y/%m)%-100%%", None),
+    ('%DYNAMIC_METADATA(["a", "b"])%', None),
+    ("%UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(16)%", None),
+    ("50%", "holds a lone %; write %% for the sign, or a command such as %HOSTNAME%"),
+    ("%hostname%", "holds a lone %; write %% for the sign, or a command such as %HOSTNAME%"),
+    ("%FOO%", "holds %FOO%, which is no command of Envoy's"),
+    ("%HOSTNAME(a)%", "gives HOSTNAME an argument, and it takes none"),
+    ("%REQ%", "gives REQ no argument, and it needs one, as in %REQ(…)%"),
+    ("%CEL(a)%", "holds CEL, an expression that is not supported in headers"),
+    ("a\tb", None),
+]
+
+
+@pytest.mark.parametrize(("value", "why"), COMMANDS, ids=[value for value, _ in COMMANDS])
+def test_header_values_are_what_the_proxy_can_fill_in(value: str, why: str | None) -> None:
+    """A command that Envoy does not know would cost a proxy all its routes, so it is told here."""
+    problems = _told(f"{{{ROUTE}, headers: {{response: {{set: {{x-a: '{value}'}}}}}}}}")
+    assert problems == (
+        [f"7 spec.http[0].headers.response.set[x-a] InvalidValue: {value!r} {why}"] if why else []
+    )
 
 
 def test_all_mistakes_are_told_at_once() -> None:

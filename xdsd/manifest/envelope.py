@@ -63,8 +63,8 @@ def read_object(value: Any, default_namespace: str) -> tuple[ObjectRef | None, A
         faults.append(Fault(Reason.MISSING_FIELD, f"is missing; say what the {kind.kind} does", ("spec",)))
         return ref, faults
     spec = check_spec(kind.spec, value["spec"])
-    if isinstance(spec, list):
-        return ref, [*faults, *spec]
+    if isinstance(spec, list) or metadata.faults:
+        return ref, [*faults, *(spec if isinstance(spec, list) else ())]
     made = Object(kind.preferred, kind.kind, metadata.read(), spec)
     faults += _scope_faults(made)
     return ref, faults or made

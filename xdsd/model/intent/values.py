@@ -9,6 +9,7 @@ import re2
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Strict, WithJsonSchema
 
 from xdsd.model.intent.base import Notation, Str, invalid, shown
+from xdsd.model.intent.commands import command_fault
 from xdsd.model.problem import Reason
 
 MAX_REGEX = 1024
@@ -66,25 +67,29 @@ _LABEL_KEY = re.compile(
     r"([A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)"
 )
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
-_COMMAND = re.compile(r"%%|%[A-Z0-9_]+(?:\((?:[^()]|\([^()]*\))*\))?(?::[0-9]+)?%")
 
 
 def regex_fault(pattern: str) -> str | None:
-    """Says why Envoy would refuse the expression, to follow its text, or None."""
+    """Says why Envoy would refuse the expression, to follow its text, or None.
+
+    Envoy compiles expressions byte by byte (Latin-1), and its bootstrap allows a program of ``MAX_REGEX_PROGRAM``.
+    """
     if not pattern:
         return "is empty"
     if len(pattern.encode("utf-8", "replace")) > MAX_REGEX:
         return f"is longer than {MAX_REGEX} bytes"
     options = re2.Options()
     options.log_errors = False
+    options.encoding = re2.Options.Encoding.LATIN1
     try:
-        size = re2.compile(pattern, options).programsize
+        compiled = re2.compile(pattern.encode("utf-8"), options)
     except re2.error as error:
         reason = error.args[0]
         said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         return f"is no RE2 expression: {said}"
     except UnicodeEncodeError:
         return "is no text: it holds half a character"
+    size = compiled.programsize
     if size > MAX_REGEX_PROGRAM:
         return f"becomes a program of {size} steps, more than the {MAX_REGEX_PROGRAM} that proxies take; repeat less"
     return None
@@ -136,8 +141,9 @@ def _plain_value(text: str) -> str:
 
 def _header_value(text: str) -> str:
     _plain_value(text)
-    if "%" in _COMMAND.sub("", text):
-        raise invalid(f"{shown(text)} holds a lone %; write %% for the sign, or a command such as %HOSTNAME%")
+    fault = command_fault(text)
+    if fault:
+        raise invalid(f"{shown(text)} {fault}")
     return text
 
 
