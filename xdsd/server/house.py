@@ -31,11 +31,14 @@ class House:
         self._streams: dict[str, int] = {}
         self._attached: set[str] = set()
 
-    async def attach(self, node: Node) -> None:
-        """A stream of ``node`` begins; each needs a ``detach``. Raises ``NodeRefused`` or ``TooManyStreamsError``."""
-        key = node.key
-        self._streams[key] = self._streams.get(key, 0) + 1
+    def enter(self, node: Node) -> None:
+        """A stream of ``node`` begins; each needs a ``detach``."""
+        self._streams[node.key] = self._streams.get(node.key, 0) + 1
         self.observer.proxies(len(self._streams))
+
+    async def attach(self, node: Node) -> None:
+        """Tells the mesh of a stream that entered. Raises ``NodeRefused`` or ``TooManyStreamsError``."""
+        key = node.key
         if self._streams[key] > self._streams_a_node:
             raise TooManyStreamsError(f"node {key} has {self._streams_a_node} streams open already")
         first = key not in self._attached

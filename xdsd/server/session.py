@@ -87,7 +87,7 @@ class Session:
         self._perform(self.stream.handle(Attached(self._loop.time())))
 
     def _perform(self, commands: Sequence[Command]) -> Node | None:
-        """Performs all but ``Attach``, whose node it returns: that takes time."""
+        """Performs all but the part of ``Attach`` that takes time; returns its node."""
         attach = None
         for command in commands:
             if isinstance(command, Send):
@@ -98,6 +98,7 @@ class Session:
                 self._house.observer.accepted(command.type_url, command.seconds)
             elif isinstance(command, Attach):
                 attach = command.node
+                self._house.enter(attach)
             else:
                 self._perform_seldom(command)
         return attach
