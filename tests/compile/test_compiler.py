@@ -20,6 +20,7 @@ from xdsd.compile import clusters
 from xdsd.compile.layers import outbound
 from xdsd.model.catalog import Endpoint, Health, Protocol
 from xdsd.model.mesh import Interception
+from xdsd.model.problem import Reason
 from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE
 
 REVIEWS = "reviews.default.svc.cluster.local"
@@ -96,7 +97,8 @@ def test_an_oldest_virtual_service_wins_a_host_and_the_other_hears_of_it() -> No
     node = mesh.attach(proxy())
     mesh.settle()
     assert "nowhere" not in str(mesh.message(node, ROUTE, "9080"))
-    assert [str(problem.object) for problem in mesh.compiler.problems()] == ["VirtualService default/younger"]
+    conflicts = [problem for problem in mesh.compiler.problems() if problem.reason is Reason.CONFLICT]
+    assert [str(problem.object) for problem in conflicts] == ["VirtualService default/younger"]
 
 
 def test_a_gateway_has_only_the_clusters_that_its_routes_name() -> None:

@@ -14,6 +14,7 @@ from xdsd.compile.graph import Cell, Graph
 from xdsd.compile.layers.assignment import layers_of
 from xdsd.compile.layers.base import LayerSpec, Member
 from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
+from xdsd.compile.references import broken_references
 from xdsd.compile.world import World
 from xdsd.model.mesh import MeshSettings, Proxy
 from xdsd.model.problem import Problem
@@ -24,12 +25,13 @@ Name = tuple[str, str]
 
 
 class Rank(IntEnum):
-    """What is brought up to date first: each may change what the next consists of."""
+    """What is brought up to date first: each may change what the next consists of. Checks make nothing but problems."""
 
     NODE = 0
     PART = 1
     INGREDIENT = 2
     RESOURCE = 3
+    CHECK = 4
 
 
 @dataclass(slots=True)
@@ -62,7 +64,7 @@ class Compiler:
         self.graph = Graph()
         self.graph.set(("settings",), settings)
         self.graph.set(("listener-settings",), listeners)
-        self.world = World(self.graph, settings)
+        self.world = World(self.graph, settings, broken_references)
         self.encoded: Counter[str] = Counter()
         self._layers: dict[LayerId, LayerState] = {}
         self._changed: dict[LayerId, None] = {}
@@ -109,8 +111,8 @@ class Compiler:
         """Brings everything up to date; yields after each small step."""
         self.world.flush()
         while self.graph.stale:
-            rank = min(self._ranks[cell] for cell in self.graph.stale)
-            for cell in [cell for cell in self.graph.stale if self._ranks[cell] is rank]:
+            rank = min(map(self._rank, self.graph.stale))
+            for cell in [cell for cell in self.graph.stale if self._rank(cell) is rank]:
                 if cell in self.graph.stale:
                     del self.graph.stale[cell]
                     self._refresh(cell, rank)
@@ -141,6 +143,9 @@ class Compiler:
     def problems(self) -> Iterator[Problem]:
         """The users' mistakes that hold now, as far as they concern connected proxies."""
         return self.graph.problems()
+
+    def _rank(self, cell: Cell) -> Rank:
+        return self._ranks.get(cell, Rank.CHECK)
 
     def _refresh(self, cell: Cell, rank: Rank) -> None:
         before = cell.value

@@ -7,7 +7,7 @@ batch.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from xdsd.compile.graph import Graph
@@ -25,11 +25,17 @@ Key = tuple[str, ...]
 
 
 class World:
-    """Writes the inputs; queries read them through the module's functions."""
+    """Writes the inputs; queries read them through the module's functions.
 
-    def __init__(self, graph: Graph, settings: MeshSettings) -> None:
+    ``check`` is a query that every object is watched with, for the problems that it reports.
+    """
+
+    def __init__(
+        self, graph: Graph, settings: MeshSettings, check: Callable[[Graph, ObjectRef], None] | None = None
+    ) -> None:
         self._graph = graph
         self._settings = settings
+        self._check = check
         self._indexed: dict[ObjectRef, frozenset[Key]] = {}
         self._index: dict[Key, set[ObjectRef]] = {}
         self._service_indexed: dict[ServiceKey, frozenset[Key]] = {}
@@ -47,11 +53,15 @@ class World:
         self._graph.set(("object", ref), obj)
         self._reindex(self._indexed, self._index, ref, frozenset(self._index_keys(obj)))
         self._relabel(ref, _selector_labels(obj))
+        if self._check is not None:
+            self._graph.watch(self._graph.cell(self._check, ref))
 
     def drop_object(self, ref: ObjectRef) -> None:
         self._reindex(self._indexed, self._index, ref, frozenset())
         self._relabel(ref, None)
         self._graph.set(("object", ref), None)
+        if self._check is not None:
+            self._graph.unwatch(self._graph.cell(self._check, ref))
 
     def put_service(self, key: ServiceKey, service: Service | None) -> None:
         """Adds, replaces or (None) removes a service; its endpoints are an input of their own."""

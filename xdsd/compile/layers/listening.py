@@ -24,6 +24,9 @@ from xdsd.compile.tcp_proxies import tcp_options
 from xdsd.compile.world import read_service
 from xdsd.snapshot import LISTENER, Resource
 
+_OWN_ADDRESS = "give it an address of its own or another port"
+_OWN_PORT = "a proxy without redirection listens once for each port, so give it another one"
+
 
 def redirected_members(graph: Graph, view: View) -> list[Member]:
     """The listeners of sidecars to which the kernel redirects: one for all, one a port, one a plain service's address."""
@@ -79,12 +82,13 @@ def _table_listeners(
         arguments_http = (anywhere, table.number, table.route_name, bound, fallthrough)
         members.append(Member(LISTENER, listener_name(anywhere, table.number), http_listener, arguments_http))
         for claim, _ in by_address.pop(anywhere, ()):
-            graph.report(lost(table.number, claim, table.claims.http[0]))
+            hint = _OWN_PORT if bound else _OWN_ADDRESS
+            graph.report(lost(table.number, claim, table.claims.http[0], hint))
     for address, found in by_address.items():
         kept, shadowed = distinct(target for _, target in found)
         for claim, target in found:
             if target in shadowed:
-                graph.report(lost(table.number, claim, found[0][0]))
+                graph.report(lost(table.number, claim, found[0][0], _OWN_PORT if bound else _OWN_ADDRESS))
         unknown = fallthrough if address == anywhere else None
         arguments_tcp = (address, table.number, kept, unknown, bound)
         members.append(Member(LISTENER, listener_name(address, table.number), tcp_listener, arguments_tcp))
@@ -94,16 +98,20 @@ def _table_listeners(
 def _targets(
     graph: Graph, view: View, claim: Claim, anywhere: str, *, bound: bool
 ) -> list[tuple[str, TcpTarget]]:
-    """Where connections to a service arrive, and how they are told from others there."""
+    """Where connections to a service arrive, and how they are told from others there.
+
+    Only connections of the proxy's own family of addresses are redirected to it.
+    """
     service = read_service(graph, claim.key)
     rule = graph.ask(merged_rule, graph.ask(rules_for, view.namespace, view.labels, claim.key))
     options = tcp_options(effective_policy(rule, claim.port.number))
     cluster = outbound_cluster_name(claim.port.number, "", claim.key.hostname)
     sni = (claim.key.hostname,) if claim.port.protocol.is_tls else ()
-    addresses = service.addresses if service and not bound else ()
+    declared = service.addresses if service and not bound else ()
+    addresses = [address for address in declared if (":" in address) == view.ipv6]
     ranges = tuple(address for address in addresses if "/" in address)
     targets = [(address, TcpTarget(cluster, options=options)) for address in addresses if "/" not in address]
-    if ranges or not targets:
+    if ranges or not declared:
         targets.append((anywhere, TcpTarget(cluster, ranges, sni, options)))
     return targets
 

@@ -20,10 +20,12 @@ from xdsd.compile.resolve import View, imports, merged_rule, rules_for
 from xdsd.compile.world import read_endpoints, read_service
 from xdsd.model.catalog import Resolution, Service, ServiceKey
 from xdsd.model.mesh import Interception
-from xdsd.model.problem import ObjectRef
+from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.snapshot import CLUSTER, ENDPOINT, ROUTE, LayerId, Resource
 
 Rules = tuple[ObjectRef, ...]
+
+_DNS = frozenset({Resolution.DNS, Resolution.DNS_ROUND_ROBIN})
 
 
 def outbound_layer(view: View) -> LayerSpec:
@@ -69,10 +71,22 @@ def service_members(graph: Graph, key: ServiceKey, rules: Rules, *, intercepted:
     """Clusters and endpoints of a service, for every port and subset."""
     service = read_service(graph, key)
     members: list[Member] = []
+    if service and service.resolution is Resolution.NONE and not intercepted:
+        graph.report(_goes_nowhere(key))
     for port in service.ports if service else ():
         for subset in ("", *graph.ask(subset_names, rules)):
             members += cluster_members(key, port.number, subset, rules, intercepted=intercepted)
     return members
+
+
+def _goes_nowhere(key: ServiceKey) -> Problem:
+    return Problem(
+        Reason.CONFLICT,
+        f"{key.hostname} has resolution NONE, which sends connections where they were going; a proxy without redirection"
+        " does not know where that is, and answers 503. Write resolution DNS, or STATIC with endpoints",
+        ObjectRef("Service", *key),
+        severity=Severity.WARNING,
+    )
 
 
 def cluster_members(
@@ -123,10 +137,14 @@ def cluster(
 
 
 def assignment(graph: Graph, key: ServiceKey, number: int, subset: str, rules: Rules) -> Resource | None:
-    """The endpoints of an EDS cluster; other clusters have none to discover."""
+    """The endpoints of an EDS cluster; those that DNS finds are not discovered.
+
+    A service without resolution has EDS clusters where its proxies do not know where clients wanted to go. They have
+    no endpoints, but must hear so: Envoy waits for them.
+    """
     service = read_service(graph, key)
     port = service.port(number) if service else None
-    if service is None or port is None or service.resolution is not Resolution.STATIC:
+    if service is None or port is None or service.resolution in _DNS:
         return None
     name = outbound_cluster_name(number, subset, key.hostname)
     labels = graph.ask(subset_labels, rules, subset)

@@ -160,12 +160,17 @@ def _anywhere(service: Service | None) -> bool:
     return service is None or not service.addresses
 
 
-def lost(number: int, loser: Claim, winner: Claim) -> Problem:
+def lost(
+    number: int,
+    loser: Claim,
+    winner: Claim,
+    hint: str = "give it an address in spec.addresses or another port",
+) -> Problem:
     """A service that is not served on a port because an older one is."""
     return Problem(
         Reason.CONFLICT,
-        f"port {number} ({loser.port.protocol}) of {loser.key.hostname} cannot be served beside the older"
-        f" {winner.key.hostname} ({winner.port.protocol}); give it an address in spec.addresses or another port",
+        f"port {number} ({loser.port.protocol}) of {loser.key.hostname} cannot be served beside"
+        f" {winner.key.hostname} ({winner.port.protocol}), which comes first; {hint}",
         ObjectRef("Service", loser.key.namespace, loser.key.hostname),
         severity=Severity.WARNING,
     )

@@ -1,0 +1,112 @@
+"""What objects name in vain, as their owners hear of it."""
+
+from typing import Any
+
+import pytest
+
+from tests.compile.worlds import (
+    API,
+    Sandbox,
+    destination_rule,
+    gateway,
+    service,
+    sidecar,
+    virtual_service,
+)
+from xdsd.model.catalog import Endpoint, Port, Protocol
+from xdsd.model.intent import Metadata, Object, VirtualService
+
+
+def told(mesh: Sandbox) -> list[tuple[str, str]]:
+    """The objects and fields that have problems."""
+    mesh.settle()
+    return [(str(problem.object), problem.path) for problem in mesh.compiler.problems()]
+
+
+def routes(**spec: Any) -> Object[Any]:
+    return Object(API, "VirtualService", Metadata("default", "v"), VirtualService.model_validate(spec))
+
+
+def test_a_problem_goes_when_what_was_missing_comes_and_returns_when_it_goes() -> None:
+    """Nobody has to apply an object again for its problem to be gone."""
+    mesh = Sandbox()
+    mesh.put_service(service("reviews"), Endpoint("10.0.0.1"))
+    mesh.put_object(virtual_service("v", "reviews", to="ratings"))
+    problem = ("VirtualService default/v", "spec.http[0].route[0].destination.host")
+    assert told(mesh) == [problem]
+    mesh.put_service(service("ratings"), Endpoint("10.0.0.2"))
+    assert told(mesh) == []
+    mesh.drop_service("ratings")
+    assert told(mesh) == [problem]
+    mesh.drop_object("VirtualService", "v")
+    assert told(mesh) == []
+    assert len(mesh.compiler.graph) == 0
+
+
+def test_a_change_checks_only_the_objects_that_name_what_changed() -> None:
+    """Of many objects, those that name the changed service are looked at again."""
+    mesh = Sandbox()
+    for index in range(50):
+        mesh.put_service(service(f"s{index}"), Endpoint("10.0.0.1"))
+        mesh.put_object(virtual_service(f"v{index}", f"s{index}", to=f"s{index}"))
+    assert told(mesh) == []
+    computed = mesh.compiler.graph.computed
+    mesh.drop_service("s7")
+    assert {name for name, _ in told(mesh)} == {"VirtualService default/v7"}
+    assert mesh.compiler.graph.computed == computed + 1
+
+
+def test_a_gateway_that_is_not_there_is_told() -> None:
+    """A VirtualService of a gateway that nobody declares serves nobody."""
+    mesh = Sandbox()
+    mesh.put_service(service("reviews"), Endpoint("10.0.0.1"))
+    mesh.put_object(virtual_service("v", "*", to="reviews", gateways=("edge", "other/edge")))
+    assert [path for _, path in told(mesh)] == ["spec.gateways[0]", "spec.gateways[1]"]
+    mesh.put_object(gateway("edge", 8080))
+    assert [path for _, path in told(mesh)] == ["spec.gateways[1]"]
+
+
+def test_a_gateway_without_any_of_the_hosts_is_told() -> None:
+    """A VirtualService and its Gateway must have a host in common."""
+    mesh = Sandbox()
+    mesh.put_service(service("reviews"), Endpoint("10.0.0.1"))
+    mesh.put_object(gateway("edge", 8080, ("*.example.com",)))
+    mesh.put_object(virtual_service("v", "a.example.org", to="reviews", gateways=("edge",)))
+    assert told(mesh) == [("VirtualService default/v", "spec.gateways[0]")]
+
+
+def test_a_subset_of_any_rule_for_the_host_is_known() -> None:
+    """Rules name their host exactly or by a wildcard."""
+    mesh = Sandbox()
+    mesh.put_service(service("reviews"), Endpoint("10.0.0.1"))
+    mesh.put_object(
+        routes(hosts=["reviews"], http=[{"route": [{"destination": {"host": "reviews", "subset": "v1"}}]}])
+    )
+    assert [path for _, path in told(mesh)] == ["spec.http[0].route[0].destination.subset"]
+    mesh.put_object(destination_rule("d", "*.cluster.local", {"v1": {}}))
+    assert told(mesh) == []
+
+
+@pytest.mark.parametrize(("port", "path"), [(None, ".port"), (8080, ".port.number"), (81, None)])
+def test_a_port_must_be_one_of_the_destination(port: int | None, path: str | None) -> None:
+    """Without a port, that at which requests arrive is meant."""
+    mesh = Sandbox()
+    mesh.put_service(service("front", port=80), Endpoint("10.0.0.1"))
+    ports = tuple(Port(number, f"http-{number}", Protocol.HTTP, number) for number in (81, 82))
+    back = service("back")
+    mesh.put_service(type(back)(back.namespace, back.hostname, ports), Endpoint("10.0.0.2"))
+    destination = {"host": "back"} | ({"port": {"number": port}} if port else {})
+    mesh.put_object(routes(hosts=["front"], http=[{"route": [{"destination": destination}]}]))
+    expected = [] if path is None else [f"spec.http[0].route[0].destination{path}"]
+    assert [where for _, where in told(mesh)] == expected
+
+
+def test_rules_and_scopes_of_hosts_that_nobody_has_are_told() -> None:
+    """A DestinationRule and an egress host without a service have no effect."""
+    mesh = Sandbox()
+    mesh.put_object(destination_rule("d", "reviews", {"v1": {}}))
+    mesh.put_object(sidecar("s", egress=("./reviews.default.svc.cluster.local", "other/*")))
+    found = [("DestinationRule default/d", "spec.host"), ("Sidecar default/s", "spec.egress[0].hosts[0]")]
+    assert told(mesh) == found
+    mesh.put_service(service("reviews"), Endpoint("10.0.0.1"))
+    assert told(mesh) == []
