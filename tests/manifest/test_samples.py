@@ -47,6 +47,16 @@ def test_lines_of_fields_are_known() -> None:
     assert item.line_of("spec.http[7]") == 8
 
 
+def test_lines_of_map_keys_are_known() -> None:
+    """A key in brackets is text, whatever it looks like."""
+    (item,) = parse(
+        "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata:\n  name: x\n  annotations:\n"
+        '    "1": a\n    a.b/c: d\nspec:\n  address: 192.0.2.1\n'
+    ).objects
+    assert item.line_of("metadata.annotations[1]") == 6
+    assert item.line_of("metadata.annotations[a.b/c]") == 7
+
+
 MUTUAL = """\
 apiVersion: networking.istio.io/v1
 kind: DestinationRule

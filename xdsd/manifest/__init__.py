@@ -3,7 +3,8 @@
 A *document* is one part of a file; a *place* is the line of a value and of the values in it; a *path* leads to a
 field; a *fault* is something wrong at a path, and becomes a problem once file and object are known. The stages:
 ``reading`` (text to plain values with places, hardened), ``envelope`` (metadata and kind), ``checking`` (a spec to
-its message), ``canonical`` (an object back to plain values). Everything here is pure: bytes in, values out.
+its message, by way of ``walking`` and ``telling``), ``canonical`` (an object back to plain values). Everything here
+is pure: bytes in, values out.
 """
 
 from xdsd.manifest.canonical import object_to_dict, spec_to_dict

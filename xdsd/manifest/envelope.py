@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from xdsd.manifest.checking import MAX_FAULTS, Fault, check_spec, similar, unknown_field, wrong_type
+from xdsd.manifest.checking import check_spec
+from xdsd.manifest.faults import MAX_FAULTS, Fault, similar, unknown_field, wrong_type
 from xdsd.manifest.paths import Key, Path
 from xdsd.model.intent.base import shown
 from xdsd.model.intent.destination_rule import DestinationRule

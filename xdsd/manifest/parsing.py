@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from xdsd.manifest.checking import Fault, wrong_type
 from xdsd.manifest.envelope import AnyObject, read_object
+from xdsd.manifest.faults import Fault, wrong_type
 from xdsd.manifest.limits import Limits
 from xdsd.manifest.paths import line_at, parse_path, with_keys, write_path
 from xdsd.manifest.reading import Document, Mistake, Place, read_documents

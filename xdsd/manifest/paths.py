@@ -49,7 +49,7 @@ def line_at(place: Place, path: Sequence[str | int]) -> int:
     """The line of what the path names, or of the nearest thing around it that is there."""
     for step in path:
         inner = place.inner
-        if isinstance(inner, dict) and step in inner:
+        if isinstance(inner, dict) and str(step) in inner:
             place = inner[str(step)]
         elif isinstance(inner, list) and isinstance(step, int) and step < len(inner):
             place = inner[step]
