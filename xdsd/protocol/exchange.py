@@ -61,7 +61,7 @@ class Exchange:
     def serving(self, node: str) -> LayerSet | None:
         """What serves a node now, None if the mesh has not said so yet."""
         ids = self.snapshot.assigned.get(node)
-        if ids is None or not self.snapshot.generation:
+        if ids is None:
             return None
         for layer_id in ids:
             self._objects[layer_id] = self.snapshot.layers.get(layer_id)
