@@ -18,7 +18,8 @@ from xdsd.manifest import parse_manifest
 from xdsd.model.intent import Object
 from xdsd.model.mesh import MeshSettings
 from xdsd.model.node import Node
-from xdsd.model.problem import Problem
+from xdsd.model.problem import ObjectRef, Problem
+from xdsd.registry.base import CatalogChange
 from xdsd.registry.catalog import Catalog
 from xdsd.registry.entries import Entries
 from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource, Snapshot
@@ -71,34 +72,69 @@ def read_case(file: Path) -> Case:
     return Case(file.stem, tuple(parsed.object for parsed in manifest.objects), proxies, settings)
 
 
+class Mesh:
+    """The daemon's way from objects to resources, without its loop. A fault of the compiler is raised."""
+
+    def __init__(self, settings: MeshSettings | None = None) -> None:
+        self._settings = settings or MeshSettings()
+        self._compiler = Compiler(self._settings)
+        self._entries = Entries("store", self._settings.domain)
+        self._catalog = Catalog()
+        self._proxies: dict[str, str] = {}
+        self.snapshot = Snapshot()
+
+    def put(self, objects: Iterable[AnyObject]) -> None:
+        """Adds or replaces objects."""
+        objects = list(objects)
+        for obj in objects:
+            if obj.kind not in CATALOG_KINDS:
+                self._compiler.world.put_object(obj)
+        self._take(self._entries.apply(put=objects))
+
+    def drop(self, refs: Iterable[ObjectRef]) -> None:
+        refs = list(refs)
+        for ref in refs:
+            if ref.kind not in CATALOG_KINDS:
+                self._compiler.world.drop_object(ref)
+        self._take(self._entries.apply(drop=refs))
+
+    def attach(self, name: str, node: Node) -> None:
+        """Connects a proxy, to be called ``name``."""
+        proxy = proxy_of(node)
+        self._proxies[name] = proxy.node_id
+        self._compiler.attach(proxy)
+
+    def settle(self) -> Outcome:
+        """Compiles and publishes what changed; returns all that is served then."""
+        for _ in self._compiler.steps():
+            pass
+        for fault in self._compiler.faults():
+            raise AssertionError(fault.what) from fault.error
+        change = self._compiler.take(self.snapshot)
+        if change is not None:
+            self.snapshot.apply(change)
+        resources = {name: tuple(_served(self.snapshot, node_id)) for name, node_id in self._proxies.items()}
+        problems = (*self._entries.problems, *self._catalog.problems, *self._compiler.problems())
+        return Outcome(resources, tuple(sorted(problems, key=str)))
+
+    def _take(self, change: CatalogChange) -> None:
+        world, catalog = self._compiler.world, self._catalog
+        delta = catalog.apply("store", change)
+        for key in delta.services:
+            world.put_service(key, catalog.service(key))
+        for key in delta.endpoints:
+            world.put_endpoints(key, catalog.endpoints(key))
+        for address in delta.addresses:
+            world.put_services_at(address, catalog.services_at(address))
+
+
 def compile_case(case: Case) -> Outcome:
-    """Everything at once, as at a start of the daemon; a fault of the compiler is raised."""
-    compiler = Compiler(case.settings)
-    entries, catalog = Entries("store", case.settings.domain), Catalog()
-    for obj in case.objects:
-        if obj.kind not in CATALOG_KINDS:
-            compiler.world.put_object(obj)
-    delta = catalog.apply("store", entries.apply(put=case.objects))
-    for key in delta.services:
-        compiler.world.put_service(key, catalog.service(key))
-    for key in delta.endpoints:
-        compiler.world.put_endpoints(key, catalog.endpoints(key))
-    for address in delta.addresses:
-        compiler.world.put_services_at(address, catalog.services_at(address))
-    proxies = {name: proxy_of(node) for name, node in case.proxies.items()}
-    for proxy in proxies.values():
-        compiler.attach(proxy)
-    for _ in compiler.steps():
-        pass
-    for fault in compiler.faults():
-        raise AssertionError(fault.what) from fault.error
-    snapshot = Snapshot()
-    change = compiler.take(snapshot)
-    assert change is not None
-    snapshot.apply(change)
-    resources = {name: tuple(_served(snapshot, proxy.node_id)) for name, proxy in proxies.items()}
-    problems = (*entries.problems, *catalog.problems, *compiler.problems())
-    return Outcome(resources, tuple(sorted(problems, key=str)))
+    """Everything at once, as at a start of the daemon."""
+    mesh = Mesh(case.settings)
+    mesh.put(case.objects)
+    for name, node in case.proxies.items():
+        mesh.attach(name, node)
+    return mesh.settle()
 
 
 def message(resource: Resource) -> Any:

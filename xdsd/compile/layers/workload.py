@@ -24,7 +24,7 @@ from xdsd.compile.resolve import View, sidecar_for, sidecar_spec, view_of
 from xdsd.compile.sidecar_bindings import ingress_binding, ingress_target, wildcard
 from xdsd.compile.tcp_proxies import tcp_options
 from xdsd.compile.world import read_endpoints, read_proxy, read_service, read_service_keys
-from xdsd.model.catalog import Protocol
+from xdsd.model.catalog import Protocol, ServiceKey
 from xdsd.model.intent import ConnectionPoolSettings
 from xdsd.model.mesh import Interception, Proxy
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
@@ -126,7 +126,7 @@ def served_by(graph: Graph, node_id: str) -> tuple[Served, ...]:
                 served = _discovered(proxy, number, port.protocol, key.hostname, pool)
                 other = found.setdefault(number, served)
                 if other.protocol.is_http != port.protocol.is_http:
-                    graph.report(_contradiction(number, other.host, key.hostname, proxy))
+                    graph.report(_contradiction(number, other.host, key, proxy))
     return tuple(found[number] for number in sorted(found))
 
 
@@ -162,11 +162,12 @@ def _declared(graph: Graph, proxy: Proxy, ref: ObjectRef, index: int) -> Served 
     )
 
 
-def _contradiction(number: int, one: str, other: str, proxy: Proxy) -> Problem:
+def _contradiction(number: int, one: str, other: ServiceKey, proxy: Proxy) -> Problem:
     return Problem(
         Reason.CONFLICT,
-        f"port {number} of {proxy.namespace}/{proxy.name} is declared with different protocols by {one} and {other};"
-        f" it is served as {one} says",
+        f"port {number} of {proxy.namespace}/{proxy.name} is declared with different protocols by {one} and"
+        f" {other.hostname}; it is served as {one} says",
+        ObjectRef("Service", *other),
         severity=Severity.WARNING,
     )
 
