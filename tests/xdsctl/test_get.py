@@ -5,6 +5,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -186,13 +188,21 @@ def test_diff_fails_above_1(xdsctl: Xdsctl, tmp_path: Path) -> None:
     assert xdsctl("--endpoint", f"unix:{tmp_path}/none", "diff", "-f", "-", input=RULE).exit_code == 2
 
 
+@contextmanager
+def killed_at_the_end(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
+    """A process that does not outlive its test, whatever becomes of it."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def test_watch_prints_each_change(server: Daemon, filled: Xdsctl) -> None:
     """As a process: what is there, then each change as it happens, until Ctrl-C, which is no failure."""
     program = "from api.cli import main; main(prog_name='xdsctl')"
     words = ["--endpoint", server.endpoint, "get", "vs", "-w", "-o", "json"]
-    with subprocess.Popen(
-        [sys.executable, "-uc", program, *words], stdout=subprocess.PIPE, text=True
-    ) as watch:
+    with killed_at_the_end([sys.executable, "-uc", program, *words]) as watch:
         assert watch.stdout is not None
         first = json.loads(watch.stdout.readline())
         filled("apply", "-f", "-", input=REVIEWS.replace("weight: 90", "weight: 80"))
@@ -209,9 +219,7 @@ def test_a_watched_table_grows(server: Daemon, filled: Xdsctl) -> None:
     """One header, a line a change."""
     program = "from api.cli import main; main(prog_name='xdsctl')"
     words = ["--endpoint", server.endpoint, "get", "vs", "-w"]
-    with subprocess.Popen(
-        [sys.executable, "-uc", program, *words], stdout=subprocess.PIPE, text=True
-    ) as watch:
+    with killed_at_the_end([sys.executable, "-uc", program, *words]) as watch:
         assert watch.stdout is not None
         seen = [watch.stdout.readline() for _ in range(2)]
         filled("delete", "vs", "reviews")
