@@ -170,6 +170,32 @@ def test_b18_a_resumed_proxy_keeps_its_clusters_until_its_routes_are_settled() -
     talk.hears(CLUSTER, removed=["a"])
 
 
+def test_b18_a_resumed_proxy_keeps_its_clusters_though_routes_change_meanwhile() -> None:
+    """What changes before the proxy's own routes were answered says nothing of what it lives by."""
+    talk = delta(cluster("b"), listener("b"), route("b"))
+    talk.asks(CLUSTER, known={"a": "1", "b": cluster("b", "old").version})
+    talk.asks(LISTENER, known={"b": listener("b").version})
+    talk.asks(ROUTE, "b", known={"b": "to-a"})
+    talk.hears(CLUSTER, "b")
+    talk.changes(route("b", "2")).silent()
+    talk.acks(CLUSTER)
+    talk.hears(LISTENER)
+    talk.acks(LISTENER)
+    talk.hears(ROUTE, "b")
+    talk.silent().acks(ROUTE)
+    talk.hears(CLUSTER, removed=["a"])
+
+
+def test_b18_a_refused_route_that_is_gone_holds_no_cluster_for_ever() -> None:
+    """Nothing can follow it any more, so the wait for it ends."""
+    talk = settled(sotw(*everything("a"), timing=Timing(accept=5, gate=3)), "a")
+    talk.changes(route("a", "2"))
+    talk.hears(ROUTE, "a")
+    talk.nacks(ROUTE, "a")
+    talk.changes(removed=[(ROUTE, "a"), (CLUSTER, "a")]).waits(3.1)
+    talk.hears(CLUSTER)
+
+
 @pytest.mark.parametrize("make", [delta, sotw])
 def test_b19_endpoints_and_secrets_never_wait_for_clusters(make: Make) -> None:
     """Their requests and changes are answered while the cluster response is unanswered."""

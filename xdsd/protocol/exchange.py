@@ -21,7 +21,7 @@ from xdsd.snapshot import Layer, LayerChange, LayerId, Snapshot, SnapshotChange
 
 if TYPE_CHECKING:
     from xdsd.protocol.stream import Stream
-    from xdsd.protocol.watch import Watch
+    from xdsd.protocol.watch import Offer, Watch
 
 _Readers = dict[LayerId, dict[str, dict[Interest, dict["Watch", None]]]]
 
@@ -29,6 +29,7 @@ _Readers = dict[LayerId, dict[str, dict[Interest, dict["Watch", None]]]]
 class Exchange:
     """``joins`` counts how often resources were joined into a part: not once a proxy, once a difference.
 
+    ``offers`` are whole offers that streams share until the snapshot moves.
     ``keep_bytes`` bounds the finished parts that are kept for the next stream that needs them.
     """
 
@@ -39,6 +40,7 @@ class Exchange:
         self._keep_bytes = keep_bytes
         self._kept_bytes = 0
         self._parts: dict[tuple[object, ...], Part] = {}
+        self.offers: dict[tuple[object, ...], Offer] = {}
         self._layer_sets: WeakValueDictionary[tuple[LayerId, ...], LayerSet] = WeakValueDictionary()
         self._interests: dict[Interest, Interest] = {}
         self._holders: dict[Interest, int] = {}
@@ -116,6 +118,7 @@ class Exchange:
         before = self.generation
         self.generation = self.snapshot.generation
         self._parts.clear()
+        self.offers.clear()
         self._kept_bytes = 0
         concerned: dict[Stream, None] = {}
         for part in change.layers:
@@ -220,5 +223,6 @@ class Exchange:
         self._kept_bytes += len(finished)
         if self._kept_bytes > self._keep_bytes:
             self._parts.clear()
+            self.offers.clear()
             self._kept_bytes = 0
         return finished

@@ -38,8 +38,17 @@ def users_accepted(watches: Mapping[str, Watch], generation: int, resumed: bool)
 
 
 def users_rejected(watches: Mapping[str, Watch]) -> bool:
-    """Whether the proxy lives by a listener or route that we do not know, as it refused its successor."""
-    return any(watch.error or watch.rejected for url in USERS if (watch := watches.get(url)) is not None)
+    """Whether the proxy lives by a listener or route that we do not know, as it refused its successor.
+
+    A refused one that is gone meanwhile is no successor any more: the proxy should live without it.
+    """
+    return any(_refuses(watch) for url in USERS if (watch := watches.get(url)) is not None)
+
+
+def _refuses(watch: Watch) -> bool:
+    if not watch.rejected:
+        return bool(watch.error)
+    return any(watch.layers.find(watch.type_url, name) is not None for name in watch.rejected)
 
 
 def routes_overdue(watches: Mapping[str, Watch], before: float) -> bool:

@@ -27,6 +27,11 @@ class Scene(NamedTuple):
 
 def next_delta(watch: Watch, scene: Scene) -> Offer | None:
     """What to send now, None if nothing. Takes what was due off the watch."""
+    if watch.plain:
+        shared = _shared(watch, scene.exchange)
+        if not shared.removed or watch.type_url != CLUSTER:
+            watch.taken()
+            return shared if shared.parts or shared.removed else None
     tested = _next_trial(watch, scene)
     if tested is not None:
         return tested
@@ -42,6 +47,17 @@ def next_delta(watch: Watch, scene: Scene) -> Offer | None:
     owed = watch.answer
     watch.taken()
     return _unless_empty(found._replace(gone=gone), owed)
+
+
+def _shared(watch: Watch, exchange: Exchange) -> Offer:
+    """The offer of all watches that are as far behind as this one, in the same layers."""
+    key = (watch.layers, watch.type_url, watch.interest, watch.behind)
+    offer = exchange.offers.get(key)
+    if offer is None:
+        found = due(watch, exchange)
+        offer = Offer(tuple([part for part in found.parts if part.resources]), found.gone)
+        exchange.offers[key] = offer
+    return offer
 
 
 def next_portion(watch: Watch, scene: Scene) -> Offer | None:

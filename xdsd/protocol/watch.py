@@ -25,7 +25,7 @@ class Offer(NamedTuple):
 
     @property
     def size(self) -> int:
-        return sum(len(part.resources) for part in self.parts)
+        return sum([len(part.resources) for part in self.parts])
 
     def resources(self) -> tuple[Resource, ...]:
         return tuple(resource for part in self.parts for resource in part.resources)
@@ -142,6 +142,18 @@ class Watch:
         """Whether there may be something to send, removals that are held aside."""
         return self.changed or bool(self.trials)
 
+    @property
+    def plain(self) -> bool:
+        """Whether all that the proxy lacks is what changed since ``behind``, so that it shares its offer with others."""
+        return (
+            self.behind is not None
+            and not (self.whole or self.answer or self.again or self.trials or self.tried)
+            and self.known is None
+            and self.moved is None
+            and not self.held
+            and not self.rejected
+        )
+
     def touch(self, generation: int, now: float) -> None:
         """The snapshot moved on from ``generation`` in something of interest."""
         if self.behind is None:
@@ -160,11 +172,10 @@ class Watch:
 
     def accepted_until(self, generation: int) -> int:
         """The newest generation that the proxy is known to live by; ``generation`` is the snapshot's."""
-        if self.flight is not None:
+        lacks_more = self.whole or self.answer or self.again or self.trials or self.known is not None
+        if self.flight is not None or lacks_more or self.moved is not None:
             return self.settled
-        if self.behind is not None:
-            return self.behind
-        return self.settled if self.due else generation
+        return generation if self.behind is None else self.behind
 
     def status(self) -> TypeStatus:
         if self.rejected or self.error:

@@ -12,7 +12,7 @@ from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf.message import DecodeError
 
 from xdsd.model.node import Locality, Node
-from xdsd.snapshot import Resource, content_version, duration_bytes, field_bytes
+from xdsd.snapshot import TYPES, Resource, content_version, duration_bytes, field_bytes
 
 _EDS = 3
 _DEEPEST_METADATA = 32
@@ -59,6 +59,10 @@ class RequestCache:
         self._parsed: dict[bytes, DeltaRequest | SotwRequest] = {}
 
     def delta(self, raw: bytes) -> DeltaRequest:
+        if len(raw) < 128:
+            acknowledged = _plain_ack(raw)
+            if acknowledged is not None:
+                return acknowledged
         known = self._parsed.get(raw) if len(raw) > 1024 else None
         if isinstance(known, DeltaRequest):
             return known
@@ -86,6 +90,22 @@ class RequestCache:
             if len(self._parsed) >= self._entries:
                 del self._parsed[next(iter(self._parsed))]
             self._parsed[raw] = request
+
+
+def _plain_ack(raw: bytes) -> DeltaRequest | None:
+    """Reads a type_url followed by a response_nonce and nothing else, as nearly every request is; else None.
+
+    Saves two thirds of what the general parser costs, once a push.
+    """
+    if len(raw) < 4 or raw[0] != 0x12 or raw[1] > 0x7F:
+        return None
+    at = raw[1] + 2
+    if len(raw) < at + 2 or raw[at] != 0x32 or raw[at + 1] != len(raw) - at - 2:
+        return None
+    try:
+        return DeltaRequest(str(raw[2:at], "utf-8"), nonce=str(raw[at + 2 :], "utf-8"))
+    except UnicodeDecodeError:
+        return None
 
 
 def parse_delta(raw: bytes) -> DeltaRequest:
@@ -163,9 +183,12 @@ def _value(message: Any, depth: int) -> Any:
             return None
 
 
+_DELTA_HEADS: Mapping[str, bytes] = {type_url: field_bytes(4, type_url.encode()) for type_url in TYPES}
+
+
 def delta_head(type_url: str) -> bytes:
     """How every DeltaDiscoveryResponse of a type begins."""
-    return field_bytes(4, type_url.encode())
+    return _DELTA_HEADS[type_url]
 
 
 def delta_removed(names: Iterable[str]) -> bytes:
