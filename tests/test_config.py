@@ -157,6 +157,8 @@ def test_values_are_written_as_people_write_them(field: str, value: str, expecte
         ("settle_quiet", "10", "--settle-quiet: '10' is not a duration: write it as 10ms, 1.5s, 2m or 1h30m"),
         ("settle_quiet", "1m", "--settle-quiet: settle-max is shorter than settle-quiet"),
         ("max_message_size", "1KiB", "--max-message-size: '1KiB' is refused: input should be greater than"),
+        ("drain_time", "9" * 400 + "h", "--drain-time: '999"),
+        ("max_message_size", "9" * 5000, "--max-message-size: "),
         ("max_message_size", "many", "--max-message-size: 'many' is not a size"),
         ("max_streams", "0", "--max-streams: '0' is refused: input should be greater than or equal to 1"),
         (
@@ -165,6 +167,9 @@ def test_values_are_written_as_people_write_them(field: str, value: str, expecte
             "--log-level: 'loud' is refused: input should be 'debug', 'info', 'warning' or 'error'",
         ),
         ("mesh_domain", "Not A Domain", "--mesh-domain: 'Not A Domain' is refused"),
+        ("registry", ("machines:~nobody-here/x",), "--registry: ~nobody-here is the home of nobody here"),
+        ("state_dir", "~nobody-here", "--state-dir: ~nobody-here is the home of nobody here"),
+        ("state_dir", "a\0b", "--state-dir: "),
         ("store", "", "--store: is empty; leave it out for its default"),
         ("stor", "embedded", "--stor: is not a setting; did you mean --store?"),
     ],
@@ -264,7 +269,13 @@ def test_every_setting_has_help_and_three_names() -> None:
 FIELDS = sorted(setting.field for setting in settings())
 
 
-@given(field=st.sampled_from(FIELDS), text=st.text(max_size=40))
+@given(
+    field=st.sampled_from(FIELDS),
+    text=st.text(max_size=40)
+    | st.sampled_from(["~", "machines:", "unix:", "127.0.0.1:", "etcd://"]).flatmap(
+        lambda start: st.text(max_size=20).map(start.__add__)
+    ),
+)
 def test_any_text_is_taken_or_refused(field: str, text: str) -> None:
     """No text makes a setting fail in any other way than with problems."""
     with suppress(ConfigError):

@@ -7,6 +7,7 @@ of the file. All mistakes of all places are found at once.
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
@@ -112,8 +113,9 @@ def load(
     values = {field: item.value for field, item in given.items()}
     values.setdefault("state_dir", default_state_dir(environ, os.geteuid() if uid is None else uid))
     if "admin_address" not in values and isinstance(values["state_dir"], str | Path):
-        path = default_admin_address(Path(values["state_dir"]).expanduser()).path
-        values["admin_address"] = f"unix:{path}"
+        with suppress(RuntimeError):  # a home of nobody; the state dir is refused for it
+            path = default_admin_address(Path(values["state_dir"]).expanduser()).path
+            values["admin_address"] = f"unix:{path}"
     try:
         loaded = Settings.model_validate(values)
     except ValidationError as error:
@@ -216,8 +218,12 @@ def _unknown(written: str, known: tuple[str, ...]) -> str:
 
 def _refusals(error: ValidationError, given: Mapping[str, _Given]) -> list[Problem]:
     found = []
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    wrong = {str(detail["loc"][0]) for detail in details}
+    for detail in details:
         field = str(detail["loc"][0])
+        if field == "admin_address" and field not in given and "state_dir" in wrong:
+            continue  # it would have been made of the state dir
         if field not in Settings.model_fields:
             known = tuple(setting.flag for setting in settings())
             found.append(given[field].problem(Reason.UNKNOWN_FIELD, _unknown(given[field].written, known)))

@@ -103,6 +103,8 @@ def _text(value: object) -> str:
         raise _refuse(Reason.WRONG_TYPE, f"{value!r} is not text")
     if not value:
         raise _refuse(Reason.INVALID_VALUE, "is empty; leave it out for its default")
+    if "\0" in value:
+        raise _refuse(Reason.INVALID_VALUE, f"{value!r} has a null character; take it out")
     return value
 
 
@@ -163,7 +165,7 @@ def _registry(value: object) -> RegistrySource:
         raise _refuse(Reason.NOT_SUPPORTED, f"the {kind} registry is not supported yet; use machines:PATH")
     if kind != "machines" or not location:
         raise _refuse(Reason.INVALID_VALUE, f"{text!r} is not a registry; write machines:PATH")
-    return RegistrySource(kind, str(Path(location).expanduser()))
+    return RegistrySource(kind, str(_path(location)))
 
 
 def _registries(value: object) -> object:
@@ -182,7 +184,10 @@ def parse_duration(value: object) -> timedelta:
             Reason.INVALID_VALUE, f"{value!r} is not a duration: write it as 10ms, 1.5s, 2m or 1h30m"
         )
     found = re.findall(r"([0-9.]+)(ms|s|m|h)", parts[0])
-    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in found))
+    try:
+        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in found))
+    except OverflowError:
+        raise _refuse(Reason.OUT_OF_RANGE, f"{value!r} is longer than anybody can wait") from None
 
 
 def format_duration(value: timedelta) -> str:
@@ -204,7 +209,17 @@ def _size(value: object) -> int:
 
 
 def _directory(value: object) -> Path:
-    return Path(_text(value)).expanduser()
+    return _path(_text(value))
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        user = text.partition("/")[0]
+        raise _refuse(
+            Reason.INVALID_VALUE, f"{user} is the home of nobody here; write the whole path, or ./{text}"
+        ) from None
 
 
 def _choice(value: object) -> object:
