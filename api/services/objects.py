@@ -23,6 +23,9 @@ from xdsd.model.problem import ObjectRef, Problem, Reason
 
 Context = grpc.aio.ServicerContext[object, object]
 
+LARGEST_OBJECT = 4 << 20
+"""Bytes of JSON that are looked at; what is kept may have less, but only parsing tells how much that is."""
+
 _OUTCOMES = {
     Verdict.CREATED: pb.OUTCOME_CREATED,
     Verdict.CONFIGURED: pb.OUTCOME_CONFIGURED,
@@ -172,6 +175,9 @@ def _parsed(texts: Sequence[bytes]) -> list[AnyObject | list[Problem]]:
 
 
 def _parse(text: bytes) -> AnyObject | list[Problem]:
+    if len(text) > LARGEST_OBJECT:
+        message = f"an object has {len(text)} bytes, which is above {LARGEST_OBJECT}; split it"
+        return [Problem(Reason.TOO_LARGE, message)]
     try:
         value = json.loads(text, object_pairs_hook=_pairs)
     except (ValueError, RecursionError) as error:

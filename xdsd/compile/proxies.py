@@ -8,18 +8,20 @@ from xdsd.model.node import Node, NodeRefused
 
 _FORM = "ROLE~ADDRESS~NAME.NAMESPACE~DOMAIN, such as sidecar~10.0.0.1~reviews-v1.default~default.svc.cluster.local"
 
+_LONGEST = 200
+
 
 def proxy_of(node: Node) -> Proxy:
     """The proxy that a node describes. Raises NodeRefused, saying what its bootstrap should have."""
     parts = node.id.split("~")
     if len(parts) != 4:
-        raise NodeRefused(f"node id {node.id!r} is not of the form {_FORM}")
+        raise NodeRefused(f"node id {_shown(node.id)} is not of the form {_FORM}")
     role, address, instance, domain = parts
     if role not in set(Role):
-        raise NodeRefused(f"node id {node.id!r} begins with {role!r}; use {' or '.join(Role)}")
+        raise NodeRefused(f"node id {_shown(node.id)} begins with {_shown(role)}; use {' or '.join(Role)}")
     name, dot, namespace = instance.rpartition(".")
     if not dot or not name or not namespace:
-        raise NodeRefused(f"node id {node.id!r} names {instance!r}; use NAME.NAMESPACE")
+        raise NodeRefused(f"node id {_shown(node.id)} names {_shown(instance)}; use NAME.NAMESPACE")
     metadata = node.metadata
     locality = "/".join((node.locality.region, node.locality.zone, node.locality.sub_zone)).rstrip("/")
     return Proxy(
@@ -39,24 +41,32 @@ def proxy_of(node: Node) -> Proxy:
     )
 
 
+def _shown(value: object) -> str:
+    """What a node said, cut down to what fits into the status of a call."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
 def _text(metadata: Mapping[str, Any], key: str) -> str:
     value = metadata.get(key, "")
     if not isinstance(value, str):
-        raise NodeRefused(f"node metadata {key} is {value!r}; it must be text")
+        raise NodeRefused(f"node metadata {key} is {_shown(value)}; it must be text")
     return value
 
 
 def _labels(metadata: Mapping[str, Any]) -> dict[str, str]:
     value = metadata.get("LABELS", {})
     if not isinstance(value, Mapping) or not all(isinstance(text, str) for text in value.values()):
-        raise NodeRefused(f"node metadata LABELS is {value!r}; it must be a map of texts")
+        raise NodeRefused(f"node metadata LABELS is {_shown(value)}; it must be a map of texts")
     return dict(value)
 
 
 def _interception(metadata: Mapping[str, Any]) -> Interception:
     value = _text(metadata, "INTERCEPTION_MODE") or Interception.REDIRECT
     if value not in set(Interception):
-        raise NodeRefused(f"node metadata INTERCEPTION_MODE is {value!r}; use {' or '.join(Interception)}")
+        raise NodeRefused(
+            f"node metadata INTERCEPTION_MODE is {_shown(value)}; use {' or '.join(Interception)}"
+        )
     return Interception(value)
 
 
@@ -67,5 +77,5 @@ def _port(metadata: Mapping[str, Any], key: str) -> int:
     except (TypeError, ValueError):
         port = -1
     if not 0 <= port < 65536 or port != float(value or 0):
-        raise NodeRefused(f"node metadata {key} is {value!r}; it must be a port")
+        raise NodeRefused(f"node metadata {key} is {_shown(value)}; it must be a port")
     return port

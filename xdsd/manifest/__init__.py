@@ -11,6 +11,7 @@ from xdsd.manifest.canonical import object_to_dict, spec_to_dict
 from xdsd.manifest.envelope import AnyObject
 from xdsd.manifest.limits import Limits
 from xdsd.manifest.parsing import Manifest, ParsedObject, parse_manifest, parse_object
+from xdsd.manifest.reading import too_large
 
 __all__ = [
     "AnyObject",
@@ -21,4 +22,5 @@ __all__ = [
     "parse_manifest",
     "parse_object",
     "spec_to_dict",
+    "too_large",
 ]

@@ -76,11 +76,15 @@ class _Stopped(Exception):  # noqa: N818 - it ends the reading of a file and nev
         self.mistake = Mistake(reason, message, line)
 
 
+def too_large(size: int, limits: Limits) -> str:
+    """Says that a file of ``size`` bytes is not read."""
+    return f"the file has {size} bytes, which is above {limits.max_bytes}; split it"
+
+
 def read_documents(data: bytes, limits: Limits) -> Iterator[Document | Mistake]:
     """The documents of a file in their order; the reading ends with a mistake where the text makes no sense."""
     if len(data) > limits.max_bytes:
-        message = f"the file has {len(data)} bytes, which is above {limits.max_bytes}; split it"
-        yield Mistake(Reason.TOO_LARGE, message, 0)
+        yield Mistake(Reason.TOO_LARGE, too_large(len(data), limits), 0)
         return
     try:
         text = data.decode("utf-8-sig")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 
-from xdsd.manifest import Limits, ParsedObject, parse_manifest
+from xdsd.manifest import Limits, ParsedObject, parse_manifest, too_large
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -77,11 +77,12 @@ def _file(name: str, known: Manifests | None, suspect: bool, limits: Limits) -> 
         signature = _signature(name)
         if known.signature == signature and not suspect:
             return known
+        size = signature[2]
+        if size > limits.max_bytes:
+            return _broken(known, Problem(Reason.TOO_LARGE, too_large(size, limits), file=name))
         data = _read(name, limits.max_bytes)
     except OSError as error:
-        unreadable = Problem(Reason.UNREADABLE_FILE, f"cannot be read: {error.strerror}", file=name)
-        broken = Manifests(objects=known.objects, problems=(unreadable,))
-        return known if known == broken else broken
+        return _broken(known, Problem(Reason.UNREADABLE_FILE, f"cannot be read: {error.strerror}", file=name))
     digest = blake2b(data, digest_size=16).digest()
     if digest == known.digest:
         return known if signature == known.signature else replace(known, signature=signature)
@@ -90,6 +91,12 @@ def _file(name: str, known: Manifests | None, suspect: bool, limits: Limits) -> 
     if any(problem.severity is Severity.ERROR for problem in manifest.problems):
         objects = {**known.objects, **objects}
     return Manifests(signature, digest, objects, manifest.problems)
+
+
+def _broken(known: Manifests, problem: Problem) -> Manifests:
+    """What is left of a file that cannot be read: what it said last, and why it says no more."""
+    broken = Manifests(objects=known.objects, problems=(problem,))
+    return known if known == broken else broken
 
 
 def _signature(name: str) -> tuple[int, ...]:
