@@ -23,7 +23,7 @@ class ServerSettings:
     streams_a_connection: int = 128
     streams_a_node: int = 64
     request_bytes: int = 16 << 20
-    slice: int = 64
+    slice: int = 256
 
     def channel_options(self) -> list[tuple[str, int]]:
         """gRPC's own arguments. Its default for pending requests loses streams when thousands connect at once."""
