@@ -16,7 +16,7 @@ from api.ports import Intents
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.selectors import Selector, SelectorError, parse_selector
 from api.wire import object_json, problem_to_wire, ref_from_wire, ref_to_wire
-from xdsd.intents import Applied, IntentChange, Outcome, Undecodable, Verdict
+from xdsd.intents import Applied, Deleted, IntentChange, Outcome, Undecodable, Verdict
 from xdsd.manifest import AnyObject, parse_object
 from xdsd.model.intent import KINDS
 from xdsd.model.problem import ObjectRef, Problem, Reason
@@ -35,39 +35,22 @@ _OUTCOMES = {
 
 
 class ObjectsService:
-    """xdsd.admin.v1.Objects."""
+    """xdsd.admin.v1.Objects. Thousands of objects are read and written in threads, since the event loop may not wait."""
 
     def __init__(self, intents: Intents) -> None:
         self._intents = intents
 
     async def Apply(self, request: pb.ApplyRequest, _context: Context) -> pb.ApplyResponse:  # noqa: N802
-        parsed = await self._applied(request.objects, dry_run=request.dry_run)
+        parsed = await self._apply(request.objects, dry_run=request.dry_run)
         if isinstance(parsed, list):
             return pb.ApplyResponse(problems=[problem_to_wire(problem) for problem in parsed])
-        return pb.ApplyResponse(
-            accepted=parsed.accepted,
-            revision=parsed.revision,
-            results=[_result(outcome) for outcome in parsed.outcomes],
-            problems=[problem_to_wire(problem) for problem in parsed.problems],
-        )
+        return await asyncio.to_thread(_applied, parsed)
 
     async def Diff(self, request: pb.DiffRequest, _context: Context) -> pb.DiffResponse:  # noqa: N802
-        parsed = await self._applied(request.objects, dry_run=True)
+        parsed = await self._apply(request.objects, dry_run=True)
         if isinstance(parsed, list):
             return pb.DiffResponse(problems=[problem_to_wire(problem) for problem in parsed])
-        return pb.DiffResponse(
-            accepted=parsed.accepted,
-            diffs=[
-                pb.ObjectDiff(
-                    ref=ref_to_wire(outcome.ref),
-                    live=_object(outcome.before) if outcome.before else None,
-                    proposed=_object(outcome.object) if outcome.object else None,
-                )
-                for outcome in parsed.outcomes
-                if outcome.verdict is not Verdict.UNCHANGED
-            ],
-            problems=[problem_to_wire(problem) for problem in parsed.problems],
-        )
+        return await asyncio.to_thread(_differences, parsed)
 
     async def Get(self, request: pb.GetRequest, context: Context) -> pb.GetResponse:  # noqa: N802
         ref = ref_from_wire(request.ref)
@@ -95,13 +78,7 @@ class ObjectsService:
         deleted = await self._intents.delete(
             refs, dry_run=request.dry_run, ignore_missing=request.ignore_missing
         )
-        return pb.DeleteResponse(
-            accepted=deleted.accepted,
-            revision=deleted.revision,
-            results=[_result(outcome) for outcome in deleted.outcomes],
-            problems=[problem_to_wire(problem) for problem in deleted.problems],
-            missing=[ref_to_wire(ref) for ref in deleted.missing],
-        )
+        return await asyncio.to_thread(_deleted, deleted)
 
     async def Watch(  # noqa: N802
         self, request: pb.WatchRequest, context: Context
@@ -113,7 +90,7 @@ class ObjectsService:
                 for response in await asyncio.to_thread(view.responses, change):
                     yield response
 
-    async def _applied(self, objects: Sequence[pb.Object], *, dry_run: bool) -> Applied | list[Problem]:
+    async def _apply(self, objects: Sequence[pb.Object], *, dry_run: bool) -> Applied | list[Problem]:
         """What applying did, or what is wrong with the texts."""
         parsed = await asyncio.to_thread(_parsed, [each.json for each in objects])
         if problems := [problem for each in parsed if isinstance(each, list) for problem in each]:
@@ -210,6 +187,41 @@ async def _selector(text: str, context: Context) -> Selector:
 
 def _object(obj: AnyObject) -> pb.Object:
     return pb.Object(json=object_json(obj))
+
+
+def _applied(applied: Applied) -> pb.ApplyResponse:
+    return pb.ApplyResponse(
+        accepted=applied.accepted,
+        revision=applied.revision,
+        results=[_result(outcome) for outcome in applied.outcomes],
+        problems=[problem_to_wire(problem) for problem in applied.problems],
+    )
+
+
+def _differences(applied: Applied) -> pb.DiffResponse:
+    return pb.DiffResponse(
+        accepted=applied.accepted,
+        diffs=[
+            pb.ObjectDiff(
+                ref=ref_to_wire(outcome.ref),
+                live=_object(outcome.before) if outcome.before else None,
+                proposed=_object(outcome.object) if outcome.object else None,
+            )
+            for outcome in applied.outcomes
+            if outcome.verdict is not Verdict.UNCHANGED
+        ],
+        problems=[problem_to_wire(problem) for problem in applied.problems],
+    )
+
+
+def _deleted(deleted: Deleted) -> pb.DeleteResponse:
+    return pb.DeleteResponse(
+        accepted=deleted.accepted,
+        revision=deleted.revision,
+        results=[_result(outcome) for outcome in deleted.outcomes],
+        problems=[problem_to_wire(problem) for problem in deleted.problems],
+        missing=[ref_to_wire(ref) for ref in deleted.missing],
+    )
 
 
 def _result(outcome: Outcome) -> pb.ObjectResult:

@@ -112,7 +112,8 @@ class Intents:
             except InvalidRequest as error:
                 return Applied(False, contents.revision, problems=(Problem(Reason.TOO_LARGE, str(error)),))
             if revision:
-                return Applied(True, revision, self._written(plans, contents, revision), found)
+                outcomes = await asyncio.to_thread(self._written, plans, contents, revision)
+                return Applied(True, revision, outcomes, found)
         message = f"others changed the same objects {ATTEMPTS} times in a row; try again"
         return Applied(False, contents.revision, problems=(Problem(Reason.CONFLICT, message),))
 
