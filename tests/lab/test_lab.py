@@ -109,3 +109,9 @@ def test_a_missing_part_skips_here_and_fails_in_ci(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="etcd is missing: not installed"):
         missing("etcd", "not installed")
+
+
+def test_free_ports_are_not_those_of_outgoing_connections() -> None:
+    """A port that was free stays so: no connection of any program is given it meanwhile."""
+    low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    assert low < 22000 or not {*range(low, high + 1)} & set(free_ports(20))
