@@ -32,7 +32,7 @@ def test_a_response_is_joined_once_for_all_streams() -> None:
     assert stage.exchange.joins == 1
     stage.change(endpoints("n7", "2"))
     assert stage.exchange.joins == 2
-    bodies = {id(talk.commands(Send)[-1].parts[1]) for talk in talks}
+    bodies = {id(talk.commands(Send)[-1].parts[0]) for talk in talks}
     assert len(bodies) == 1
 
 

@@ -36,8 +36,13 @@ def following(watch: Watch, request: DeltaRequest) -> Turn:
 
 
 def frame(offer: Offer, type_url: str, nonce: str, exchange: Exchange) -> tuple[bytes, ...]:
-    """A DeltaDiscoveryResponse."""
-    parts = [exchange.delta_bytes(part) for part in offer.parts]
-    if offer.removed:
-        parts.append(wire.delta_removed(offer.removed))
-    return (wire.delta_head(type_url), *parts, wire.nonce_field(nonce))
+    """A DeltaDiscoveryResponse: the very bytes that another stream was sent, if it counts its nonces alike."""
+    key = (type_url, offer.parts, offer.removed, nonce)
+    finished = exchange.response(key)
+    if finished is None:
+        parts = [exchange.delta_bytes(part) for part in offer.parts]
+        if offer.removed:
+            parts.append(wire.delta_removed(offer.removed))
+        finished = b"".join((wire.delta_head(type_url), *parts, wire.nonce_field(nonce)))
+        exchange.keep_response(key, finished)
+    return (finished,)

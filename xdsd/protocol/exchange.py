@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _Readers = dict[LayerId, dict[str, dict[Interest, dict["Watch", None]]]]
 
 
+_MOST_RESPONSES = 8
+
+
 class Exchange:
     """``joins`` counts how often resources were joined into a part: not once a proxy, once a difference.
 
@@ -41,6 +44,7 @@ class Exchange:
         self._kept_bytes = 0
         self._parts: dict[tuple[object, ...], Part] = {}
         self.offers: dict[tuple[object, ...], Offer] = {}
+        self._responses: dict[tuple[object, ...], bytes] = {}
         self._layer_sets: WeakValueDictionary[tuple[LayerId, ...], LayerSet] = WeakValueDictionary()
         self._interests: dict[Interest, Interest] = {}
         self._holders: dict[Interest, int] = {}
@@ -119,6 +123,7 @@ class Exchange:
         self.generation = self.snapshot.generation
         self._parts.clear()
         self.offers.clear()
+        self._responses.clear()
         self._kept_bytes = 0
         concerned: dict[Stream, None] = {}
         for part in change.layers:
@@ -213,6 +218,16 @@ class Exchange:
     def delta_bytes(self, part: Part) -> bytes:
         finished = part.delta()
         return self._joined(part.join_delta()) if finished is None else finished
+
+    def response(self, key: tuple[object, ...]) -> bytes | None:
+        """A whole response that some stream was sent since the snapshot moved."""
+        return self._responses.get(key)
+
+    def keep_response(self, key: tuple[object, ...], finished: bytes) -> None:
+        """Keeps a whole response for the next stream; streams that came together count their nonces alike."""
+        if len(self._responses) >= _MOST_RESPONSES:
+            self._responses.clear()
+        self._responses[key] = finished
 
     def sotw_bytes(self, part: Part) -> bytes:
         finished = part.sotw()

@@ -1,20 +1,36 @@
-"""Which layers serve a proxy."""
+"""Which layers serve a proxy.
+
+There is one cell a proxy; what equal proxies have in common is asked for, so that they hold it together.
+"""
 
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec
 from xdsd.compile.layers.edge import edge_layer
 from xdsd.compile.layers.outbound import outbound_layer
-from xdsd.compile.layers.workload import layers_served
-from xdsd.compile.resolve import view_of
+from xdsd.compile.layers.workload import Explicit, Served, explicit_of, served_by, workload_layer
+from xdsd.compile.resolve import View, view_of
 from xdsd.model.mesh import Role
 
 
 def layers_of(graph: Graph, node_id: str) -> tuple[LayerSpec, ...]:
     """The layers of a connected proxy; none once it is gone."""
-    view = graph.ask(view_of, node_id)
+    view = view_of(graph, node_id)
     if view is None:
         return ()
     if view.role is Role.ROUTER:
-        return (edge_layer(view),)
-    own = graph.ask(layers_served, node_id)
-    return (outbound_layer(view), own) if own else (outbound_layer(view),)
+        return graph.ask(edge_alone, view)
+    return graph.ask(outbound_and_own, view, served_by(graph, node_id), explicit_of(graph, node_id, view))
+
+
+def edge_alone(graph: Graph, view: View) -> tuple[LayerSpec, ...]:
+    """A gateway has one layer."""
+    del graph
+    return (edge_layer(view),)
+
+
+def outbound_and_own(
+    graph: Graph, view: View, served: tuple[Served, ...], explicit: Explicit | None
+) -> tuple[LayerSpec, ...]:
+    """A sidecar has the layer of its view and that of its workload."""
+    del graph
+    return (outbound_layer(view), workload_layer(served, explicit))

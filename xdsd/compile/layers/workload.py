@@ -20,7 +20,7 @@ from xdsd.compile.names import (
     listener_name,
 )
 from xdsd.compile.policy import Policy
-from xdsd.compile.resolve import View, sidecar_for, sidecar_spec, view_of
+from xdsd.compile.resolve import View, sidecar_for, sidecar_spec
 from xdsd.compile.sidecar_bindings import ingress_binding, ingress_target, wildcard
 from xdsd.compile.tcp_proxies import tcp_options
 from xdsd.compile.world import read_endpoints, read_proxy, read_service, read_service_keys
@@ -172,16 +172,12 @@ def _contradiction(number: int, one: str, other: ServiceKey, proxy: Proxy) -> Pr
     )
 
 
-def layers_served(graph: Graph, node_id: str) -> LayerSpec | None:
-    """The workload layer of a connected sidecar."""
+def explicit_of(graph: Graph, node_id: str, view: View) -> Explicit | None:
+    """Where a connected sidecar listens for its program's calls; None if the kernel redirects them."""
     proxy = read_proxy(graph, node_id)
-    view = graph.ask(view_of, node_id)
-    if proxy is None or view is None:
+    if proxy is None or proxy.interception is not Interception.NONE:
         return None
-    explicit = None
-    if proxy.interception is Interception.NONE:
-        explicit = Explicit(view, proxy.bind or _loopback(proxy), proxy.http_proxy_port)
-    return workload_layer(graph.ask(served_by, node_id), explicit)
+    return Explicit(view, proxy.bind or _loopback(proxy), proxy.http_proxy_port)
 
 
 def _inbound(graph: Graph, served: Served) -> InboundPort:
