@@ -6,7 +6,6 @@ the authentication of callers (a gRPC interceptor of ``serve_admin``) belong the
 """
 
 import os
-import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from api.services.objects import ObjectsService
 from api.services.proxies import ProxiesService
 from storage.base import InvalidRequest, StorageError
 from xdsd.settings import Address, TcpAddress, UnixAddress
+from xdsd.sockets import refuse_taken
 
 _STOP_SECONDS = 1.0
 _STORE_FAULTS = (
@@ -95,32 +95,15 @@ async def serve_admin(
 
 def _bind(server: grpc.aio.Server, address: Address) -> Address:
     """Binds; a socket in the file system is never open to others, not even for a moment."""
+    refuse_taken(address, "admin-address")
     try:
         if isinstance(address, TcpAddress):
             return TcpAddress(address.host, server.add_insecure_port(str(address)))
-        _refuse_a_living_socket(address)
         before = os.umask(0o177)
         try:
             server.add_insecure_port(str(address))
         finally:
             os.umask(before)
     except RuntimeError as error:
-        raise OSError(
-            f"cannot listen on {address}: it is in use, or may not be bound by this user"
-        ) from error
+        raise OSError(f"cannot listen on {address}: {error}; set another --admin-address") from error
     return address
-
-
-def _refuse_a_living_socket(address: UnixAddress) -> None:
-    """gRPC takes the path over whoever listens there; a socket that nobody answers is a dead daemon's."""
-    if not address.path.parent.is_dir():
-        raise OSError(f"cannot listen on {address}: there is no folder {address.path.parent}; make it first")
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(str(address.path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            return
-        except OSError as error:
-            raise OSError(f"cannot listen on {address}: {error.strerror or error}") from error
-    raise OSError(f"cannot listen on {address}: another program listens there already; stop it first")

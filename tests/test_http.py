@@ -1,5 +1,6 @@
 """The HTTP port, asked by a real client."""
 
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -124,8 +125,9 @@ async def test_nothing_can_be_posted(client: aiohttp.ClientSession) -> None:
 async def test_it_serves_on_a_socket_in_the_file_system(daemon: Daemon, tmp_path: Path) -> None:
     """A socket left by a killed daemon does not keep the next one from serving."""
     path = tmp_path / "http.sock"
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(path))
     for _ in range(2):
-        path.touch()
         async with (
             serve_http(daemon.app, UnixAddress(path)),
             aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session,

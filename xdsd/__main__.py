@@ -27,7 +27,7 @@ from storage.base import StorageError, Store
 from storage.embedded import open_embedded
 from xdsd.compile.compiler import Compiler
 from xdsd.compile.route_checks import route_problems
-from xdsd.config import ConfigError, Settings, load, settings
+from xdsd.config import ConfigError, Settings, dump, load, settings
 from xdsd.demo.cli import demo_command
 from xdsd.health import Check
 from xdsd.housekeeping import keep_house
@@ -43,7 +43,8 @@ from xdsd.registry.base import Registry
 from xdsd.registry.machines import MachinesRegistry
 from xdsd.server import ServerSettings, XdsServer
 from xdsd.settings import OutboundPolicy
-from xdsd.telemetry import Metrics, library_logs, make_logger, watch_event_loop
+from xdsd.sockets import refuse_taken
+from xdsd.telemetry import Metrics, library_logs, make_logger, watch_event_loop, watch_store
 
 STORE_FILE = "xdsd.db"
 RELOADABLE = frozenset({"settle_quiet", "settle_max", "outbound_traffic_policy", "root_namespace"})
@@ -73,7 +74,7 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
     clock = asyncio.get_running_loop().time
     started = datetime.now(UTC)
     metrics = Metrics(CollectorRegistry(), version("xdsd"))
-    options.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_state_dir(options.state_dir)
     async with AsyncExitStack() as stack:
         stack.enter_context(library_logs(logger))
         store: Store = await open_embedded(options.state_dir / STORE_FILE)
@@ -105,6 +106,7 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
                 ),
                 tasks.create_task(mesh.run(server.published), name="reconcile"),
                 tasks.create_task(watch_event_loop(metrics), name="event loop lag"),
+                tasks.create_task(watch_store(metrics, store.revision), name="store health"),
                 tasks.create_task(
                     keep_house(lambda: not mesh.busy, lambda: _chores(server, mesh, metrics)),
                     name="housekeeping",
@@ -160,13 +162,8 @@ def registries(options: Settings) -> list[Registry]:
 async def follow_intents(intents: Intents, sink: SourceSink, metrics: Metrics) -> None:
     """Hands what the store holds, and every change of it, to the mesh. While the store is away, what it said last holds."""
 
-    def unavailable(why: str) -> None:
-        metrics.store_up.set(0)
-        sink.stale(why)
-
     known: set[ObjectRef] = set()
-    async for change in intents.watch(unavailable=unavailable):
-        metrics.store_up.set(1)
+    async for change in intents.watch(unavailable=sink.stale):
         sink.objects(ObjectsChange(change.upserts, change.removed))
         for scope, problems in change.problems.items():
             sink.problems(scope, problems)
@@ -178,12 +175,23 @@ async def follow_intents(intents: Intents, sink: SourceSink, metrics: Metrics) -
             metrics.objects.labels(kind).set(counts[kind])
 
 
+def _make_state_dir(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise OSError(
+            f"the state dir {folder} cannot be made: {why}; choose another with --state-dir"
+        ) from error
+
+
 def _listen(server: XdsServer, options: Settings) -> None:
+    refuse_taken(options.xds_address, "xds-address")
     try:
         server.listen(str(options.xds_address))
     except RuntimeError as error:
         raise OSError(
-            f"cannot listen on {options.xds_address}: it is in use; stop what listens there or set --xds-address"
+            f"cannot listen on {options.xds_address}: {error}; set another --xds-address"
         ) from error
 
 
@@ -204,6 +212,7 @@ async def _welcome(daemon: Daemon, options: Settings, logger: FilteringBoundLogg
 
 def _chores(server: XdsServer, mesh: Reconciler, metrics: Metrics) -> None:
     server.forget()
+    metrics.proxy_types(status for proxy in server.status() for status in proxy.types)
     found = Counter(problem.severity for problem in mesh.problems())
     for severity in Severity:
         metrics.problems.labels(severity.value).set(found[severity])
@@ -246,7 +255,7 @@ async def _reloads(
 def _flags(command: Any) -> Any:  # Any: click's decorators
     """Adds a flag for every setting."""
     for setting in reversed(settings()):
-        kind = click.Choice(setting.choices, case_sensitive=True) if setting.choices else None
+        kind = click.Choice([str(choice) for choice in setting.choices]) if setting.choices else None
         command = click.option(
             setting.flag,
             setting.field,
@@ -290,9 +299,7 @@ def serve_command(config: Path | None, **flags: object) -> None:
 @_flags
 def check_config(config: Path | None, **flags: object) -> None:
     """Say what is wrong with the settings, or print them as the daemon would take them."""
-    for name, value in _load(config, flags).model_dump(mode="python").items():
-        shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
-        click.echo(f"{name.replace('_', '-')}: {shown}")
+    click.echo(dump(_load(config, flags)), nl=False)
 
 
 main.add_command(demo_command)

@@ -15,6 +15,7 @@ from prometheus_client.exposition import choose_encoder
 from xdsd.config import Address, TcpAddress, UnixAddress
 from xdsd.health import Check, ready
 from xdsd.model.problem import Problem
+from xdsd.sockets import refuse_taken
 
 PAGES = {
     "/metrics": "metrics in Prometheus's format",
@@ -79,6 +80,7 @@ def problem_json(problem: Problem) -> dict[str, object]:
 @asynccontextmanager
 async def serve_http(app: web.Application, address: Address) -> AsyncIterator[Address]:
     """Serves while it lasts at the address it gives (port 0 resolved). Raises OSError where it cannot."""
+    refuse_taken(address, "http-address")
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
