@@ -96,7 +96,11 @@ _TAGS = {
 
 @dataclass(frozen=True, slots=True)
 class BootstrapOptions:
-    """What tells proxies apart; ``http_proxy_port`` and ``outbound_bind`` need ``Interception.NONE``."""
+    """What tells proxies apart.
+
+    ``http_proxy_port`` needs ``Interception.NONE``. ``outbound_bind`` is where a sidecar without redirection listens for its
+    program, and a gateway for everybody (``0.0.0.0`` if left out).
+    """
 
     role: Role
     name: str
@@ -168,10 +172,10 @@ def _node(options: BootstrapOptions) -> Node:
         "SERVICE_ACCOUNT": options.service_account,
         "CLUSTER_ID": options.cluster_id,
         "NETWORK": options.network,
+        "OUTBOUND_BIND": options.outbound_bind,
     }
     if options.role is Role.SIDECAR:
         metadata["INTERCEPTION_MODE"] = options.interception.value
-        metadata["OUTBOUND_BIND"] = options.outbound_bind
         if options.http_proxy_port:
             metadata["HTTP_PROXY_PORT"] = str(options.http_proxy_port)
     region, zone, sub_zone = (*options.locality.split("/"), "", "", "")[:3]

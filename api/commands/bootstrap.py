@@ -71,7 +71,10 @@ def _xds(_ctx: click.Context, _param: click.Parameter, value: str) -> Address:
     "--http-proxy-port", type=click.IntRange(1, 65535), help="HTTP proxy for programs (interception none)."
 )
 @click.option(
-    "--outbound-bind", default="", callback=_ip, help="IP of outbound listeners (interception none)."
+    "--outbound-bind",
+    default="",
+    callback=_ip,
+    help="IP of a gateway's listeners, or of outbound ones (interception none).",
 )
 @click.option("--cluster-id", default="", help="The platform's cluster it runs in.")
 @click.option("--network", default="", help="The network it is on.")
@@ -113,7 +116,8 @@ def bootstrap(
     from api.bootstrap import BootstrapOptions, bootstrap_json  # noqa: PLC0415 - a second of imports
 
     explicit = interception == "none" and role == Role.SIDECAR.value
-    if not explicit and (http_proxy_port or outbound_bind):
+    bindable = explicit or role == Role.ROUTER.value
+    if (http_proxy_port and not explicit) or (outbound_bind and not bindable):
         raise click.UsageError(
             "--http-proxy-port and --outbound-bind are for a sidecar to which programs are pointed: "
             "add --interception none, or leave them out"

@@ -1,5 +1,6 @@
 """The compiler as a whole, by what it publishes."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -235,3 +236,12 @@ def test_incremental_compilation_equals_compilation_from_scratch(changes: list[t
     for each in proxies:
         assert mesh.versions(each.node_id) == fresh.versions(each.node_id)
     assert mesh.compiler.faults() == []
+
+
+def test_a_gateway_listens_where_its_bootstrap_says() -> None:
+    """A server without an address opens every one, unless the gateway was told to keep to its own."""
+    mesh = Sandbox()
+    mesh.put_object(gateway("edge", 8080))
+    node = mesh.attach(replace(router(), bind="127.0.0.1"))
+    mesh.settle()
+    assert mesh.names(node, LISTENER) == {"127.0.0.1_8080"}

@@ -39,11 +39,12 @@ class View(NamedTuple):
     sidecar: ObjectRef | None
     interception: Interception
     ipv6: bool = False
+    bind: str = ""
 
     @property
     def wildcard(self) -> str:
-        """Every address of the family that these proxies speak."""
-        return "::" if self.ipv6 else "0.0.0.0"
+        """Where these proxies listen unless told otherwise: gateways where their bootstrap says, else on every address."""
+        return self.bind or ("::" if self.ipv6 else "0.0.0.0")
 
 
 class EgressHosts(NamedTuple):
@@ -117,7 +118,8 @@ def view_of(graph: Graph, node_id: str) -> View | None:
         if sidecar is not None and not graph.ask(shapes_egress, sidecar):
             sidecar = None
     ipv6 = ":" in proxy.address
-    return View(proxy.role, proxy.namespace, labels, sidecar, proxy.interception, ipv6)
+    bind = proxy.bind if proxy.role is Role.ROUTER else ""
+    return View(proxy.role, proxy.namespace, labels, sidecar, proxy.interception, ipv6, bind)
 
 
 def sidecar_for(graph: Graph, namespace: str, labels: Labels) -> ObjectRef | None:

@@ -28,7 +28,7 @@ def sidecar_bootstrap(layout: Layout, instance: Instance) -> Bootstrap:
 def gateway_bootstrap(layout: Layout) -> Bootstrap:
     """The Envoy that browsers talk to."""
     options = _proxy(layout, Role.ROUTER, GATEWAY, layout.gateway_address)
-    return _with_own_admin(replace(options, labels={"istio": GATEWAY}))
+    return _with_own_admin(replace(options, labels={"istio": GATEWAY}, outbound_bind=layout.options.address))
 
 
 def _proxy(layout: Layout, role: Role, name: str, address: str) -> BootstrapOptions:

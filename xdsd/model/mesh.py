@@ -23,9 +23,9 @@ class Interception(StrEnum):
 class Proxy:
     """An Envoy as its node describes it: ``role~address~name.namespace~domain`` and metadata.
 
-    Equal proxies are interchangeable for the compiler. ``http_proxy_port`` (metadata ``HTTP_PROXY_PORT``) asks for an
-    HTTP proxy listener, and ``bind`` (metadata ``OUTBOUND_BIND``) is where a sidecar without redirection puts its
-    outbound listeners; both matter only with ``Interception.NONE``.
+    Equal proxies are interchangeable for the compiler. ``http_proxy_port`` (metadata ``HTTP_PROXY_PORT``) asks a sidecar
+    without redirection for an HTTP proxy listener. ``bind`` (metadata ``OUTBOUND_BIND``) is where such a sidecar puts its
+    outbound listeners, and a gateway those of servers without an address.
     """
 
     node_id: str

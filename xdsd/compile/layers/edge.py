@@ -41,8 +41,8 @@ class EdgeHost(NamedTuple):
 def edge_layer(view: View) -> LayerSpec:
     """The layer that all gateways of a view share."""
     words = [view.namespace, *(f"{key}={value}" for key, value in view.labels)]
-    if view.ipv6:
-        words.append("ipv6")
+    if view.bind or view.ipv6:
+        words.append(view.wildcard)
     return LayerSpec(LayerId(f"gateway/{'/'.join(words)}"), ((edge_members, (view,)),))
 
 
