@@ -1,0 +1,250 @@
+"""The command line of the daemon, and how settings reach its parts. Its life as a process is tests/e2e/test_process.py."""
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from prometheus_client import CollectorRegistry
+
+from storage.memory import MemoryStore
+from xdsd.__main__ import (
+    RELOADABLE,
+    admissible,
+    follow_intents,
+    main,
+    mesh_settings,
+    registries,
+    server_settings,
+    settling,
+)
+from xdsd.config import load
+from xdsd.intents import Intents
+from xdsd.manifest import AnyObject, parse_object
+from xdsd.model.problem import Problem
+from xdsd.reconcile import ObjectsChange, SourceSink
+from xdsd.settings import Settings, settings
+from xdsd.telemetry import Metrics
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's own settings."""
+    for name in [name for name in os.environ if name.startswith("XDSD_")]:
+        monkeypatch.delenv(name)
+
+
+def xdsd(*words: str | Path, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words], prog_name="xdsd", env=env)
+
+
+def options(*flags: tuple[str, object]) -> Settings:
+    return load(None, {}, {"state_dir": "/nowhere", **dict(flags)})
+
+
+def test_the_version_is_the_packages() -> None:
+    """One line, as scripts read it."""
+    assert xdsd("--version").output == f"xdsd {version('xdsd')}\n"
+
+
+def test_there_are_three_commands() -> None:
+    """Each says in a line what it does, and its help needs no daemon."""
+    help_text = xdsd("--help").output
+    for command in ("serve", "check-config", "demo"):
+        assert f"  {command} " in help_text
+        assert xdsd(command, "-h").exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["serve", "check-config"])
+def test_every_setting_is_a_flag_with_help(command: str) -> None:
+    """The flags are made from the settings, so that none is forgotten."""
+    help_text = xdsd(command, "--help").output
+    assert "--config" in help_text
+    for setting in settings():
+        assert setting.flag in help_text
+        assert setting.help.split()[0] in help_text
+
+
+def test_checked_settings_are_printed_as_a_file_that_gives_the_same(tmp_path: Path) -> None:
+    """Flags, environment and file joined, in rising order file, environment, flag."""
+    file = tmp_path / "xdsd.yaml"
+    file.write_text(f"state-dir: {tmp_path}\nsettle-quiet: 1ms\nsettle-max: 2ms\nmax-streams: 3\n")
+    environment = {"XDSD_SETTLE_MAX": "20ms", "XDSD_MAX_STREAMS": "4"}
+    printed = xdsd("check-config", "--config", file, "--max-streams", "5", env=environment)
+    assert printed.exit_code == 0
+    found = yaml.safe_load(printed.output)
+    assert (found["settle-quiet"], found["settle-max"], found["max-streams"]) == ("1ms", "20ms", 5)
+    file.write_text(printed.output)
+    assert xdsd("check-config", "--config", file).output == printed.output
+
+
+def test_the_config_file_may_be_named_by_the_environment(tmp_path: Path) -> None:
+    """As a service's unit does it."""
+    file = tmp_path / "xdsd.yaml"
+    file.write_text("mesh-domain: example.org\n")
+    assert "mesh-domain: example.org\n" in xdsd("check-config", env={"XDSD_CONFIG": str(file)}).output
+
+
+def test_registries_may_be_given_several_times(tmp_path: Path) -> None:
+    """All are kept in their order, and one is made of each."""
+    words = ("--registry", f"machines:{tmp_path}/a", "--registry", f"machines:{tmp_path}/b")
+    found = yaml.safe_load(xdsd("check-config", *words).output)["registry"]
+    assert found == [f"machines:{tmp_path}/a", f"machines:{tmp_path}/b"]
+    assert [each.name for each in registries(options(("registry", tuple(found))))] == found
+
+
+@pytest.mark.parametrize("command", ["serve", "check-config"])
+def test_wrong_settings_end_with_2_and_are_all_named(tmp_path: Path, command: str) -> None:
+    """Each with the place where it was given, in one go, before anything is made."""
+    file = tmp_path / "xdsd.yaml"
+    file.write_text("settle-quiet: soon\nno-such: 1\n")
+    state = tmp_path / "state"
+    words = ("--config", file, "--state-dir", state, "--xds-address", "0.0.0.0:15010")
+    result = xdsd(command, *words, env={"XDSD_MAX_STREAMS": "none"})
+    assert (result.exit_code, result.stdout) == (2, "")
+    said = result.stderr.splitlines()
+    for start in (
+        f"{file}:1: settle-quiet: ",
+        f"{file}:2: no-such: ",
+        "XDSD_MAX_STREAMS: ",
+        "--xds-address: ",
+    ):
+        assert any(line.startswith(f"xdsd: {start}") for line in said), (start, said)
+    assert len(said) == 4
+    assert not state.exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("serve", "--no-such-flag", "1"),
+        ("serve", "--log-level", "loud"),
+        ("serve", "surplus"),
+        ("no-such-command",),
+    ],
+)
+def test_wrong_usage_ends_with_2(words: Sequence[str]) -> None:
+    """As every command line does."""
+    result = xdsd(*words)
+    assert result.exit_code == 2
+    assert result.stderr
+
+
+def test_a_config_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """A sentence, not a traceback."""
+    result = xdsd("check-config", "--config", tmp_path / "none.yaml")
+    assert result.exit_code == 2
+    assert f"{tmp_path}/none.yaml" in result.stderr
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_settings_reach_the_mesh() -> None:
+    """What the compiler and the reconciling loop go by."""
+    given = options(
+        ("outbound_traffic_policy", "REGISTRY_ONLY"),
+        ("mesh_domain", "example.org"),
+        ("root_namespace", "root"),
+        ("settle_quiet", "7ms"),
+        ("settle_max", "1s"),
+    )
+    mesh = mesh_settings(given)
+    assert (mesh.allow_any, mesh.domain, mesh.root_namespace) == (False, "example.org", "root")
+    assert (settling(given).quiet, settling(given).longest) == (0.007, 1.0)
+    assert mesh_settings(options()).allow_any
+
+
+def test_settings_reach_the_server() -> None:
+    """Limits of streams, names and requests, and how long an answer is waited for."""
+    given = options(
+        ("max_streams", 5), ("max_subscriptions", 6), ("max_message_size", "1MiB"), ("ack_wait", "3s")
+    )
+    made = server_settings(given)
+    assert (made.streams, made.limits.names, made.request_bytes) == (5, 6, 1 << 20)
+    assert (made.timing.accept, made.timing.gate) == (3.0, 3.0)
+
+
+def test_what_can_be_reloaded_is_what_the_mesh_goes_by() -> None:
+    """Each of these settings changes something that a reload hands over; all others do not."""
+    others = {
+        "settle_quiet": timedelta(milliseconds=1),
+        "settle_max": timedelta(seconds=9),
+        "outbound_traffic_policy": "REGISTRY_ONLY",
+        "root_namespace": "other",
+    }
+    assert others.keys() == RELOADABLE
+    before = options()
+    for name, value in others.items():
+        after = load(None, {}, {"state_dir": "/nowhere", name: value})
+        assert (mesh_settings(after), settling(after)) != (mesh_settings(before), settling(before)), name
+
+
+def made(kind: str, name: str, spec: Mapping[str, Any]) -> AnyObject:
+    """An object as the admin API makes it; Any: objects nest freely."""
+    value = {"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+    found = parse_object(value)
+    assert not isinstance(found, list), found
+    return found
+
+
+def test_what_only_the_compiler_can_tell_is_asked_before_an_object_is_kept() -> None:
+    """A rule that is never reached is found; objects of other kinds are nobody's here."""
+    rule = {"route": [{"destination": {"host": "reviews"}}]}
+    (problem,) = admissible(made("VirtualService", "a", {"hosts": ["reviews"], "http": [rule, rule]}))
+    assert str(problem).startswith("VirtualService default/a spec.http[1]: is never reached")
+    assert admissible(made("DestinationRule", "a", {"host": "reviews"})) == []
+
+
+class Sink:
+    """Remembers what a source reported."""
+
+    def __init__(self) -> None:
+        self.known: set[str] = set()
+        self.reports: list[str] = []
+        self.news = asyncio.Event()
+
+    def objects(self, change: ObjectsChange) -> None:
+        self.known.update(obj.metadata.name for obj in change.upserts)
+        self.known.difference_update(ref.name for ref in change.removed)
+
+    def problems(self, scope: str, problems: Sequence[Problem]) -> None:
+        self.reports.append(scope)
+
+    def stale(self, why: str) -> None:
+        self.reports.append(why)
+
+    def synced(self) -> None:
+        self.news.set()
+
+    async def heard(self) -> set[str]:
+        """What is known after the next report."""
+        async with asyncio.timeout(10):
+            await self.news.wait()
+        self.news.clear()
+        return self.known
+
+
+async def test_what_the_store_holds_reaches_the_mesh() -> None:
+    """All of it at first, then each change; the metrics count objects by kind."""
+    store = MemoryStore()
+    intents = Intents(store)
+    metrics = Metrics(CollectorRegistry(), "1")
+    sink = Sink()
+    rule = made("DestinationRule", "a", {"host": "reviews"})
+    await intents.apply([rule], now="2026-01-01T00:00:00Z")
+    following = asyncio.create_task(follow_intents(intents, cast("SourceSink", sink), metrics))
+    assert await sink.heard() == {"a"}
+    await intents.apply([made("DestinationRule", "b", {"host": "reviews"})], now="2026-01-01T00:00:00Z")
+    assert await sink.heard() == {"a", "b"}
+    assert metrics.registry.get_sample_value("xdsd_objects", {"kind": "DestinationRule"}) == 2
+    await intents.delete([rule.ref])
+    assert await sink.heard() == {"b"}
+    assert metrics.registry.get_sample_value("xdsd_objects", {"kind": "DestinationRule"}) == 1
+    assert metrics.registry.get_sample_value("xdsd_objects", {"kind": "Gateway"}) == 0
+    await store.close()
+    await following
