@@ -40,9 +40,11 @@ from xdsd.notify import notify
 from xdsd.protocol.limits import Limits, Timing
 from xdsd.reconcile import STORE, ObjectsChange, Reconciler, Settling, SourceSink
 from xdsd.registry.base import Registry
+from xdsd.registry.last_good import LastGood
 from xdsd.registry.machines import MachinesRegistry
 from xdsd.server import ServerSettings, XdsServer
 from xdsd.settings import OutboundPolicy
+from xdsd.snapshot import content_version
 from xdsd.sockets import refuse_taken
 from xdsd.telemetry import Metrics, library_logs, make_logger, watch_event_loop, watch_store
 
@@ -156,7 +158,15 @@ def server_settings(options: Settings) -> ServerSettings:
 
 def registries(options: Settings) -> list[Registry]:
     """The sources that the settings name."""
-    return [MachinesRegistry(Path(each.location), options.mesh_domain) for each in options.registry]
+    kept = options.state_dir / "last-good"
+    return [
+        MachinesRegistry(
+            Path(each.location),
+            options.mesh_domain,
+            copies=LastGood(kept / content_version(str(each).encode())),
+        )
+        for each in options.registry
+    ]
 
 
 async def follow_intents(intents: Intents, sink: SourceSink, metrics: Metrics) -> None:

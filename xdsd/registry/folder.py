@@ -16,6 +16,7 @@ from pathlib import Path
 
 from xdsd.manifest import Limits, ParsedObject, parse_manifest, too_large
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
+from xdsd.registry.last_good import LastGood
 
 SUFFIXES = (".yaml", ".yml", ".json")
 _TEMPORARY = (".", "#", "~")
@@ -40,11 +41,16 @@ class Listing:
 
 
 def scan(
-    path: Path, known: Mapping[str, Manifests], touched: Iterable[str] = (), limits: Limits | None = None
+    path: Path,
+    known: Mapping[str, Manifests],
+    touched: Iterable[str] = (),
+    limits: Limits | None = None,
+    copies: LastGood | None = None,
 ) -> Listing:
     """Reads what is new or changed under ``path``; ``touched`` files are read even if they look the same.
 
-    The listing holds ``known`` itself if nothing differs.
+    The listing holds ``known`` itself if nothing differs. ``copies`` stand in for files that are broken when they are
+    first read.
     """
     limits = limits or Limits()
     suspects = frozenset(touched)
@@ -52,7 +58,9 @@ def scan(
         names = manifest_files(path)
     except OSError as error:
         return Listing(known, f"{path} cannot be read: {error.strerror}")
-    files = {name: _file(name, known.get(name), name in suspects, limits) for name in names}
+    files = {name: _file(name, known.get(name), name in suspects, limits, copies) for name in names}
+    if copies is not None and list(files) != list(known):
+        copies.only(names)
     if names == [str(path)] and not files[names[0]].signature:
         return Listing(known, f"{path} {files[names[0]].problems[0].message}")
     same = list(files) == list(known) and all(files[name] is known[name] for name in names)
@@ -71,15 +79,38 @@ def _is_manifest(entry: os.DirEntry[str]) -> bool:
     return entry.name.endswith(SUFFIXES) and not entry.name.startswith(_TEMPORARY) and not entry.is_dir()
 
 
-def _file(name: str, known: Manifests | None, suspect: bool, limits: Limits) -> Manifests:
-    known = known or Manifests()
+def _file(
+    name: str, known: Manifests | None, suspect: bool, limits: Limits, copies: LastGood | None
+) -> Manifests:
+    if known is None:
+        found = _read_anew(name, Manifests(), suspect, limits, copies)
+        if copies is None or not _is_broken(found):
+            return found
+        known = _remembered(name, limits, copies)
+    return _read_anew(name, known, suspect, limits, copies)
+
+
+def _is_broken(found: Manifests) -> bool:
+    return any(problem.severity is Severity.ERROR for problem in found.problems)
+
+
+def _remembered(name: str, limits: Limits, copies: LastGood) -> Manifests:
+    """What a file said when it was last right, in an earlier life of the daemon."""
+    data = copies.load(name)
+    objects = parse_manifest(data, name, limits=limits).objects if data is not None else ()
+    return Manifests(objects={item.object.ref: item for item in objects})
+
+
+def _read_anew(
+    name: str, known: Manifests, suspect: bool, limits: Limits, copies: LastGood | None
+) -> Manifests:
     try:
         signature = _signature(name)
         if known.signature == signature and not suspect:
             return known
         size = signature[2]
         if size > limits.max_bytes:
-            return _broken(known, Problem(Reason.TOO_LARGE, too_large(size, limits), file=name))
+            return _broken(known, Problem(Reason.TOO_LARGE, too_large(size, limits), file=name), signature)
         data = _read(name, limits.max_bytes)
     except OSError as error:
         return _broken(known, Problem(Reason.UNREADABLE_FILE, f"cannot be read: {error.strerror}", file=name))
@@ -88,14 +119,17 @@ def _file(name: str, known: Manifests | None, suspect: bool, limits: Limits) -> 
         return known if signature == known.signature else replace(known, signature=signature)
     manifest = parse_manifest(data, name, limits=limits)
     objects = {item.object.ref: item for item in manifest.objects}
-    if any(problem.severity is Severity.ERROR for problem in manifest.problems):
-        objects = {**known.objects, **objects}
-    return Manifests(signature, digest, objects, manifest.problems)
+    found = Manifests(signature, digest, objects, manifest.problems)
+    if _is_broken(found):
+        return replace(found, objects={**known.objects, **objects})
+    if copies is not None:
+        copies.save(name, data)
+    return found
 
 
-def _broken(known: Manifests, problem: Problem) -> Manifests:
-    """What is left of a file that cannot be read: what it said last, and why it says no more."""
-    broken = Manifests(objects=known.objects, problems=(problem,))
+def _broken(known: Manifests, problem: Problem, signature: tuple[int, ...] = ()) -> Manifests:
+    """What is left of a file that is not read: what it said last, and why it says no more."""
+    broken = Manifests(signature, objects=known.objects, problems=(problem,))
     return known if known == broken else broken
 
 

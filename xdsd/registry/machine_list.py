@@ -10,6 +10,7 @@ from xdsd.model.problem import ObjectRef, Problem, Reason
 from xdsd.registry.base import CatalogChange
 from xdsd.registry.entries import Entries
 from xdsd.registry.folder import Manifests, scan
+from xdsd.registry.last_good import LastGood
 
 KINDS = (ServiceEntry.__name__, WorkloadEntry.__name__)
 
@@ -28,8 +29,9 @@ class News:
 class MachineList:
     """Objects that stand in two files are taken from the first by name; objects of other kinds are problems."""
 
-    def __init__(self, path: Path, source: str, domain: str) -> None:
+    def __init__(self, path: Path, source: str, domain: str, copies: LastGood | None = None) -> None:
         self._path = path
+        self._copies = copies
         self._entries = Entries(source, domain)
         self._files: Mapping[str, Manifests] = {}
         self._objects: dict[ObjectRef, ParsedObject] = {}
@@ -37,7 +39,7 @@ class MachineList:
 
     def look(self, touched: Iterable[str] = ()) -> News:
         """Reads what changed; ``touched`` files are read even if they look the same."""
-        listing = scan(self._path, self._files, touched)
+        listing = scan(self._path, self._files, touched, copies=self._copies)
         if listing.files is self._files:
             return News(CatalogChange(), {}, listing.unavailable)
         self._files = listing.files

@@ -12,6 +12,7 @@ from pathlib import Path
 from watchfiles import awatch
 
 from xdsd.registry.base import CatalogChange, Sink
+from xdsd.registry.last_good import LastGood
 from xdsd.registry.machine_list import MachineList
 
 DEBOUNCE_MS = 100
@@ -22,14 +23,16 @@ class MachinesRegistry:
     """The machines listed in the file ``path``, or in the manifests of the folder ``path`` (not of folders in it).
 
     ``domain`` completes short hosts; ``look_again`` is the pause in seconds between looks without an event. A path that
-    is not there is stale, and found when it appears.
+    is not there is stale, and found when it appears. ``copies`` keep what files last said that was right over a restart.
     """
 
-    def __init__(self, path: Path, domain: str, *, look_again: float = 1.0) -> None:
+    def __init__(
+        self, path: Path, domain: str, *, look_again: float = 1.0, copies: LastGood | None = None
+    ) -> None:
         self._name = f"machines:{path}"
         self._path = path.absolute()
         self._look_again = look_again
-        self._list = MachineList(self._path, self._name, domain)
+        self._list = MachineList(self._path, self._name, domain, copies)
         self._unavailable: str | None = None
 
     @property
