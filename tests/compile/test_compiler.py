@@ -245,3 +245,20 @@ def test_a_gateway_listens_where_its_bootstrap_says() -> None:
     node = mesh.attach(replace(router(), bind="127.0.0.1"))
     mesh.settle()
     assert mesh.names(node, LISTENER) == {"127.0.0.1_8080"}
+
+
+def test_b48_an_assignment_is_named_as_its_cluster_asks() -> None:
+    """For every EDS cluster there is an assignment under its service name, which is also its cluster_name (b30, b47)."""
+    mesh = Sandbox()
+    mesh.put_service(service("reviews"), Endpoint("10.0.0.1", labels={"version": "v1"}))
+    mesh.put_service(service("ratings"))
+    mesh.put_object(
+        destination_rule("reviews", "reviews", {"v1": {"version": "v1"}, "none": {"version": "none"}})
+    )
+    node = mesh.attach(proxy())
+    mesh.settle()
+    clusters = [mesh.message(node, CLUSTER, name) for name in mesh.names(node, CLUSTER)]
+    asked = {each.eds_cluster_config.service_name for each in clusters if each.HasField("eds_cluster_config")}
+    assert len(asked) == 4
+    assert asked == mesh.names(node, ENDPOINT)
+    assert {mesh.message(node, ENDPOINT, name).cluster_name for name in asked} == asked
