@@ -38,11 +38,30 @@ class LeaseNotFound(StorageError):
 
 
 class InvalidRequest(StorageError):
-    """The caller's mistake: an empty key, a key written twice in one transaction, a value over the limit."""
+    """The caller's mistake: an empty key, a key written twice in one transaction, a lease that exists already."""
+
+
+class TooLarge(InvalidRequest):
+    """A value, or a transaction, beyond what the store takes at once; the message names the limit and who sets it."""
+
+
+class KeyNotFound(InvalidRequest):
+    """A Put that keeps what is there, where nothing is."""
 
 
 class Unavailable(StorageError):
-    """The store cannot be reached or written now; the same call may succeed later."""
+    """The store cannot be reached or written now; the same call may succeed later.
+
+    A write that was refused so may have been done: whoever must know reads, or compares what it expects.
+    """
+
+
+class Full(Unavailable):
+    """The store has no room for another write; what it holds can be read."""
+
+
+class Denied(StorageError):
+    """The store knows us not, or lets us not: wrong credentials, or rights that are missing."""
 
 
 class Locked(StorageError):
@@ -86,7 +105,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class WatchBatch:
-    """All events of one revision that the watch asked for, in the order in which they were written."""
+    """All events of one revision that the watch asked for, in the order in which they were written.
+
+    Without events it tells progress: all that happened up to ``revision`` was yielded.
+    """
 
     revision: int
     events: tuple[Event, ...]
@@ -134,11 +156,13 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Write one key. ``lease`` 0 attaches none."""
+    """Write one key. ``lease`` 0 attaches none. To ignore the value or the lease is to keep what the key has of it."""
 
     key: bytes
     value: bytes
     lease: int = 0
+    ignore_value: bool = False
+    ignore_lease: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,22 +175,68 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Get:
-    """Read inside a transaction; sees the writes before it."""
+    """Read inside a transaction; sees the writes before it. A ``revision`` reads the past, as ``Store.range`` does."""
 
     key: bytes
     range_end: bytes | None = None
     limit: int = 0
+    revision: int = 0
+    keys_only: bool = False
+    count_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Txn:
+    """A transaction inside a transaction: part of the same revision. Its comparisons see the writes before it."""
+
+    compare: tuple[Compare, ...] = ()
+    success: tuple["Operation", ...] = ()
+    failure: tuple["Operation", ...] = ()
+
+
+Operation = Put | Delete | Get | Txn
 
 
 @dataclass(frozen=True, slots=True)
 class TxnResult:
-    """``responses``, one an operation of the branch that ran: what a Put or Delete replaced, or a
-    RangeResult.
+    """``responses``, one an operation of the branch that ran: what a Put or Delete replaced, a RangeResult, or the
+    TxnResult of a Txn.
     """
 
     succeeded: bool
     revision: int
-    responses: tuple["tuple[KeyValue, ...] | RangeResult", ...]
+    responses: tuple["tuple[KeyValue, ...] | RangeResult | TxnResult", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A lease and the keys attached to it; ``granted`` and ``left`` are seconds."""
+
+    id: int
+    granted: int
+    left: int
+    keys: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """What a store is: its ``kind`` (memory, embedded, etcd), the ``version`` of the program behind it, its ``size`` in
+    bytes, of which ``used`` hold something. ``members`` are addresses, ``leader`` the one of them that leads; both are
+    empty where there is but one process.
+    """
+
+    kind: str
+    version: str
+    revision: int
+    compacted: int
+    size: int
+    used: int
+    cluster: int = 1
+    member: int = 1
+    term: int = 1
+    leader: str = ""
+    members: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
 
 
 def prefix_end(prefix: bytes) -> bytes:
@@ -180,12 +250,15 @@ class Watch(Protocol):
 
     def __aiter__(self) -> AsyncIterator[WatchBatch]: ...
 
+    async def request_progress(self) -> None:
+        """Lets the iteration yield a batch without events once all that has happened by now was yielded."""
+
     async def close(self) -> None:
         """Ends the iteration; safe to call twice."""
 
 
 class Store(Protocol):
-    """A store that is open. Every call may raise ``Unavailable``."""
+    """A store that is open. Every call may raise ``Unavailable`` and ``Denied``."""
 
     async def revision(self) -> int:
         """The newest revision; an empty store has 1, as etcd has."""
@@ -201,6 +274,7 @@ class Store(Protocol):
         limit: int = 0,
         revision: int = 0,
         keys_only: bool = False,
+        count_only: bool = False,
     ) -> RangeResult:
         """Keys in byte order, all as of one revision. Raises Compacted, FutureRevision."""
 
@@ -213,10 +287,13 @@ class Store(Protocol):
     async def txn(
         self,
         compare: Sequence[Compare],
-        success: Sequence[Put | Delete | Get],
-        failure: Sequence[Put | Delete | Get] = (),
+        success: Sequence[Operation],
+        failure: Sequence[Operation] = (),
     ) -> TxnResult:
-        """All of ``success`` if every comparison holds, else all of ``failure``, as one revision."""
+        """All of ``success`` if every comparison holds, else all of ``failure``, as one revision.
+
+        Raises LeaseNotFound, InvalidRequest, KeyNotFound, TooLarge, Compacted, FutureRevision; nothing was done then.
+        """
 
     def watch(
         self, key: bytes, range_end: bytes | None = None, *, start_revision: int = 0, previous: bool = False
@@ -232,8 +309,14 @@ class Store(Protocol):
     async def revoke(self, lease: int) -> None:
         """Ends the lease and removes its keys in one revision. Raises LeaseNotFound."""
 
-    async def time_to_live(self, lease: int) -> tuple[int, tuple[bytes, ...]]:
-        """Seconds left and the keys attached. Raises LeaseNotFound."""
+    async def time_to_live(self, lease: int) -> Lease:
+        """A lease, with its keys. Raises LeaseNotFound."""
+
+    async def leases(self) -> tuple[int, ...]:
+        """The ids of all leases, in order."""
+
+    async def status(self) -> StoreStatus:
+        """What the store is and how full."""
 
     async def compact(self, revision: int) -> None:
         """Forgets history before ``revision``. Raises Compacted (again), FutureRevision."""
