@@ -22,6 +22,7 @@ from xdsd.config import (
     settings,
 )
 from xdsd.model.problem import Reason
+from xdsd.settings import StoreAddress
 
 
 def refused(
@@ -40,7 +41,7 @@ def test_a_user_gets_a_state_dir_of_their_own() -> None:
     assert loaded.admin_address == UnixAddress(Path("/home/u/.local/state/xdsd/admin.sock"))
     assert loaded.xds_address == TcpAddress("127.0.0.1", 15010)
     assert loaded.http_address == TcpAddress("127.0.0.1", 15014)
-    assert loaded.store == "embedded"
+    assert str(loaded.store) == "embedded"
     assert loaded.registry == ()
 
 
@@ -130,8 +131,16 @@ def test_values_are_written_as_people_write_them(field: str, value: str, expecte
     ("field", "value", "sentence"),
     [
         ("xds_tls_address", "0.0.0.0:15012", "--xds-tls-address: the TLS port is not supported yet"),
-        ("store", "etcd://127.0.0.1:2379", "--store: the etcd store is not supported yet; use embedded"),
-        ("store", "sqlite", "--store: 'sqlite' is not a store; use embedded"),
+        (
+            "store",
+            "etcd://a:1/path",
+            "--store: 'a:1/path' is not an etcd endpoint: write HOST:PORT; who we are",
+        ),
+        ("store", "etcd://root:pw@a:1", "--store: "),
+        ("store_ca", "ca.pem", "--store-ca: is for an etcd store, and the store is embedded"),
+        ("foreign_keys", ("/xdsd/objects/",), "--foreign-keys: '/xdsd/objects/' holds keys of xdsd itself"),
+        ("name", "a/b", "--name: 'a/b' is not a name"),
+        ("store", "sqlite", "--store: 'sqlite' is not a store: write embedded, or etcd://HOST:PORT"),
         ("registry", ("consul:http://x",), "--registry: the consul registry is not supported yet"),
         ("registry", ("kubernetes",), "--registry: the kubernetes registry is not supported yet"),
         ("registry", ("machines",), "--registry: 'machines' is not a registry; write machines:PATH"),
@@ -145,7 +154,11 @@ def test_values_are_written_as_people_write_them(field: str, value: str, expecte
             "10.0.0.1:80",
             "--http-address: 10.0.0.1:80 would speak plaintext beyond this machine",
         ),
-        ("admin_address", "example.com:1", "--admin-address: example.com:1 would speak plaintext beyond"),
+        (
+            "admin_address",
+            "example.com:1",
+            "--admin-address: example.com:1 can be reached from other machines, so it needs",
+        ),
         (
             "xds_address",
             "15010",
@@ -227,7 +240,7 @@ def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
     """An empty file is a file without settings."""
     file = tmp_path / "xdsd.yaml"
     file.write_text("# nothing yet\n")
-    assert load(file, {"HOME": "/h"}, {}, uid=1).store == "embedded"
+    assert load(file, {"HOME": "/h"}, {}, uid=1).store == StoreAddress()
 
 
 def test_two_ports_never_share_an_address() -> None:

@@ -18,6 +18,7 @@ import yaml
 from pydantic import ValidationError
 
 from xdsd.model.problem import Problem, Reason
+from xdsd.setting_checks import conflicts
 from xdsd.settings import (
     PREFIX,
     Address,
@@ -52,7 +53,15 @@ __all__ = [
 ]
 
 CONFIG_VARIABLE = "XDSD_CONFIG"
-_NO_SETTINGS = frozenset({CONFIG_VARIABLE, "XDSD_CACHE", "XDSD_ENVOY", "XDSD_PYTHON", "XDSD_VENV"})
+_NO_SETTINGS = frozenset(
+    {
+        CONFIG_VARIABLE,
+        *(
+            f"{PREFIX}{name}"
+            for name in ("CACHE", "ENVOY", "ETCD", "ETCDCTL", "ETCD_VERSIONS", "PYTHON", "VENV")
+        ),
+    }
+)
 """Variables with our prefix that speak to the demo and to the project's scripts."""
 
 
@@ -239,23 +248,10 @@ def _refusals(error: ValidationError, given: Mapping[str, _Given]) -> list[Probl
 
 
 def _conflicts(loaded: Settings, given: Mapping[str, _Given]) -> list[Problem]:
-    """What is wrong with settings that are fine one by one."""
-    found = []
-    if loaded.settle_max < loaded.settle_quiet:
-        where = given.get("settle_max") or given["settle_quiet"]
-        found.append(
-            where.problem(
-                Reason.CONFLICT, "settle-max is shorter than settle-quiet; make it at least as long"
-            )
-        )
-    seen: dict[Address, str] = {}
-    for field in ("xds_address", "admin_address", "http_address"):
-        address = getattr(loaded, field)
-        if address in seen and not (isinstance(address, TcpAddress) and address.port == 0):
-            other = seen[address].replace("_", "-")
-            where = given.get(field) or given[seen[address]]
-            found.append(
-                where.problem(Reason.CONFLICT, f"{address} is taken by {other}; give each its own address")
-            )
-        seen[address] = field
-    return found
+    """What is wrong with settings that are fine one by one, told where one of them was given."""
+    return [
+        next(
+            (given[field] for field in fields if field in given), _Given(None, fields[0].replace("_", "-"))
+        ).problem(Reason.CONFLICT, message)
+        for fields, message in conflicts(loaded)
+    ]

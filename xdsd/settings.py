@@ -1,235 +1,69 @@
-"""What the daemon can be told: every setting, how it is written, its default and its bounds.
+"""What the daemon can be told: every setting, its default and its bounds.
 
 What a later version brings is refused here by name, so that nobody believes to have what they have not.
 """
 
-import os
-import re
+import platform
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
 
-from xdsd.model.problem import Reason
+from xdsd.setting_values import (
+    Address,
+    Anonymous,
+    LogFormat,
+    LogLevel,
+    OutboundPolicy,
+    RegistrySource,
+    StoreAddress,
+    TcpAddress,
+    UnixAddress,
+    format_duration,
+    parse_address,
+    parse_choice,
+    parse_duration,
+    parse_foreign_prefix,
+    parse_name,
+    parse_path,
+    parse_plaintext,
+    parse_registry,
+    parse_size,
+    parse_store,
+    refuse_tls_address,
+    split_list,
+)
+
+__all__ = [
+    "PREFIX",
+    "Address",
+    "Anonymous",
+    "LogFormat",
+    "LogLevel",
+    "OutboundPolicy",
+    "RegistrySource",
+    "Setting",
+    "Settings",
+    "StoreAddress",
+    "TcpAddress",
+    "UnixAddress",
+    "format_duration",
+    "parse_address",
+    "parse_duration",
+    "settings",
+]
 
 PREFIX = "XDSD_"
-_LONGEST_SOCKET_PATH = 107
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_SIZES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
-
-@dataclass(frozen=True, slots=True)
-class TcpAddress:
-    """A host and a port; port 0 lets the system choose."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        """As gRPC and URLs write it: ``127.0.0.1:15010``, ``[::1]:15010``."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def is_loopback(self) -> bool:
-        """True where only this machine can reach it."""
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
-
-
-@dataclass(frozen=True, slots=True)
-class UnixAddress:
-    """A socket in the file system."""
-
-    path: Path
-
-    def __str__(self) -> str:
-        """As gRPC writes it: ``unix:/var/lib/xdsd/admin.sock``."""
-        return f"unix:{self.path}"
-
-
-Address = TcpAddress | UnixAddress
-
-
-class LogFormat(StrEnum):
-    """How log lines are written; ``auto`` is console on a terminal, else json."""
-
-    AUTO = "auto"
-    CONSOLE = "console"
-    JSON = "json"
-
-
-class LogLevel(StrEnum):
-    """The least severe lines that are still written."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class OutboundPolicy(StrEnum):
-    """What a sidecar does with traffic to destinations that the mesh does not know."""
-
-    ALLOW_ANY = "ALLOW_ANY"
-    REGISTRY_ONLY = "REGISTRY_ONLY"
-
-
-@dataclass(frozen=True, slots=True)
-class RegistrySource:
-    """A platform to watch, as ``kind:location`` says it."""
-
-    kind: str
-    location: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.location}"
-
-
-def _refuse(reason: Reason, message: str) -> PydanticCustomError:
-    return PydanticCustomError(reason.value, "{message}", {"message": message})
-
-
-def _text(value: object) -> str:
-    if isinstance(value, Path):
-        return str(value)
-    if not isinstance(value, str):
-        raise _refuse(Reason.WRONG_TYPE, f"{value!r} is not text")
-    if not value:
-        raise _refuse(Reason.INVALID_VALUE, "is empty; leave it out for its default")
-    if "\0" in value:
-        raise _refuse(Reason.INVALID_VALUE, f"{value!r} has a null character; take it out")
-    return value
-
-
-def parse_address(value: object) -> Address:
-    """``HOST:PORT``, ``[V6]:PORT`` or ``unix:PATH``."""
-    if isinstance(value, TcpAddress | UnixAddress):
-        return value
-    text = _text(value)
-    if text.startswith("unix:"):
-        path = "/" + text[5:].lstrip("/") if text.startswith("unix:/") else text[5:]
-        if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
-            raise _refuse(
-                Reason.TOO_LARGE,
-                f"a socket's path has at most {_LONGEST_SOCKET_PATH} bytes; choose a shorter one than {path}",
-            )
-        return UnixAddress(Path(path))
-    match = re.fullmatch(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]]+)):(?P<port>[0-9]{1,5})", text)
-    if match is None or int(match["port"]) > 65535:
-        raise _refuse(
-            Reason.INVALID_VALUE, f"{text!r} is not an address: write HOST:PORT, [V6]:PORT or unix:PATH"
-        )
-    return TcpAddress(match["v6"] or match["host"], int(match["port"]))
-
-
-def _plaintext(value: object) -> Address:
-    address = parse_address(value)
-    if isinstance(address, TcpAddress) and not address.is_loopback:
-        raise _refuse(
-            Reason.NOT_SUPPORTED,
-            f"{address} would speak plaintext beyond this machine; set 127.0.0.1:{address.port}, "
-            f"[::1]:{address.port} or unix:PATH, and reach it from elsewhere through a tunnel",
-        )
-    return address
-
-
-def _tls_address(value: object) -> None:
-    if value is not None:
-        raise _refuse(
-            Reason.NOT_SUPPORTED, "the TLS port is not supported yet; leave it out and use xds-address"
-        )
-
-
-def _store(value: object) -> str:
-    text = _text(value)
-    if text.startswith("etcd://"):
-        raise _refuse(Reason.NOT_SUPPORTED, "the etcd store is not supported yet; use embedded")
-    if text != "embedded":
-        raise _refuse(Reason.INVALID_VALUE, f"{text!r} is not a store; use embedded")
-    return text
-
-
-def _registry(value: object) -> RegistrySource:
-    if isinstance(value, RegistrySource):
-        return value
-    text = _text(value)
-    kind, _, location = text.partition(":")
-    if kind in {"consul", "kubernetes"}:
-        raise _refuse(Reason.NOT_SUPPORTED, f"the {kind} registry is not supported yet; use machines:PATH")
-    if kind != "machines" or not location:
-        raise _refuse(Reason.INVALID_VALUE, f"{text!r} is not a registry; write machines:PATH")
-    return RegistrySource(kind, str(_path(location)))
-
-
-def _registries(value: object) -> object:
-    return [part for part in value.split(",") if part] if isinstance(value, str) else value
-
-
-def parse_duration(value: object) -> timedelta:
-    """``10ms``, ``1.5s``, ``2m``, ``1h30m``."""
-    if isinstance(value, timedelta):
-        return value
-    if value == "0":
-        return timedelta()
-    parts = re.fullmatch(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+", value) if isinstance(value, str) else None
-    if parts is None:
-        raise _refuse(
-            Reason.INVALID_VALUE, f"{value!r} is not a duration: write it as 10ms, 1.5s, 2m or 1h30m"
-        )
-    found = re.findall(r"([0-9.]+)(ms|s|m|h)", parts[0])
-    try:
-        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in found))
-    except OverflowError:
-        raise _refuse(Reason.OUT_OF_RANGE, f"{value!r} is longer than anybody can wait") from None
-
-
-def format_duration(value: timedelta) -> str:
-    """The shortest text that ``parse_duration`` reads back: ``10ms``, ``1.5s``, ``2m``."""
-    microseconds = value // timedelta(microseconds=1)
-    for unit, size in (("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000)):
-        if microseconds % size == 0:
-            return f"{microseconds // size}{unit}" if microseconds else "0s"
-    if microseconds < 1_000_000:
-        return f"{microseconds / 1000:.3f}".rstrip("0").rstrip(".") + "ms"
-    return f"{microseconds / 1_000_000:.6f}".rstrip("0") + "s"
-
-
-def _size(value: object) -> int:
-    match = re.fullmatch(r"([0-9]+)(|KiB|MiB|GiB)", str(value)) if not isinstance(value, bool) else None
-    if match is None:
-        raise _refuse(Reason.INVALID_VALUE, f"{value!r} is not a size: write bytes, or 512KiB, 64MiB, 1GiB")
-    return int(match[1]) * _SIZES[match[2]]
-
-
-def _directory(value: object) -> Path:
-    return _path(_text(value))
-
-
-def _path(text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        user = text.partition("/")[0]
-        raise _refuse(
-            Reason.INVALID_VALUE, f"{user} is the home of nobody here; write the whole path, or ./{text}"
-        ) from None
-
-
-def _choice(value: object) -> object:
-    return value.strip() if isinstance(value, str) else value
-
-
-_Plaintext = Annotated[Address, BeforeValidator(_plaintext)]
-_Registry = Annotated[RegistrySource, BeforeValidator(_registry)]
+_File = Annotated[Path | None, BeforeValidator(lambda value: value if value is None else parse_path(value))]
+_Prefix = Annotated[str, BeforeValidator(parse_foreign_prefix)]
+_Plaintext = Annotated[Address, BeforeValidator(parse_plaintext)]
+_Registry = Annotated[RegistrySource, BeforeValidator(parse_registry)]
 _Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-_Size = Annotated[int, BeforeValidator(_size)]
+_Size = Annotated[int, BeforeValidator(parse_size)]
 _DNS_LABELS = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 
 
@@ -238,24 +72,58 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    state_dir: Annotated[Path, BeforeValidator(_directory)] = Field(
+    state_dir: Annotated[Path, BeforeValidator(parse_path)] = Field(
         description="Folder that holds all state."
     )
-    store: Annotated[str, BeforeValidator(_store)] = Field(
-        "embedded", description="Where objects are kept: embedded (one file in the state dir)."
+    name: Annotated[str, BeforeValidator(parse_name)] = Field(
+        default_factory=lambda: parse_name(platform.node().partition(".")[0] or "xdsd"),
+        description="The daemon's name among those that share its store; by default the host's.",
     )
+    store: Annotated[StoreAddress, BeforeValidator(parse_store)] = Field(
+        StoreAddress(),
+        description="Where objects are kept: embedded (one file in the state dir), or etcd://HOST:PORT,… .",
+    )
+    store_ca: _File = Field(
+        None, description="File of CA certificates (PEM) for etcd; by default the system's."
+    )
+    store_cert: _File = Field(None, description="File of the client certificate (PEM) for etcd.")
+    store_key: _File = Field(None, description="File of the client certificate's key (PEM) for etcd.")
+    store_user: str | None = Field(None, min_length=1, description="The user's name for etcd.")
+    store_password_file: _File = Field(None, description="File that holds the user's password for etcd.")
     xds_address: _Plaintext = Field(
         TcpAddress("127.0.0.1", 15010), description="Plaintext xDS, on loopback or unix:PATH alone."
     )
-    xds_tls_address: Annotated[None, BeforeValidator(_tls_address)] = Field(
+    xds_tls_address: Annotated[None, BeforeValidator(refuse_tls_address)] = Field(
         None, description="xDS over TLS (not supported yet)."
     )
-    admin_address: _Plaintext = Field(description="The admin API; by default unix:STATE_DIR/admin.sock.")
+    admin_address: Annotated[Address, BeforeValidator(parse_address)] = Field(
+        description="The admin API; by default unix:STATE_DIR/admin.sock."
+    )
+    admin_tls_cert: _File = Field(
+        None, description="File of the admin API's certificate chain (PEM); needed off loopback."
+    )
+    admin_tls_key: _File = Field(None, description="File of the admin API's key (PEM).")
+    admin_client_ca: _File = Field(
+        None, description="File of CA certificates (PEM) whose client certificates the admin API takes."
+    )
+    admin_anonymous: Annotated[Anonymous, BeforeValidator(parse_choice)] = Field(
+        Anonymous.ADMIN,
+        description="What callers without credentials may do on a plaintext loopback admin port.",
+    )
+    foreign_keys: Annotated[tuple[_Prefix, ...], BeforeValidator(split_list)] = Field(
+        (),
+        description="A prefix of keys, beside /xdsd/, that etcd clients may use; may be given several times.",
+    )
+    history_retention: _Duration = Field(
+        timedelta(days=30),
+        ge=timedelta(minutes=1),
+        description="How long audit records are kept, such as 720h.",
+    )
     http_address: _Plaintext = Field(
         TcpAddress("127.0.0.1", 15014),
         description="Metrics and health over HTTP, on loopback or unix:PATH alone.",
     )
-    registry: Annotated[tuple[_Registry, ...], BeforeValidator(_registries)] = Field(
+    registry: Annotated[tuple[_Registry, ...], BeforeValidator(split_list)] = Field(
         (), description="A source of services, machines:PATH; may be given several times."
     )
     settle_quiet: _Duration = Field(
@@ -268,7 +136,7 @@ class Settings(BaseModel):
         ge=timedelta(),
         description="…but at most this long after the first change.",
     )
-    outbound_traffic_policy: Annotated[OutboundPolicy, BeforeValidator(_choice)] = Field(
+    outbound_traffic_policy: Annotated[OutboundPolicy, BeforeValidator(parse_choice)] = Field(
         OutboundPolicy.ALLOW_ANY,
         description="Traffic to unknown destinations, where no Sidecar says otherwise.",
     )
@@ -280,10 +148,10 @@ class Settings(BaseModel):
     root_namespace: str = Field(
         "istio-system", pattern=_DNS_LABELS, description="Objects in this namespace hold for the whole mesh."
     )
-    log_format: Annotated[LogFormat, BeforeValidator(_choice)] = Field(
+    log_format: Annotated[LogFormat, BeforeValidator(parse_choice)] = Field(
         LogFormat.AUTO, description="How log lines look; auto is console on a terminal, else json."
     )
-    log_level: Annotated[LogLevel, BeforeValidator(_choice)] = Field(
+    log_level: Annotated[LogLevel, BeforeValidator(parse_choice)] = Field(
         LogLevel.INFO, description="The least severe log lines to write."
     )
     max_message_size: _Size = Field(
@@ -336,7 +204,7 @@ def settings() -> tuple[Setting, ...]:
         Setting(
             field=name,
             help=info.description or "",
-            repeatable=name == "registry",
+            repeatable=name in {"registry", "foreign_keys"},
             choices=tuple(info.annotation) if isinstance(info.annotation, type(StrEnum)) else (),
         )
         for name, info in Settings.model_fields.items()

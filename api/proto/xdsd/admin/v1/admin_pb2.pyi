@@ -164,6 +164,240 @@ class DeleteResponse(_message.Message):
     missing: _containers.RepeatedCompositeFieldContainer[ObjectRef]
     def __init__(self, accepted: _Optional[bool] = ..., results: _Optional[_Iterable[_Union[ObjectResult, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., revision: _Optional[int] = ..., missing: _Optional[_Iterable[_Union[ObjectRef, _Mapping]]] = ...) -> None: ...
 
+class ListHistoryRequest(_message.Message):
+    __slots__ = ("kind", "namespace", "name", "limit", "since_revision", "before_revision")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    SINCE_REVISION_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_REVISION_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    namespace: str
+    name: str
+    limit: int
+    since_revision: int
+    before_revision: int
+    def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., limit: _Optional[int] = ..., since_revision: _Optional[int] = ..., before_revision: _Optional[int] = ...) -> None: ...
+
+class HistoryRecord(_message.Message):
+    __slots__ = ("revision", "time", "who", "origin", "outcome", "ref", "before", "after")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    REF_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    time: _timestamp_pb2.Timestamp
+    who: str
+    origin: str
+    outcome: Outcome
+    ref: ObjectRef
+    before: Object
+    after: Object
+    def __init__(self, revision: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., who: _Optional[str] = ..., origin: _Optional[str] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., ref: _Optional[_Union[ObjectRef, _Mapping]] = ..., before: _Optional[_Union[Object, _Mapping]] = ..., after: _Optional[_Union[Object, _Mapping]] = ...) -> None: ...
+
+class ListHistoryResponse(_message.Message):
+    __slots__ = ("records", "more", "kept_since_revision")
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    KEPT_SINCE_REVISION_FIELD_NUMBER: _ClassVar[int]
+    records: _containers.RepeatedCompositeFieldContainer[HistoryRecord]
+    more: bool
+    kept_since_revision: int
+    def __init__(self, records: _Optional[_Iterable[_Union[HistoryRecord, _Mapping]]] = ..., more: _Optional[bool] = ..., kept_since_revision: _Optional[int] = ...) -> None: ...
+
+class RollbackRequest(_message.Message):
+    __slots__ = ("ref", "revision", "dry_run")
+    REF_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    ref: ObjectRef
+    revision: int
+    dry_run: bool
+    def __init__(self, ref: _Optional[_Union[ObjectRef, _Mapping]] = ..., revision: _Optional[int] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+
+class DiffRevisionsRequest(_message.Message):
+    __slots__ = ("from_revision", "to_revision", "kind", "namespace", "name")
+    FROM_REVISION_FIELD_NUMBER: _ClassVar[int]
+    TO_REVISION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    from_revision: int
+    to_revision: int
+    kind: str
+    namespace: str
+    name: str
+    def __init__(self, from_revision: _Optional[int] = ..., to_revision: _Optional[int] = ..., kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class Binding(_message.Message):
+    __slots__ = ("role", "namespaces")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACES_FIELD_NUMBER: _ClassVar[int]
+    role: str
+    namespaces: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, role: _Optional[str] = ..., namespaces: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class TokenInfo(_message.Message):
+    __slots__ = ("id", "created", "expires", "description")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    created: _timestamp_pb2.Timestamp
+    expires: _timestamp_pb2.Timestamp
+    description: str
+    def __init__(self, id: _Optional[str] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., description: _Optional[str] = ...) -> None: ...
+
+class User(_message.Message):
+    __slots__ = ("name", "bindings", "tokens", "has_password", "certificates", "uids", "disabled")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BINDINGS_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    HAS_PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
+    UIDS_FIELD_NUMBER: _ClassVar[int]
+    DISABLED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    bindings: _containers.RepeatedCompositeFieldContainer[Binding]
+    tokens: _containers.RepeatedCompositeFieldContainer[TokenInfo]
+    has_password: bool
+    certificates: _containers.RepeatedScalarFieldContainer[str]
+    uids: _containers.RepeatedScalarFieldContainer[int]
+    disabled: bool
+    def __init__(self, name: _Optional[str] = ..., bindings: _Optional[_Iterable[_Union[Binding, _Mapping]]] = ..., tokens: _Optional[_Iterable[_Union[TokenInfo, _Mapping]]] = ..., has_password: _Optional[bool] = ..., certificates: _Optional[_Iterable[str]] = ..., uids: _Optional[_Iterable[int]] = ..., disabled: _Optional[bool] = ...) -> None: ...
+
+class WhoAmIRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class WhoAmIResponse(_message.Message):
+    __slots__ = ("name", "method", "origin", "bindings")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    BINDINGS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    method: str
+    origin: str
+    bindings: _containers.RepeatedCompositeFieldContainer[Binding]
+    def __init__(self, name: _Optional[str] = ..., method: _Optional[str] = ..., origin: _Optional[str] = ..., bindings: _Optional[_Iterable[_Union[Binding, _Mapping]]] = ...) -> None: ...
+
+class ListUsersRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListUsersResponse(_message.Message):
+    __slots__ = ("users",)
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    users: _containers.RepeatedCompositeFieldContainer[User]
+    def __init__(self, users: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
+
+class AddUserRequest(_message.Message):
+    __slots__ = ("name", "bindings", "certificates", "uids", "password")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BINDINGS_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
+    UIDS_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    bindings: _containers.RepeatedCompositeFieldContainer[Binding]
+    certificates: _containers.RepeatedScalarFieldContainer[str]
+    uids: _containers.RepeatedScalarFieldContainer[int]
+    password: str
+    def __init__(self, name: _Optional[str] = ..., bindings: _Optional[_Iterable[_Union[Binding, _Mapping]]] = ..., certificates: _Optional[_Iterable[str]] = ..., uids: _Optional[_Iterable[int]] = ..., password: _Optional[str] = ...) -> None: ...
+
+class DeleteUserRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class DeleteUserResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class UpdateUserRequest(_message.Message):
+    __slots__ = ("name", "set_certificates", "certificates", "set_uids", "uids", "set_password", "password", "set_disabled", "disabled")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SET_CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
+    SET_UIDS_FIELD_NUMBER: _ClassVar[int]
+    UIDS_FIELD_NUMBER: _ClassVar[int]
+    SET_PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    SET_DISABLED_FIELD_NUMBER: _ClassVar[int]
+    DISABLED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    set_certificates: bool
+    certificates: _containers.RepeatedScalarFieldContainer[str]
+    set_uids: bool
+    uids: _containers.RepeatedScalarFieldContainer[int]
+    set_password: bool
+    password: str
+    set_disabled: bool
+    disabled: bool
+    def __init__(self, name: _Optional[str] = ..., set_certificates: _Optional[bool] = ..., certificates: _Optional[_Iterable[str]] = ..., set_uids: _Optional[bool] = ..., uids: _Optional[_Iterable[int]] = ..., set_password: _Optional[bool] = ..., password: _Optional[str] = ..., set_disabled: _Optional[bool] = ..., disabled: _Optional[bool] = ...) -> None: ...
+
+class IssueTokenRequest(_message.Message):
+    __slots__ = ("name", "ttl_seconds", "description")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TTL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    ttl_seconds: int
+    description: str
+    def __init__(self, name: _Optional[str] = ..., ttl_seconds: _Optional[int] = ..., description: _Optional[str] = ...) -> None: ...
+
+class IssueTokenResponse(_message.Message):
+    __slots__ = ("token", "info")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    INFO_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    info: TokenInfo
+    def __init__(self, token: _Optional[str] = ..., info: _Optional[_Union[TokenInfo, _Mapping]] = ...) -> None: ...
+
+class RevokeTokenRequest(_message.Message):
+    __slots__ = ("name", "id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    id: str
+    def __init__(self, name: _Optional[str] = ..., id: _Optional[str] = ...) -> None: ...
+
+class GrantRequest(_message.Message):
+    __slots__ = ("name", "binding")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BINDING_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    binding: Binding
+    def __init__(self, name: _Optional[str] = ..., binding: _Optional[_Union[Binding, _Mapping]] = ...) -> None: ...
+
+class ListRolesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Role(_message.Message):
+    __slots__ = ("name", "description", "may")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    MAY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    description: str
+    may: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., may: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListRolesResponse(_message.Message):
+    __slots__ = ("roles",)
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    roles: _containers.RepeatedCompositeFieldContainer[Role]
+    def __init__(self, roles: _Optional[_Iterable[_Union[Role, _Mapping]]] = ...) -> None: ...
+
 class DiffRequest(_message.Message):
     __slots__ = ("objects",)
     OBJECTS_FIELD_NUMBER: _ClassVar[int]
@@ -361,7 +595,7 @@ class Check(_message.Message):
     def __init__(self, name: _Optional[str] = ..., ok: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("version", "ready", "started", "generation", "proxies", "problems", "checks")
+    __slots__ = ("version", "ready", "started", "generation", "proxies", "problems", "checks", "name", "store", "compiled_revision", "singletons")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
@@ -369,6 +603,10 @@ class StatusResponse(_message.Message):
     PROXIES_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     CHECKS_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
+    COMPILED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    SINGLETONS_FIELD_NUMBER: _ClassVar[int]
     version: str
     ready: bool
     started: _timestamp_pb2.Timestamp
@@ -376,4 +614,30 @@ class StatusResponse(_message.Message):
     proxies: int
     problems: int
     checks: _containers.RepeatedCompositeFieldContainer[Check]
-    def __init__(self, version: _Optional[str] = ..., ready: _Optional[bool] = ..., started: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., generation: _Optional[int] = ..., proxies: _Optional[int] = ..., problems: _Optional[int] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ...) -> None: ...
+    name: str
+    store: StoreState
+    compiled_revision: int
+    singletons: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, version: _Optional[str] = ..., ready: _Optional[bool] = ..., started: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., generation: _Optional[int] = ..., proxies: _Optional[int] = ..., problems: _Optional[int] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., name: _Optional[str] = ..., store: _Optional[_Union[StoreState, _Mapping]] = ..., compiled_revision: _Optional[int] = ..., singletons: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class StoreState(_message.Message):
+    __slots__ = ("kind", "version", "revision", "compacted_revision", "size_bytes", "used_bytes", "leader", "members", "unavailable")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    COMPACTED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    USED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LEADER_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    version: str
+    revision: int
+    compacted_revision: int
+    size_bytes: int
+    used_bytes: int
+    leader: str
+    members: _containers.RepeatedScalarFieldContainer[str]
+    unavailable: str
+    def __init__(self, kind: _Optional[str] = ..., version: _Optional[str] = ..., revision: _Optional[int] = ..., compacted_revision: _Optional[int] = ..., size_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ..., leader: _Optional[str] = ..., members: _Optional[_Iterable[str]] = ..., unavailable: _Optional[str] = ...) -> None: ...

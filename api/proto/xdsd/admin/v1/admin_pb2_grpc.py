@@ -321,6 +321,636 @@ class Objects:
             _registered_method=True)
 
 
+class HistoryStub:
+    """What was written, by whom, and what it was before.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.List = channel.unary_unary(
+                '/xdsd.admin.v1.History/List',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListHistoryRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListHistoryResponse.FromString,
+                _registered_method=True)
+        self.Rollback = channel.unary_unary(
+                '/xdsd.admin.v1.History/Rollback',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RollbackRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ApplyResponse.FromString,
+                _registered_method=True)
+        self.Diff = channel.unary_unary(
+                '/xdsd.admin.v1.History/Diff',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DiffRevisionsRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DiffResponse.FromString,
+                _registered_method=True)
+
+
+class HistoryServicer:
+    """What was written, by whom, and what it was before.
+    """
+
+    def List(self, request, context):
+        """Audit records, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Rollback(self, request, context):
+        """Makes an object what it was at a revision; an ordinary write, with a record of its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Diff(self, request, context):
+        """What changed between two revisions. OUT_OF_RANGE where records that old are no longer kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_HistoryServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'List': grpc.unary_unary_rpc_method_handler(
+                    servicer.List,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListHistoryRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListHistoryResponse.SerializeToString,
+            ),
+            'Rollback': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rollback,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RollbackRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ApplyResponse.SerializeToString,
+            ),
+            'Diff': grpc.unary_unary_rpc_method_handler(
+                    servicer.Diff,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DiffRevisionsRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DiffResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'xdsd.admin.v1.History', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('xdsd.admin.v1.History', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class History:
+    """What was written, by whom, and what it was before.
+    """
+
+    @staticmethod
+    def List(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.History/List',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListHistoryRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rollback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.History/Rollback',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RollbackRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ApplyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Diff(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.History/Diff',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DiffRevisionsRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DiffResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class AccessStub:
+    """Who may do what.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.WhoAmI = channel.unary_unary(
+                '/xdsd.admin.v1.Access/WhoAmI',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.WhoAmIRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.WhoAmIResponse.FromString,
+                _registered_method=True)
+        self.ListUsers = channel.unary_unary(
+                '/xdsd.admin.v1.Access/ListUsers',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListUsersRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListUsersResponse.FromString,
+                _registered_method=True)
+        self.AddUser = channel.unary_unary(
+                '/xdsd.admin.v1.Access/AddUser',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.AddUserRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.User.FromString,
+                _registered_method=True)
+        self.DeleteUser = channel.unary_unary(
+                '/xdsd.admin.v1.Access/DeleteUser',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DeleteUserRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DeleteUserResponse.FromString,
+                _registered_method=True)
+        self.UpdateUser = channel.unary_unary(
+                '/xdsd.admin.v1.Access/UpdateUser',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.UpdateUserRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.User.FromString,
+                _registered_method=True)
+        self.IssueToken = channel.unary_unary(
+                '/xdsd.admin.v1.Access/IssueToken',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.IssueTokenRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.IssueTokenResponse.FromString,
+                _registered_method=True)
+        self.RevokeToken = channel.unary_unary(
+                '/xdsd.admin.v1.Access/RevokeToken',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RevokeTokenRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.User.FromString,
+                _registered_method=True)
+        self.ListRoles = channel.unary_unary(
+                '/xdsd.admin.v1.Access/ListRoles',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRolesRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRolesResponse.FromString,
+                _registered_method=True)
+        self.Grant = channel.unary_unary(
+                '/xdsd.admin.v1.Access/Grant',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.GrantRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.User.FromString,
+                _registered_method=True)
+        self.Withdraw = channel.unary_unary(
+                '/xdsd.admin.v1.Access/Withdraw',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.GrantRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.User.FromString,
+                _registered_method=True)
+
+
+class AccessServicer:
+    """Who may do what.
+    """
+
+    def WhoAmI(self, request, context):
+        """The caller, as the daemon knows it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUsers(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddUser(self, request, context):
+        """ALREADY_EXISTS where there is one of that name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteUser(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateUser(self, request, context):
+        """Replaces what stands in the request; NOT_FOUND without such a user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IssueToken(self, request, context):
+        """A bearer token; it is shown this once, the store keeps a one-way hash.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeToken(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRoles(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Grant(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Withdraw(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_AccessServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'WhoAmI': grpc.unary_unary_rpc_method_handler(
+                    servicer.WhoAmI,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.WhoAmIRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.WhoAmIResponse.SerializeToString,
+            ),
+            'ListUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUsers,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListUsersRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListUsersResponse.SerializeToString,
+            ),
+            'AddUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddUser,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.AddUserRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.User.SerializeToString,
+            ),
+            'DeleteUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteUser,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DeleteUserRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DeleteUserResponse.SerializeToString,
+            ),
+            'UpdateUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateUser,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.UpdateUserRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.User.SerializeToString,
+            ),
+            'IssueToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueToken,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.IssueTokenRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.IssueTokenResponse.SerializeToString,
+            ),
+            'RevokeToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeToken,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RevokeTokenRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.User.SerializeToString,
+            ),
+            'ListRoles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRoles,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRolesRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRolesResponse.SerializeToString,
+            ),
+            'Grant': grpc.unary_unary_rpc_method_handler(
+                    servicer.Grant,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.GrantRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.User.SerializeToString,
+            ),
+            'Withdraw': grpc.unary_unary_rpc_method_handler(
+                    servicer.Withdraw,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.GrantRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.User.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'xdsd.admin.v1.Access', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('xdsd.admin.v1.Access', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Access:
+    """Who may do what.
+    """
+
+    @staticmethod
+    def WhoAmI(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Access/WhoAmI',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.WhoAmIRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.WhoAmIResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Access/ListUsers',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListUsersRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Access/AddUser',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.AddUserRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Access/DeleteUser',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DeleteUserRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DeleteUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Access/UpdateUser',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.UpdateUserRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Access/IssueToken',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.IssueTokenRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.IssueTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Access/RevokeToken',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RevokeTokenRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRoles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Access/ListRoles',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRolesRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRolesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Grant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Access/Grant',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.GrantRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Withdraw(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Access/Withdraw',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.GrantRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
 class ProxiesStub:
     """What the connected Envoys have been told.
     """

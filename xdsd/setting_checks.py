@@ -1,0 +1,68 @@
+"""What is wrong with settings that are fine one by one."""
+
+from collections.abc import Iterator
+
+from xdsd.settings import Address, Settings, TcpAddress
+
+Conflict = tuple[tuple[str, ...], str]
+"""The fields that are at odds, the likeliest to be changed first, and what is wrong."""
+
+
+def conflicts(loaded: Settings) -> Iterator[Conflict]:
+    """All that is at odds."""
+    if loaded.settle_max < loaded.settle_quiet:
+        yield (
+            ("settle_max", "settle_quiet"),
+            "settle-max is shorter than settle-quiet; make it at least as long",
+        )
+    yield from _addresses(loaded)
+    yield from _store(loaded)
+    yield from _admin(loaded)
+
+
+def _addresses(loaded: Settings) -> Iterator[Conflict]:
+    seen: dict[Address, str] = {}
+    for field in ("xds_address", "admin_address", "http_address"):
+        address = getattr(loaded, field)
+        if address in seen and not (isinstance(address, TcpAddress) and address.port == 0):
+            other = seen[address]
+            message = f"{address} is taken by {other.replace('_', '-')}; give each its own address"
+            yield (field, other), message
+        seen[address] = field
+
+
+def _store(loaded: Settings) -> Iterator[Conflict]:
+    if not loaded.store.etcd:
+        for field in ("store_ca", "store_cert", "store_key", "store_user", "store_password_file"):
+            if getattr(loaded, field) is not None:
+                message = "is for an etcd store, and the store is embedded; set store, or leave this out"
+                yield (field,), message
+        return
+    yield from _pair(loaded, "store_cert", "store_key")
+    yield from _pair(loaded, "store_user", "store_password_file")
+
+
+def _admin(loaded: Settings) -> Iterator[Conflict]:
+    yield from _pair(loaded, "admin_tls_cert", "admin_tls_key")
+    address = loaded.admin_address
+    if not isinstance(address, TcpAddress):
+        for field in ("admin_tls_cert", "admin_client_ca"):
+            if getattr(loaded, field) is not None:
+                yield (field,), f"is for a TCP port, and admin-address is {address}; set HOST:PORT there"
+    elif loaded.admin_tls_cert is None and not address.is_loopback:
+        message = (
+            f"{address} can be reached from other machines, so it needs TLS: set admin-tls-cert and admin-tls-key "
+            "(callers then need a token, or a certificate of admin-client-ca); or listen on 127.0.0.1 or unix:PATH"
+        )
+        yield ("admin_address",), message
+    elif loaded.admin_tls_cert is None and loaded.admin_client_ca is not None:
+        yield (
+            ("admin_client_ca",),
+            "takes certificates over TLS alone; set admin-tls-cert and admin-tls-key too",
+        )
+
+
+def _pair(loaded: Settings, one: str, other: str) -> Iterator[Conflict]:
+    for present, absent in ((one, other), (other, one)):
+        if getattr(loaded, present) is not None and getattr(loaded, absent) is None:
+            yield (present,), f"needs {absent.replace('_', '-')} beside it"

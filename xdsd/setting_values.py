@@ -1,0 +1,298 @@
+"""What settings are written as: addresses, durations, sizes, stores, registries; each parsed from text, each mistake with
+a sentence of its own.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+
+from pydantic_core import PydanticCustomError
+
+from xdsd.model.problem import Reason
+
+_LONGEST_SOCKET_PATH = 107
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SIZES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_ETCD_PORT = 2379
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    """A host and a port; port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """As gRPC and URLs write it: ``127.0.0.1:15010``, ``[::1]:15010``."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """True where only this machine can reach it."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A socket in the file system."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        """As gRPC writes it: ``unix:/var/lib/xdsd/admin.sock``."""
+        return f"unix:{self.path}"
+
+
+Address = TcpAddress | UnixAddress
+
+
+class LogFormat(StrEnum):
+    """How log lines are written; ``auto`` is console on a terminal, else json."""
+
+    AUTO = "auto"
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """The least severe lines that are still written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class OutboundPolicy(StrEnum):
+    """What a sidecar does with traffic to destinations that the mesh does not know."""
+
+    ALLOW_ANY = "ALLOW_ANY"
+    REGISTRY_ONLY = "REGISTRY_ONLY"
+
+
+class Anonymous(StrEnum):
+    """What callers without credentials may do on a plaintext loopback port of the admin API."""
+
+    NONE = "none"
+    VIEWER = "viewer"
+    EDITOR = "editor"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAddress:
+    """Where objects are kept: in these etcds, or in a file of the state dir where there are none."""
+
+    etcd: tuple[TcpAddress, ...] = ()
+
+    def __str__(self) -> str:
+        return f"etcd://{','.join(map(str, self.etcd))}" if self.etcd else "embedded"
+
+    @property
+    def is_loopback(self) -> bool:
+        """True where nothing of it leaves this machine."""
+        return all(address.is_loopback for address in self.etcd)
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySource:
+    """A platform to watch, as ``kind:location`` says it."""
+
+    kind: str
+    location: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.location}"
+
+
+def _refuse(reason: Reason, message: str) -> PydanticCustomError:
+    return PydanticCustomError(reason.value, "{message}", {"message": message})
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    if not isinstance(value, str):
+        raise _refuse(Reason.WRONG_TYPE, f"{value!r} is not text")
+    if not value:
+        raise _refuse(Reason.INVALID_VALUE, "is empty; leave it out for its default")
+    if "\0" in value:
+        raise _refuse(Reason.INVALID_VALUE, f"{value!r} has a null character; take it out")
+    return value
+
+
+def parse_address(value: object) -> Address:
+    """``HOST:PORT``, ``[V6]:PORT`` or ``unix:PATH``."""
+    if isinstance(value, TcpAddress | UnixAddress):
+        return value
+    text = _text(value)
+    if text.startswith("unix:"):
+        path = "/" + text[5:].lstrip("/") if text.startswith("unix:/") else text[5:]
+        if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
+            raise _refuse(
+                Reason.TOO_LARGE,
+                f"a socket's path has at most {_LONGEST_SOCKET_PATH} bytes; choose a shorter one than {path}",
+            )
+        return UnixAddress(Path(path))
+    match = re.fullmatch(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]]+)):(?P<port>[0-9]{1,5})", text)
+    if match is None or int(match["port"]) > 65535:
+        raise _refuse(
+            Reason.INVALID_VALUE, f"{text!r} is not an address: write HOST:PORT, [V6]:PORT or unix:PATH"
+        )
+    return TcpAddress(match["v6"] or match["host"], int(match["port"]))
+
+
+def parse_plaintext(value: object) -> Address:
+    """An address that only this machine can reach."""
+    address = parse_address(value)
+    if isinstance(address, TcpAddress) and not address.is_loopback:
+        raise _refuse(
+            Reason.NOT_SUPPORTED,
+            f"{address} would speak plaintext beyond this machine; set 127.0.0.1:{address.port}, "
+            f"[::1]:{address.port} or unix:PATH, and reach it from elsewhere through a tunnel",
+        )
+    return address
+
+
+def refuse_tls_address(value: object) -> None:
+    """Refuses any value."""
+    if value is not None:
+        raise _refuse(
+            Reason.NOT_SUPPORTED, "the TLS port is not supported yet; leave it out and use xds-address"
+        )
+
+
+def parse_store(value: object) -> "StoreAddress":
+    """``embedded``, or ``etcd://HOST:PORT,HOST:PORT``; an IPv6 address stands in brackets, the port may be left out."""
+    if isinstance(value, StoreAddress):
+        return value
+    text = _text(value)
+    if text == "embedded":
+        return StoreAddress()
+    scheme, found, hosts = text.partition("://")
+    if scheme != "etcd" or not found or not hosts.strip("/"):
+        raise _refuse(
+            Reason.INVALID_VALUE, f"{text!r} is not a store: write embedded, or etcd://HOST:PORT,HOST:PORT"
+        )
+    return StoreAddress(tuple(_etcd_endpoint(part) for part in hosts.rstrip("/").split(",")))
+
+
+def _etcd_endpoint(text: str) -> TcpAddress:
+    bare = text.strip()
+    if re.fullmatch(r"[^:\[\]/@]+|\[[0-9a-fA-F:.]+\]", bare):
+        bare = f"{bare}:{_ETCD_PORT}"
+    try:
+        address = parse_address(bare)
+    except PydanticCustomError:
+        address = UnixAddress(Path(bare))
+    if not isinstance(address, TcpAddress) or "@" in bare or "/" in bare:
+        raise _refuse(
+            Reason.INVALID_VALUE,
+            f"{text!r} is not an etcd endpoint: write HOST:PORT; who we are to it stands in store-user and "
+            "store-password-file, or in store-cert and store-key",
+        )
+    return address
+
+
+def parse_registry(value: object) -> RegistrySource:
+    """``machines:PATH``."""
+    if isinstance(value, RegistrySource):
+        return value
+    text = _text(value)
+    kind, _, location = text.partition(":")
+    if kind in {"consul", "kubernetes"}:
+        raise _refuse(Reason.NOT_SUPPORTED, f"the {kind} registry is not supported yet; use machines:PATH")
+    if kind != "machines" or not location:
+        raise _refuse(Reason.INVALID_VALUE, f"{text!r} is not a registry; write machines:PATH")
+    return RegistrySource(kind, str(_expanded(location)))
+
+
+def split_list(value: object) -> object:
+    """Text of several values with commas between them, as a list; what is a list already stays."""
+    return [part for part in value.split(",") if part] if isinstance(value, str) else value
+
+
+def parse_duration(value: object) -> timedelta:
+    """``10ms``, ``1.5s``, ``2m``, ``1h30m``."""
+    if isinstance(value, timedelta):
+        return value
+    if value == "0":
+        return timedelta()
+    parts = re.fullmatch(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+", value) if isinstance(value, str) else None
+    if parts is None:
+        raise _refuse(
+            Reason.INVALID_VALUE, f"{value!r} is not a duration: write it as 10ms, 1.5s, 2m or 1h30m"
+        )
+    found = re.findall(r"([0-9.]+)(ms|s|m|h)", parts[0])
+    try:
+        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in found))
+    except OverflowError:
+        raise _refuse(Reason.OUT_OF_RANGE, f"{value!r} is longer than anybody can wait") from None
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest text that ``parse_duration`` reads back: ``10ms``, ``1.5s``, ``2m``."""
+    microseconds = value // timedelta(microseconds=1)
+    for unit, size in (("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000)):
+        if microseconds % size == 0:
+            return f"{microseconds // size}{unit}" if microseconds else "0s"
+    if microseconds < 1_000_000:
+        return f"{microseconds / 1000:.3f}".rstrip("0").rstrip(".") + "ms"
+    return f"{microseconds / 1_000_000:.6f}".rstrip("0") + "s"
+
+
+def parse_size(value: object) -> int:
+    """Bytes: ``512``, ``512KiB``, ``64MiB``, ``1GiB``."""
+    match = re.fullmatch(r"([0-9]+)(|KiB|MiB|GiB)", str(value)) if not isinstance(value, bool) else None
+    if match is None:
+        raise _refuse(Reason.INVALID_VALUE, f"{value!r} is not a size: write bytes, or 512KiB, 64MiB, 1GiB")
+    return int(match[1]) * _SIZES[match[2]]
+
+
+def parse_path(value: object) -> Path:
+    """A path; ``~`` is a home."""
+    return _expanded(_text(value))
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        user = text.partition("/")[0]
+        raise _refuse(
+            Reason.INVALID_VALUE, f"{user} is the home of nobody here; write the whole path, or ./{text}"
+        ) from None
+
+
+def parse_foreign_prefix(value: object) -> str:
+    """A prefix of keys that are not ours."""
+    text = _text(value)
+    if text.startswith("/xdsd/") or "/xdsd/".startswith(text):
+        raise _refuse(
+            Reason.INVALID_VALUE, f"{text!r} holds keys of xdsd itself; name a prefix beside /xdsd/"
+        )
+    return text
+
+
+def parse_name(value: object) -> str:
+    """A name of letters, digits, dots, dashes and underlines."""
+    text = _text(value)
+    if not re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9._]{0,61}[A-Za-z0-9])?", text):
+        raise _refuse(
+            Reason.INVALID_VALUE,
+            f"{text!r} is not a name: write at most 63 letters, digits, dashes, dots or underlines",
+        )
+    return text
+
+
+def parse_choice(value: object) -> object:
+    """One of several words."""
+    return value.strip() if isinstance(value, str) else value
