@@ -74,6 +74,11 @@ class Client:
     def close(self) -> None:
         self._channel.close()
 
+    @property
+    def channel(self) -> grpc.Channel:
+        """What the calls go over, with all that proves who calls; other services of the port share it."""
+        return self._channel
+
     def apply(self, objects: Sequence[bytes], *, dry_run: bool = False) -> pb.ApplyResponse:
         """Creates or replaces objects, each as JSON, all or none."""
         request = pb.ApplyRequest(objects=[pb.Object(json=json) for json in objects], dry_run=dry_run)
@@ -111,7 +116,7 @@ class Client:
         try:
             yield from call
         except grpc.RpcError as error:
-            raise self._translated(error) from error
+            raise self.translated(error) from error
         finally:
             call.cancel()
 
@@ -145,12 +150,13 @@ class Client:
         try:
             answer = method(request, timeout=self._deadline)
         except grpc.RpcError as error:
-            raise self._translated(error) from error
+            raise self.translated(error) from error
         if not isinstance(answer, response):
             raise ApiError(grpc.StatusCode.INTERNAL, f"{self.endpoint} answered with something else")
         return answer
 
-    def _translated(self, error: grpc.RpcError) -> ApiError:
+    def translated(self, error: grpc.RpcError) -> ApiError:
+        """What to raise for a call over ``channel`` that failed."""
         code, details = error.code(), error.details() or "no reason given"
         faults = {item.key for item in error.trailing_metadata() or ()}
         if code is grpc.StatusCode.UNAVAILABLE and FAULT not in faults:

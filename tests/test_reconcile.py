@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from tests.compile.worlds import service, virtual_service
+from tests.lab.eventually import eventually
 from xdsd.compile.compiler import Compiler
 from xdsd.model.catalog import Endpoint, Health, ServiceKey
 from xdsd.model.mesh import MeshSettings
@@ -162,6 +163,26 @@ async def test_objects_come_and_go() -> None:
         store.objects(ObjectsChange(removed=(ObjectRef("VirtualService", "default", "r"),)))
         await mesh.until_published(2)
         assert layer.resources(ROUTE)["9080"].version != routed
+
+
+async def test_the_revision_is_that_of_what_is_published() -> None:
+    """It is raised when a change is in the snapshot, and by a change that no proxy sees too."""
+    async with running(Settling(quiet=0.05, longest=1.0)) as mesh:
+        store = mesh.loop.expect(STORE)
+        store.change(declared("reviews", "ratings"))
+        store.objects(ObjectsChange(revision=3))
+        store.synced()
+        assert mesh.loop.revision == 0
+        await mesh.loop.attach(NODE)
+        await mesh.until_published(1)
+        assert mesh.loop.revision == 3
+        store.objects(ObjectsChange((virtual_service("r", "reviews", to="ratings"),), revision=5))
+        assert mesh.loop.revision == 3
+        await mesh.until_published(2)
+        await eventually(lambda: mesh.loop.revision == 5)
+        store.objects(ObjectsChange(revision=9))
+        await eventually(lambda: mesh.loop.revision == 9)
+        assert len(mesh.published) == 2
 
 
 async def test_a_proxy_that_comes_back_soon_finds_its_layers() -> None:

@@ -174,7 +174,7 @@ async def follow_intents(intents: Intents, sink: SourceSink, metrics: Metrics) -
 
     known: set[ObjectRef] = set()
     async for change in intents.watch(unavailable=sink.stale):
-        sink.objects(ObjectsChange(change.upserts, change.removed))
+        sink.objects(ObjectsChange(change.upserts, change.removed, change.revision))
         for scope, problems in change.problems.items():
             sink.problems(scope, problems)
         sink.synced()

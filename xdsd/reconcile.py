@@ -86,10 +86,11 @@ class MeshObserver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ObjectsChange:
-    """Objects that were declared or changed, and those that were removed."""
+    """Objects that were declared or changed, and those that were removed, as of a revision of the store."""
 
     upserts: tuple[AnyObject, ...] = ()
     removed: tuple[ObjectRef, ...] = ()
+    revision: int = 0
 
 
 class Reconciler:
@@ -109,6 +110,8 @@ class Reconciler:
         settling: Settling | None = None,
     ) -> None:
         self.snapshot = Snapshot()
+        self._revision = 0
+        self._taken_revision = 0
         self._compiler = compiler
         self._catalog = Catalog()
         self._entries = Entries(STORE, domain)
@@ -203,6 +206,11 @@ class Reconciler:
         return self._synced.is_set()
 
     @property
+    def revision(self) -> int:
+        """The newest revision of the store whose objects are in ``snapshot``, also where they change nothing in it."""
+        return self._revision
+
+    @property
     def catalog(self) -> Catalog:
         return self._catalog
 
@@ -254,6 +262,7 @@ class Reconciler:
             self._compiler.encoded.clear()
             if change is not None:
                 self._publish(change, started if seen is None else seen, publish)
+            self._revision = self._taken_revision
             self._welcome()
 
     async def _wait(self) -> None:
@@ -302,6 +311,7 @@ class Reconciler:
             source, change = self._inbox.popleft()
             if isinstance(change, ObjectsChange):
                 yield from self._take_objects(change)
+                self._taken_revision = max(self._taken_revision, change.revision)
             else:
                 yield from self._take_catalog(source, change)
             self._count(source)
