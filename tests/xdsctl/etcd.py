@@ -1,0 +1,75 @@
+"""A real etcd for one test module, and its own etcdctl beside xdsctl."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from click.testing import CliRunner, Result
+
+from api.cli import main
+from tests.lab.missing import missing
+from tests.lab.ports import free_ports
+
+
+@dataclass(frozen=True)
+class Etcd:
+    """An etcd that runs, and both programs that talk to it."""
+
+    endpoint: str
+    etcdctl_binary: str
+
+    def etcdctl(self, *words: str, text: str = "") -> tuple[int, str]:
+        """etcdctl's exit code and standard output."""
+        done = subprocess.run(
+            [self.etcdctl_binary, f"--endpoints={self.endpoint}", *words],
+            input=text.encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "ETCDCTL_API": "3"},
+            check=False,
+            timeout=20,
+        )
+        return done.returncode, done.stdout.decode("utf-8", "surrogateescape")
+
+    def xdsctl(self, *words: str, text: str | bytes = "") -> Result:
+        """What ``xdsctl`` says of the same."""
+        return CliRunner().invoke(main, ["--endpoint", self.endpoint, *words], input=text, prog_name="xdsctl")
+
+
+@contextmanager
+def running_etcd(folder: Path) -> Iterator[Etcd]:
+    """Runs while it lasts, with its data in ``folder``."""
+    client, peer = (f"http://127.0.0.1:{port}" for port in free_ports(2))
+    with (folder / "etcd.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                _binary("XDSD_ETCD", "etcd"),
+                f"--data-dir={folder / 'etcd'}",
+                f"--listen-client-urls={client}",
+                f"--advertise-client-urls={client}",
+                f"--listen-peer-urls={peer}",
+                f"--initial-advertise-peer-urls={peer}",
+                f"--initial-cluster=default={peer}",
+                "--unsafe-no-fsync",
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        endpoint = client.removeprefix("http://")
+        with grpc.insecure_channel(endpoint) as channel:
+            grpc.channel_ready_future(channel).result(20)
+        yield Etcd(endpoint, _binary("XDSD_ETCDCTL", "etcdctl"))
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _binary(variable: str, name: str) -> str:
+    found = shutil.which(os.environ.get(variable, name))
+    return found or missing(name, f"not on PATH, and {variable} names none")
