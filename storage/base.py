@@ -187,7 +187,10 @@ class Get:
 
 @dataclass(frozen=True, slots=True)
 class Txn:
-    """A transaction inside a transaction: part of the same revision. Its comparisons see the writes before it."""
+    """A transaction inside a transaction: part of the same revision.
+
+    All comparisons, those of inner transactions too, look at what was there before anything is written.
+    """
 
     compare: tuple[Compare, ...] = ()
     success: tuple["Operation", ...] = ()

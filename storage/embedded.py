@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from storage.base import Corrupted, Unavailable
+from storage.base import Corrupted, StoreStatus, Unavailable
 from storage.engine import Engine
 from storage.ledger import Ledger
 from storage.limits import Limits
@@ -74,6 +74,13 @@ class EmbeddedStore(Engine):
             lease_tick=lease_tick,
         )
         self.path = files.path
+        self._files = files
+
+    async def status(self) -> StoreStatus:
+        size, used = await self._access.read(lambda _: self._files.reading.sizes())
+        return StoreStatus(
+            "embedded", sqlite3.sqlite_version, self._hub.revision, self._hub.compacted, size, used
+        )
 
 
 async def open_embedded(

@@ -18,6 +18,8 @@ from storage.base import (
     Get,
     InvalidRequest,
     KeyValue,
+    Lease,
+    Operation,
     Put,
     RangeResult,
     TxnResult,
@@ -26,7 +28,7 @@ from storage.base import (
 )
 from storage.leases import LeaseTimes
 from storage.ledger import Ledger, Page, readable
-from storage.limits import Limits, check_request
+from storage.limits import Limits, check_request, operations
 from storage.spans import Span
 from storage.transactions import Outcome, end_lease, execute
 from storage.watching import HubWatch, WatchHub
@@ -83,11 +85,14 @@ class Engine:
         limit: int = 0,
         revision: int = 0,
         keys_only: bool = False,
+        count_only: bool = False,
     ) -> RangeResult:
         span = Span.of(key, range_end)
 
         def job(ledger: Ledger) -> RangeResult:
             at = readable(ledger, revision)
+            if count_only:
+                return RangeResult(ledger.revision, (), ledger.count(span, revision=at))
             kvs, count = ledger.select(span, revision=at, limit=limit, keys_only=keys_only)
             return RangeResult(ledger.revision, tuple(kvs), count, len(kvs) < count)
 
@@ -103,8 +108,8 @@ class Engine:
     async def txn(
         self,
         compare: Sequence[Compare],
-        success: Sequence[Put | Delete | Get],
-        failure: Sequence[Put | Delete | Get] = (),
+        success: Sequence[Operation],
+        failure: Sequence[Operation] = (),
     ) -> TxnResult:
         return (await self._execute(tuple(compare), tuple(success), tuple(failure))).result
 
@@ -140,10 +145,14 @@ class Engine:
 
         await self._access.write(lambda ledger: end_lease(ledger, lease), settle)
 
-    async def time_to_live(self, lease: int) -> tuple[int, tuple[bytes, ...]]:
+    async def time_to_live(self, lease: int) -> Lease:
         self._leases.left(lease)
         kvs = await self._access.read(lambda ledger: ledger.leased(lease))
-        return self._leases.left(lease), tuple(kv.key for kv in kvs)
+        left = self._leases.left(lease)
+        return Lease(lease, self._leases.granted(lease), left, tuple(kv.key for kv in kvs))
+
+    async def leases(self) -> tuple[int, ...]:
+        return self._leases.ids()
 
     async def compact(self, revision: int) -> None:
         def job(ledger: Ledger) -> int:
@@ -166,11 +175,11 @@ class Engine:
     async def _execute(
         self,
         compare: Sequence[Compare],
-        success: Sequence[Put | Delete | Get],
-        failure: Sequence[Put | Delete | Get],
+        success: Sequence[Operation],
+        failure: Sequence[Operation],
     ) -> Outcome:
         check_request(compare, (success, failure), self._limits)
-        if all(isinstance(operation, Get) for operation in (*success, *failure)):
+        if all(isinstance(each, Get) for each in operations((*success, *failure))):
             return await self._access.read(lambda ledger: execute(ledger, compare, success, failure))
         return await self._access.write(
             lambda ledger: execute(ledger, compare, success, failure),

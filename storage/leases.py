@@ -47,6 +47,15 @@ class LeaseTimes:
         """Whole seconds left. Raises LeaseNotFound."""
         return int(self._alive(lease).deadline - self._clock())
 
+    def granted(self, lease: int) -> int:
+        """Seconds that a lease was granted for. Raises LeaseNotFound."""
+        return self._alive(lease).ttl
+
+    def ids(self) -> tuple[int, ...]:
+        """The leases that live, in the order of their ids."""
+        now = self._clock()
+        return tuple(sorted(lease for lease, entry in self._leases.items() if entry.deadline > now))
+
     def end(self, lease: int) -> None:
         """Forgets a lease."""
         self._leases.pop(lease, None)

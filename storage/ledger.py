@@ -38,6 +38,9 @@ class Ledger(Protocol):
     ) -> tuple[Sequence[KeyValue], int]:
         """The first ``limit`` keys (0: all) of a span in byte order, and how many there are."""
 
+    def count(self, span: Span, *, revision: int = 0) -> int:
+        """How many keys a span has."""
+
     def record(self, revision: int, events: Sequence[Event]) -> None:
         """Appends what one transaction has done so far, as ``revision``; later calls may add to it."""
 

@@ -1,12 +1,13 @@
 """A store in memory: the reference for tests. Nothing outlives ``close``."""
 
+import platform
 import time
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import TypeVar
 
-from storage.base import Event, KeyValue, Unavailable, WatchBatch
+from storage.base import Event, KeyValue, StoreStatus, Unavailable, WatchBatch
 from storage.engine import Engine
 from storage.ledger import Ledger, Page
 from storage.limits import Limits
@@ -40,6 +41,14 @@ class MemoryLedger:
         found = [kv for key in self._within(span) if (kv := self.find(key, revision)) is not None]
         chosen = found[:limit] if limit > 0 else found
         return [_without_value(kv) for kv in chosen] if keys_only else chosen, len(found)
+
+    def count(self, span: Span, *, revision: int = 0) -> int:
+        return sum(self.find(key, revision) is not None for key in self._within(span))
+
+    @property
+    def size(self) -> int:
+        """Bytes of all keys and values that are kept."""
+        return sum(len(kv.key) + len(kv.value) for versions in self._versions.values() for kv in versions)
 
     def record(self, revision: int, events: Sequence[Event]) -> None:
         self.revision = revision
@@ -139,7 +148,12 @@ class MemoryStore(Engine):
         clock: Callable[[], float] = time.monotonic,
         lease_tick: float = 0.5,
     ) -> None:
-        super().__init__(_Immediate(MemoryLedger()), limits=limits, clock=clock, lease_tick=lease_tick)
+        self._ledger = MemoryLedger()
+        super().__init__(_Immediate(self._ledger), limits=limits, clock=clock, lease_tick=lease_tick)
+
+    async def status(self) -> StoreStatus:
+        ledger, size = self._ledger, self._ledger.size
+        return StoreStatus("memory", platform.python_version(), ledger.revision, ledger.compacted, size, size)
 
 
 def _still_needed(versions: list[KeyValue], revision: int) -> list[KeyValue]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from storage.base import Corrupted, Event, EventType, KeyValue, Unavailable, WatchBatch
+from storage.base import Corrupted, Event, EventType, Full, KeyValue, Unavailable, WatchBatch
 from storage.ledger import Page
 from storage.spans import Span
 
@@ -26,6 +26,7 @@ PAGE_ROWS = 1000
 PAGE_BYTES = 8_388_608
 
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
 _COLUMNS = "h.id, h.key, h.create_revision, h.version, h.lease"
 
 
@@ -39,6 +40,11 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT:
             raise Corrupted(f"{path} cannot be read ({error}); it was left as it is") from error
+        if getattr(error, "sqlite_errorcode", 0) in _FULL:
+            raise Full(
+                f"there is no room to write to {path} ({error}); what it holds can be read, and writes work again "
+                "once there is room"
+            ) from error
         raise Unavailable(f"{path} cannot be used now: {error}") from error
 
 
@@ -103,6 +109,17 @@ class SqliteLedger:
         if limit <= 0 or len(rows) < limit:
             return [_kv(row) for row in rows], len(rows)
         return [_kv(row) for row in rows], self._number(f"SELECT count(*) {source}", arguments)
+
+    def count(self, span: Span, *, revision: int = 0) -> int:
+        source, arguments = _source(span, revision)
+        return self._number(f"SELECT count(*) {source}", arguments)
+
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of the database, and how many of them hold something."""
+        pages, free, page = (
+            self._number(f"PRAGMA {name}") for name in ("page_count", "freelist_count", "page_size")
+        )
+        return pages * page, (pages - free) * page
 
     def record(self, revision: int, events: Sequence[Event]) -> None:
         first = max(self._last_id + 1, revision << SHIFT)

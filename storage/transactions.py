@@ -1,6 +1,6 @@
 """What a transaction does to a ledger: compare, choose a branch, record it; nothing before all is checked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from storage.base import (
@@ -9,17 +9,21 @@ from storage.base import (
     Event,
     EventType,
     Get,
+    KeyNotFound,
     KeyValue,
     LeaseNotFound,
     Op,
+    Operation,
     Put,
     RangeResult,
     Target,
+    Txn,
     TxnResult,
 )
-from storage.ledger import Ledger
-from storage.limits import Operation
+from storage.ledger import Ledger, readable
 from storage.spans import Span
+
+Response = tuple[KeyValue, ...] | RangeResult | TxnResult
 
 _MISSING = KeyValue(b"", b"", 0, 0, 0)
 
@@ -31,28 +35,65 @@ class Outcome(NamedTuple):
     events: tuple[Event, ...]
 
 
+class _Step(NamedTuple):
+    """An operation that will be carried out; of an inner transaction, the way that it goes."""
+
+    operation: Operation
+    succeeded: bool = False
+    inner: tuple["_Step", ...] = ()
+
+
 def execute(
     ledger: Ledger, compare: Sequence[Compare], success: Sequence[Operation], failure: Sequence[Operation]
 ) -> Outcome:
-    """Runs one branch on the ledger. Raises LeaseNotFound, having recorded nothing."""
-    succeeded = all(_holds(ledger, comparison) for comparison in compare)
-    branch = success if succeeded else failure
-    for operation in branch:
-        if isinstance(operation, Put) and operation.lease and not ledger.has_lease(operation.lease):
-            raise LeaseNotFound(f"lease {operation.lease} never was, was revoked, or has expired")
-    before = ledger.revision
+    """Runs one branch on the ledger. All comparisons, inner ones too, look at what was there before.
+
+    Raises LeaseNotFound, KeyNotFound, Compacted or FutureRevision, having recorded nothing.
+    """
+    whole = _chosen(ledger, Txn(tuple(compare), tuple(success), tuple(failure)))
+    for step in _flat(whole.inner):
+        _check(ledger, step.operation)
+    revision = ledger.revision + 1
     events: list[Event] = []
-    responses: list[tuple[KeyValue, ...] | RangeResult] = []
-    for operation in branch:
-        if isinstance(operation, Get):
-            responses.append(_read(ledger, operation))
-            continue
-        changes = _change(ledger, operation, before + 1)
-        if changes:
-            ledger.record(before + 1, changes)
-        events += changes
-        responses.append(tuple(change.previous for change in changes if change.previous is not None))
-    return Outcome(TxnResult(succeeded, ledger.revision, tuple(responses)), tuple(events))
+    responses = tuple(_perform(ledger, step, revision, events) for step in whole.inner)
+    return Outcome(TxnResult(whole.succeeded, ledger.revision, responses), tuple(events))
+
+
+def _chosen(ledger: Ledger, txn: Txn) -> _Step:
+    succeeded = all(_holds(ledger, comparison) for comparison in txn.compare)
+    branch = txn.success if succeeded else txn.failure
+    inner = tuple(_chosen(ledger, each) if isinstance(each, Txn) else _Step(each) for each in branch)
+    return _Step(txn, succeeded, inner)
+
+
+def _flat(steps: Iterable[_Step]) -> Iterator[_Step]:
+    for step in steps:
+        yield step
+        yield from _flat(step.inner)
+
+
+def _check(ledger: Ledger, operation: Operation) -> None:
+    if isinstance(operation, Get):
+        readable(ledger, operation.revision)
+    if isinstance(operation, Put):
+        if operation.lease and not ledger.has_lease(operation.lease):
+            raise LeaseNotFound(f"lease {operation.lease} never was, was revoked, or has expired")
+        if (operation.ignore_value or operation.ignore_lease) and ledger.find(operation.key) is None:
+            raise KeyNotFound(f"there is no key {operation.key!r} of which anything could be kept")
+
+
+def _perform(ledger: Ledger, step: _Step, revision: int, events: list[Event]) -> Response:
+    operation = step.operation
+    if isinstance(operation, Txn):
+        responses = tuple(_perform(ledger, each, revision, events) for each in step.inner)
+        return TxnResult(step.succeeded, ledger.revision, responses)
+    if isinstance(operation, Get):
+        return _read(ledger, operation)
+    changes = _change(ledger, operation, revision)
+    if changes:
+        ledger.record(revision, changes)
+    events += changes
+    return tuple(change.previous for change in changes if change.previous is not None)
 
 
 def end_lease(ledger: Ledger, lease: int) -> tuple[Event, ...]:
@@ -77,7 +118,9 @@ def _change(ledger: Ledger, operation: Put | Delete, revision: int) -> list[Even
 def _put(ledger: Ledger, put: Put, revision: int) -> Event:
     old = ledger.find(put.key)
     created, version = (old.create_revision, old.version + 1) if old else (revision, 1)
-    kv = KeyValue(put.key, put.value, created, revision, version, put.lease)
+    value = old.value if old and put.ignore_value else put.value
+    lease = old.lease if old and put.ignore_lease else put.lease
+    kv = KeyValue(put.key, value, created, revision, version, lease)
     return Event(EventType.PUT, kv, old)
 
 
@@ -86,7 +129,10 @@ def _tombstone(kv: KeyValue, revision: int) -> Event:
 
 
 def _read(ledger: Ledger, get: Get) -> RangeResult:
-    kvs, count = ledger.select(Span.of(get.key, get.range_end), limit=get.limit)
+    span = Span.of(get.key, get.range_end)
+    if get.count_only:
+        return RangeResult(ledger.revision, (), ledger.count(span, revision=get.revision))
+    kvs, count = ledger.select(span, revision=get.revision, limit=get.limit, keys_only=get.keys_only)
     return RangeResult(ledger.revision, tuple(kvs), count, len(kvs) < count)
 
 

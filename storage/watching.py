@@ -83,6 +83,7 @@ class HubWatch:
         self._replayed: deque[WatchBatch] = deque()
         self._closed = False
         self._taken = 0
+        self._asked = False
         self._lost = Compacted(hub.compacted) if start_revision < hub.compacted else None
 
     def __aiter__(self) -> AsyncIterator[WatchBatch]:
@@ -97,6 +98,9 @@ class HubWatch:
                 raise self._lost
             if self._replayed:
                 return self._replayed.popleft()
+            if self._next > self._hub.revision and self._asked:
+                self._asked = False
+                return WatchBatch(self._hub.revision, ())
             if self._next > self._hub.revision:
                 await self._hub.changed()
             elif self._next >= self._hub.oldest:
@@ -105,6 +109,10 @@ class HubWatch:
             else:
                 await self._replay()
         raise StopAsyncIteration
+
+    async def request_progress(self) -> None:
+        self._asked = True
+        self._hub.wake()
 
     async def close(self) -> None:
         self._closed = True

@@ -18,13 +18,17 @@ from storage.base import (
     FutureRevision,
     Get,
     InvalidRequest,
+    KeyNotFound,
     KeyValue,
     LeaseNotFound,
     Op,
+    Operation,
     Put,
     RangeResult,
     Store,
     Target,
+    Txn,
+    TxnResult,
     Unavailable,
     Watch,
     WatchBatch,
@@ -537,6 +541,161 @@ class WatchContract(StoreContract):
         assert seen == []
 
 
+class NestingContract(StoreContract):
+    """What clients of etcd's API may ask of a transaction and of a read."""
+
+    async def test_inner_transaction_is_part_of_the_revision(self, store: Store) -> None:
+        """What inner transactions write is of the same revision, in order; each answers for itself."""
+        await store.put(b"a", b"1")
+        watch = store.watch(ALL, ALL)
+        exists = Compare(b"a", Target.VERSION, Op.GREATER, 0)
+        inner = Txn((exists,), (Put(b"b", b"2"), Get(b"b")), (Put(b"c", b"3"),))
+        result = await store.txn([], [Put(b"a", b"2"), inner, Delete(b"x", b"z")])
+        assert (result.succeeded, result.revision) == (True, 3)
+        replaced, answer, removed = result.responses
+        assert replaced == (KeyValue(b"a", b"1", 2, 2, 1),)
+        assert isinstance(answer, TxnResult)
+        assert answer.succeeded
+        assert answer.responses == ((), RangeResult(3, (KeyValue(b"b", b"2", 3, 3, 1),), 1))
+        assert removed == ()
+        (batch,) = await take(watch, 1)
+        assert [event.kv.key for event in batch.events] == [b"a", b"b"]
+
+    async def test_inner_comparisons_look_at_what_was_before(self, store: Store) -> None:
+        """An inner transaction chooses its way by what was there before the outer one wrote anything."""
+        missing = Compare(b"a", Target.VERSION, Op.EQUAL, 0)
+        inner = Txn((missing,), (Put(b"b", b"was missing"),), (Put(b"b", b"was there"),))
+        await store.txn([], [Put(b"a", b"1"), inner])
+        found = await store.get(b"b")
+        assert found is not None
+        assert found.value == b"was missing"
+
+    @pytest.mark.parametrize(
+        "operations",
+        [
+            [Put(b"a", b"1"), Txn((), (Put(b"a", b"2"),))],
+            [Txn((), (Put(b"a", b"1"),)), Txn((), (), (Put(b"a", b"2"),))],
+            [Delete(b"a", b"c"), Txn((), (Put(b"b", b"1"),))],
+        ],
+    )
+    async def test_no_key_is_written_twice_at_any_depth(
+        self, store: Store, operations: list[Operation]
+    ) -> None:
+        """A key is written once, wherever in the transaction."""
+        with pytest.raises(InvalidRequest):
+            await store.txn([], operations)
+        assert await store.revision() == 1
+
+    async def test_ways_of_an_inner_transaction_may_write_the_same(self, store: Store) -> None:
+        """Only one way of an inner transaction is gone, so both may write a key."""
+        assert (await store.txn([], [Txn((), (Put(b"a", b"1"),), (Put(b"a", b"2"),))])).revision == 2
+
+    async def test_many_operations_are_one_revision(self, store: Store) -> None:
+        """A transaction of thousands of operations is one revision, answered operation by operation."""
+        puts = [Put(b"%05d" % number, b"v") for number in range(1000)]
+        result = await store.txn([], [*puts, Get(b"00999")])
+        assert (result.revision, len(result.responses)) == (2, 1001)
+        assert result.responses[-1] == RangeResult(2, (KeyValue(b"00999", b"v", 2, 2, 1),), 1)
+        assert (await store.range(ALL, ALL, count_only=True)).count == 1000
+
+    async def test_value_is_kept(self, store: Store) -> None:
+        """A put may keep the value that a key has, and change its lease."""
+        lease = await store.grant(600)
+        await store.put(b"a", b"1")
+        await store.txn([], [Put(b"a", b"", lease, ignore_value=True)])
+        assert await store.get(b"a") == KeyValue(b"a", b"1", 2, 3, 2, lease)
+
+    async def test_lease_is_kept(self, store: Store) -> None:
+        """A put may keep the lease that a key has, and change its value."""
+        lease = await store.grant(600)
+        await store.put(b"a", b"1", lease=lease)
+        await store.txn([], [Put(b"a", b"2", ignore_lease=True)])
+        assert await store.get(b"a") == KeyValue(b"a", b"2", 2, 3, 2, lease)
+
+    async def test_nothing_is_kept_of_a_missing_key(self, store: Store) -> None:
+        """A put that keeps something needs a key that is there, and does nothing otherwise."""
+        for put in (Put(b"a", b"", ignore_value=True), Put(b"a", b"1", ignore_lease=True)):
+            with pytest.raises(KeyNotFound):
+                await store.txn([], [Put(b"b", b"1"), put])
+        assert await store.revision() == 1
+
+    async def test_what_is_kept_is_not_given(self, store: Store) -> None:
+        """A put that keeps the value gives none, and one that keeps the lease gives none."""
+        lease = await store.grant(600)
+        await store.put(b"a", b"1")
+        for put in (Put(b"a", b"2", ignore_value=True), Put(b"a", b"2", lease, ignore_lease=True)):
+            with pytest.raises(InvalidRequest):
+                await store.txn([], [put])
+
+    async def test_counting_returns_no_keys(self, store: Store) -> None:
+        """A count is of all keys, now, in the past, or inside a transaction."""
+        for key in (b"a", b"b", b"c"):
+            await store.put(key, b"1")
+        assert await store.range(ALL, ALL, count_only=True) == RangeResult(4, (), 3)
+        assert (await store.range(ALL, ALL, count_only=True, revision=3)).count == 2
+        result = await store.txn([], [Get(ALL, ALL, count_only=True)])
+        assert result.responses == (RangeResult(4, (), 3),)
+
+    async def test_transactions_read_the_past_and_keys_alone(self, store: Store) -> None:
+        """A read inside a transaction may be of a revision, and of keys without their values."""
+        await store.put(b"a", b"1")
+        await store.put(b"a", b"2")
+        result = await store.txn([], [Get(b"a", revision=2), Get(b"a", keys_only=True)])
+        past, bare = result.responses
+        assert isinstance(past, RangeResult)
+        assert isinstance(bare, RangeResult)
+        assert past.kvs == (KeyValue(b"a", b"1", 2, 2, 1),)
+        assert bare.kvs == (KeyValue(b"a", b"", 2, 3, 2),)
+
+    async def test_transactions_read_neither_the_future_nor_the_compacted(self, store: Store) -> None:
+        """A transaction that reads what cannot be read does nothing."""
+        for value in (b"1", b"2", b"3"):
+            await store.put(b"a", value)
+        await store.compact(3)
+        with pytest.raises(FutureRevision):
+            await store.txn([], [Put(b"b", b"1"), Get(b"a", revision=99)])
+        with pytest.raises(Compacted):
+            await store.txn([], [Put(b"b", b"1"), Get(b"a", revision=2)])
+        assert await store.get(b"b") is None
+
+    async def test_progress_follows_what_happened(self, store: Store) -> None:
+        """Progress is told after all that happened before it was asked for, also of keys that are not watched."""
+        watch = store.watch(b"a", b"b")
+        await store.put(b"a", b"1")
+        await store.put(b"z", b"1")
+        await watch.request_progress()
+        first, second = await take(watch, 2)
+        assert first.events
+        assert second == WatchBatch(3, ())
+
+    async def test_progress_of_a_quiet_watch(self, store: Store) -> None:
+        """A watch that waits tells its progress when asked, as often as asked."""
+        await store.put(b"z", b"1")
+        watch = store.watch(b"a")
+        for _ in range(2):
+            waiting = asyncio.create_task(take(watch, 1))
+            await asyncio.sleep(0)
+            await watch.request_progress()
+            assert await waiting == [WatchBatch(2, ())]
+
+    async def test_leases_are_listed(self, store: Store) -> None:
+        """All leases that live are listed by their ids."""
+        assert await store.leases() == ()
+        granted = sorted([await store.grant(600) for _ in range(3)])
+        assert list(await store.leases()) == granted
+        await store.revoke(granted[0])
+        assert list(await store.leases()) == granted[1:]
+
+    async def test_status_tells_what_the_store_is(self, store: Store) -> None:
+        """A store tells its kind, its version, its newest revision, and how much it holds."""
+        await store.put(b"a", b"1")
+        status = await store.status()
+        assert status.kind in {"memory", "embedded", "etcd"}
+        assert status.version
+        assert status.revision == 2
+        assert 0 <= status.used <= status.size
+
+
 class CompactionContract(StoreContract):
     """History that was let go."""
 
@@ -746,11 +905,12 @@ class LeaseContract(StoreContract):
         lease = await store.grant(600)
         await store.put(b"b", b"1", lease=lease)
         await store.put(b"a", b"1", lease=lease)
-        left, attached = await store.time_to_live(lease)
+        found = await store.time_to_live(lease)
+        left, attached = found.left, found.keys
         assert 590 <= left <= 600
         assert sorted(attached) == [b"a", b"b"]
         await maker.elapse(2.0)
-        later, _ = await store.time_to_live(lease)
+        later = (await store.time_to_live(lease)).left
         assert later < left
 
     async def test_writing_a_key_again_moves_it(self, store: Store) -> None:
@@ -761,8 +921,8 @@ class LeaseContract(StoreContract):
         await store.put(b"moved", b"2", lease=new)
         await store.put(b"freed", b"2")
         await store.delete(b"deleted")
-        assert (await store.time_to_live(old))[1] == ()
-        assert (await store.time_to_live(new))[1] == (b"moved",)
+        assert (await store.time_to_live(old)).keys == ()
+        assert (await store.time_to_live(new)).keys == (b"moved",)
         await store.revoke(old)
         assert keys((await store.range(ALL, ALL)).kvs) == [b"freed", b"moved"]
 
@@ -795,6 +955,11 @@ class LeaseContract(StoreContract):
 
 
 class WholeStoreContract(
-    RevisionContract, TransactionContract, WatchContract, CompactionContract, LeaseContract
+    RevisionContract,
+    TransactionContract,
+    NestingContract,
+    WatchContract,
+    CompactionContract,
+    LeaseContract,
 ):
     """All of the contract."""

@@ -18,6 +18,7 @@ from storage.base import (
     Corrupted,
     EventType,
     KeyValue,
+    Lease,
     LeaseNotFound,
     Locked,
     Put,
@@ -81,7 +82,7 @@ async def test_restart_keeps_leases(path: Path) -> None:
     await store.close()
     clock = ManualClock()
     store = await open_embedded(path, clock=clock, lease_tick=0.01)
-    assert await store.time_to_live(lease) == (30, (b"a",))
+    assert await store.time_to_live(lease) == Lease(lease, 30, 30, (b"a",))
     watch = store.watch(b"a")
     await clock.elapse(31)
     assert [batch.events[0].type for batch in await take(watch, 1)] == [EventType.DELETE]

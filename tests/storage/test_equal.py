@@ -143,7 +143,7 @@ async def _open_memory() -> MemoryStore:
 
 
 async def _attached(store: Store, lease: int) -> tuple[bytes, ...]:
-    return tuple(sorted((await store.time_to_live(lease))[1]))
+    return tuple(sorted((await store.time_to_live(lease)).keys))
 
 
 async def _answer(call: Callable[[Store], Awaitable[T]], store: Store) -> T | str:

@@ -72,7 +72,7 @@ async def check(path: Path, told: Acknowledged, before: dict[int, int]) -> dict[
                 assert kv is not None
                 assert kv.mod_revision == revision
         if told.lease:
-            assert (await store.time_to_live(told.lease))[0] > 3500
+            assert (await store.time_to_live(told.lease)).left > 3500
         await _check_history(store)
     finally:
         await store.close()
