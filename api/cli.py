@@ -30,6 +30,7 @@ _COMMANDS: Mapping[str, str] = {
     "schema": "api.commands.resources:schema",
     "status": "api.commands.status:status",
     "version": "api.commands.status:version",
+    "wait": "api.commands.wait:wait",
 }
 
 

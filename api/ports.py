@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from storage.base import StoreStatus
 from xdsd.health import Check
 from xdsd.intents import Applied, Deleted, IntentChange, Listing
 from xdsd.manifest import AnyObject
@@ -60,6 +61,10 @@ class Mesh(Protocol):
     @property
     def snapshot(self) -> Snapshot: ...
 
+    @property
+    def revision(self) -> int:
+        """The newest revision of the store whose objects are in the snapshot."""
+
     def sources(self) -> Sequence[Source]: ...
 
     def problems(self) -> Sequence[Problem]: ...
@@ -72,7 +77,17 @@ class Health(Protocol):
     def version(self) -> str: ...
 
     @property
+    def name(self) -> str:
+        """Of this daemon among those that share the store."""
+
+    @property
     def started(self) -> datetime:
         """An aware time."""
+
+    async def store(self) -> StoreStatus:
+        """The store's own word. Raises StorageError where it cannot be asked."""
+
+    def singletons(self) -> Sequence[str]:
+        """Work that one daemon does for all; those that this one does."""
 
     def checks(self) -> Sequence[Check]: ...

@@ -5,6 +5,7 @@ how the parts hang together.
 """
 
 import asyncio
+import faulthandler
 import os
 import signal
 import sys
@@ -23,7 +24,7 @@ from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
 
 from api.server import admin_services, serve_admin
-from storage.base import StorageError, Store
+from storage.base import StorageError, Store, StoreStatus
 from storage.embedded import open_embedded
 from xdsd.compile.compiler import Compiler
 from xdsd.compile.route_checks import route_problems
@@ -33,6 +34,7 @@ from xdsd.health import Check
 from xdsd.housekeeping import keep_house
 from xdsd.http import http_app, serve_http
 from xdsd.intents import Intents
+from xdsd.listening import Port, open_port
 from xdsd.model.intent import KINDS, Object, VirtualService
 from xdsd.model.mesh import MeshSettings
 from xdsd.model.problem import ObjectRef, Problem, Severity
@@ -45,8 +47,8 @@ from xdsd.registry.machines import MachinesRegistry
 from xdsd.server import ServerSettings, XdsServer
 from xdsd.settings import OutboundPolicy
 from xdsd.snapshot import content_version
-from xdsd.sockets import refuse_taken
 from xdsd.telemetry import Metrics, library_logs, make_logger, watch_event_loop, watch_store
+from xdsd.watchdog import tell_watchdog
 
 STORE_FILE = "xdsd.db"
 RELOADABLE = frozenset({"settle_quiet", "settle_max", "outbound_traffic_policy", "root_namespace"})
@@ -60,6 +62,17 @@ class Daemon:
     started: datetime
     mesh: Reconciler
     server: XdsServer
+    name: str
+    storage: Store
+    held: Callable[[], Sequence[str]] = tuple
+
+    async def store(self) -> StoreStatus:
+        """The store's own word."""
+        return await self.storage.status()
+
+    def singletons(self) -> Sequence[str]:
+        """Work that this daemon does for all."""
+        return self.held()
 
     def checks(self) -> Sequence[Check]:
         """One a source: synced, and whether its platform can be asked."""
@@ -84,9 +97,11 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         compiler = Compiler(mesh_settings(options))
         mesh = Reconciler(compiler, options.mesh_domain, metrics, logger, clock, settling(options))
         server = XdsServer(mesh, logger, metrics, server_settings(options))
-        daemon = Daemon(version("xdsd"), started, mesh, server)
+        daemon = Daemon(version("xdsd"), started, mesh, server, options.name, store)
         intents = Intents(store, rules=[admissible], domain=options.mesh_domain, observed=mesh.observed)
-        _listen(server, options)
+        port = open_port(options.xds_address, "xds-address")
+        stack.callback(port.close)
+        _listen(server, port, options)
         await stack.enter_async_context(
             serve_http(http_app(metrics.registry, daemon.checks, mesh.problems), options.http_address)
         )
@@ -115,11 +130,13 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
                 ),
                 tasks.create_task(_welcome(daemon, options, logger, metrics), name="start"),
                 tasks.create_task(_reloads(reload, options, mesh, logger), name="reload"),
+                tasks.create_task(tell_watchdog(), name="watchdog"),
             ]
             await stop.wait()
             notify("STOPPING=1")
             metrics.ready.set(0)
             logger.info("draining", seconds=options.drain_time.total_seconds())
+            await port.release()
             await server.stop(options.drain_time.total_seconds())
             for task in work:
                 task.cancel()
@@ -195,10 +212,9 @@ def _make_state_dir(folder: Path) -> None:
         ) from error
 
 
-def _listen(server: XdsServer, options: Settings) -> None:
-    refuse_taken(options.xds_address, "xds-address")
+def _listen(server: XdsServer, port: Port, options: Settings) -> None:
     try:
-        server.listen(str(options.xds_address))
+        port.listen(server.listen)
     except RuntimeError as error:
         raise OSError(
             f"cannot listen on {options.xds_address}: {error}; set another --xds-address"
@@ -297,6 +313,7 @@ def main() -> None:
 def serve_command(config: Path | None, **flags: object) -> None:
     """Run the daemon until SIGTERM; SIGHUP reads the settings again."""
     options = _load(config, flags)
+    faulthandler.enable()  # a watchdog's SIGABRT leaves in the log where each thread stood
     logger = make_logger(options.log_format, options.log_level, sys.stderr)
     try:
         asyncio.run(serve(options, logger, lambda: load(config, os.environ, flags)))

@@ -28,6 +28,10 @@ class Connection:
         except PydanticCustomError as error:
             raise click.BadParameter(error.message(), param_hint="--endpoint") from error
 
+    def at(self, endpoint: str) -> "Connection":
+        """To another daemon, as the same caller."""
+        return Connection(endpoint)
+
     @contextmanager
     def client(self) -> Iterator[Client]:
         """A client; what goes wrong with the daemon ends the command with its sentence and exit code 1."""

@@ -73,6 +73,16 @@ def print_data(value: Any, data_format: str) -> None:
     click.echo(to_json(value) if data_format == "json" else to_yaml(value))
 
 
+def readable(size: int) -> str:
+    """Bytes as people say them: ``512 B``, ``20 kB``, ``1.5 MB``."""
+    value, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB"):
+        if value < 999.5:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.1f} {unit}" if unit != "B" and value < 9.95 else f"{value:.0f} {unit}"
+
+
 class _PlainDumper(yaml.SafeDumper):
     """Writes equal values out again instead of referring to them, and text of several lines as a block."""
 

@@ -17,7 +17,7 @@ TYPE_COLUMNS: Mapping[str, str] = {
     ROUTE: "RDS",
     SECRET: "SDS",
 }
-_STATES: Mapping[int, str] = {
+STATES: Mapping[int, str] = {
     pb.SYNC_STATE_NOT_SENT: "NOT SENT",
     pb.SYNC_STATE_SYNCED: "SYNCED",
     pb.SYNC_STATE_STALE: "STALE",
@@ -57,7 +57,7 @@ def _table(found: Sequence[pb.ProxyStatus], *, wide: bool) -> None:
     more = ["VERSION", "CONNECTED", "PEER", "NODE"] if wide else ["VERSION"]
     rows = []
     for proxy in found:
-        states = {status.type_url: _STATES[status.state] for status in proxy.types}
+        states = {status.type_url: STATES[status.state] for status in proxy.types}
         row = [f"{proxy.name}.{proxy.namespace}", proxy.role]
         row += [states.get(type_url, "NOT SENT") for type_url in TYPE_COLUMNS]
         row.append(proxy.version or "-")
@@ -89,7 +89,7 @@ def _json(proxy: pb.ProxyStatus) -> dict[str, Any]:
         "types": {
             TYPE_COLUMNS.get(status.type_url, status.type_url).lower(): {
                 "typeUrl": status.type_url,
-                "state": _STATES[status.state],
+                "state": STATES[status.state],
                 "resources": status.resources,
                 "error": status.error,
             }

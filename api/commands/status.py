@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from api.commands.connection import Connection, pass_connection
-from api.commands.output import DataFormat, print_data, print_table
+from api.commands.output import DataFormat, print_data, print_table, readable
 
 
 @click.command()
@@ -47,12 +47,16 @@ def status(connection: Connection, output: str | None) -> None:
     if output:
         print_data(
             {
+                "name": answer.name,
                 "version": answer.version,
                 "ready": answer.ready,
                 "started": answer.started.ToJsonString(),
                 "generation": answer.generation,
                 "proxies": answer.proxies,
                 "problems": answer.problems,
+                "compiledRevision": answer.compiled_revision,
+                "singletons": list(answer.singletons),
+                "store": _store_json(answer.store),
                 "checks": [
                     {"name": check.name, "ok": check.ok, "detail": check.detail} for check in answer.checks
                 ],
@@ -78,10 +82,16 @@ def status(connection: Connection, output: str | None) -> None:
 def _print(answer: Any, registries: Any) -> None:
     """Generated messages, hence Any."""
     state = "ready" if answer.ready else "not ready"
-    click.echo(f"xdsd {answer.version} is {state}, since {answer.started.ToJsonString()}.")
+    name = f" {answer.name}" if answer.name else ""
+    click.echo(f"xdsd{name} {answer.version} is {state}, since {answer.started.ToJsonString()}.")
     click.echo(
-        f"{answer.proxies} proxies connected, {answer.problems} problems, generation {answer.generation}.\n"
+        f"{answer.proxies} proxies connected, {answer.problems} problems, generation {answer.generation}, "
+        f"compiled up to revision {answer.compiled_revision}."
     )
+    if answer.singletons:
+        click.echo(f"It does for all daemons: {', '.join(answer.singletons)}.")
+    _print_store(answer.store)
+    click.echo()
     print_table(
         ("CHECK", "STATE", "DETAIL"),
         [(check.name, "ok" if check.ok else "missing", check.detail) for check in answer.checks],
@@ -95,6 +105,33 @@ def _print(answer: Any, registries: Any) -> None:
                 for registry in registries
             ],
         )
+
+
+def _print_store(store: Any) -> None:
+    if store.unavailable:
+        click.echo(f"The store cannot be asked: {store.unavailable}")
+        return
+    program = f" {store.version}" if store.version else ""
+    click.echo(
+        f"Store: {store.kind}{program}, revision {store.revision}, compacted at {store.compacted_revision}, "
+        f"{readable(store.size_bytes)} of which {readable(store.used_bytes)} used."
+    )
+    for address in store.members:
+        click.echo(f"  {address}{' (leader)' if address == store.leader else ''}")
+
+
+def _store_json(store: Any) -> dict[str, Any]:
+    return {
+        "kind": store.kind,
+        "version": store.version,
+        "revision": store.revision,
+        "compactedRevision": store.compacted_revision,
+        "sizeBytes": store.size_bytes,
+        "usedBytes": store.used_bytes,
+        "leader": store.leader,
+        "members": list(store.members),
+        "unavailable": store.unavailable,
+    }
 
 
 def _state(registry: Any) -> str:

@@ -1,5 +1,6 @@
 """The daemon itself, its sources, and what is wrong: Daemon, Registries and Problems."""
 
+import asyncio
 import platform
 
 import grpc
@@ -7,9 +8,13 @@ import grpc
 from api.ports import Health, Mesh, Proxies
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.wire import problem_to_wire
+from storage.base import StorageError
 from xdsd.health import ready
 
 Context = grpc.aio.ServicerContext[object, object]
+
+STORE_SECONDS = 3.0
+"""How long the store may take to say how it is, so that operators are answered when it does not."""
 
 
 class DaemonService:
@@ -34,9 +39,33 @@ class DaemonService:
             proxies=len({status.node.key for status in self._proxies.status()}),
             problems=len(self._mesh.problems()),
             checks=[pb.Check(name=check.name, ok=check.ok, detail=check.detail) for check in checks],
+            name=self._health.name,
+            store=await self._store(),
+            compiled_revision=self._mesh.revision,
+            singletons=self._health.singletons(),
         )
         response.started.FromDatetime(self._health.started)
         return response
+
+    async def _store(self) -> pb.StoreState:
+        """A store that is away is part of the answer, not a reason to give none."""
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                found = await self._health.store()
+        except TimeoutError:
+            return pb.StoreState(unavailable=f"it did not answer in {STORE_SECONDS:g} seconds")
+        except StorageError as error:
+            return pb.StoreState(unavailable=str(error))
+        return pb.StoreState(
+            kind=found.kind,
+            version=found.version,
+            revision=found.revision,
+            compacted_revision=found.compacted,
+            size_bytes=found.size,
+            used_bytes=found.used,
+            leader=found.leader,
+            members=found.members,
+        )
 
 
 class RegistriesService:

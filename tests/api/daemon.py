@@ -15,7 +15,7 @@ from typing import Any
 
 from api.client import Client
 from api.server import admin_services, serve_admin
-from storage.base import Store
+from storage.base import StorageError, Store, StoreStatus
 from storage.memory import MemoryStore
 from xdsd.health import Check
 from xdsd.intents import Intents
@@ -32,6 +32,7 @@ class FakeMesh:
     """What the reconciling loop would say."""
 
     snapshot: Snapshot = field(default_factory=Snapshot)
+    revision: int = 0
     found: list[Problem] = field(default_factory=list)
     registries: list[SourceStatus] = field(default_factory=list)
 
@@ -56,9 +57,22 @@ class FakeProxies:
 class FakeHealth:
     """What the composition root would say."""
 
+    storage: Store
     version: str = "1.2.3"
+    name: str = "one"
     started: datetime = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     parts: list[Check] = field(default_factory=lambda: [Check("store", ok=True)])
+    held: tuple[str, ...] = ()
+    outage: StorageError | None = None
+    told: StoreStatus | None = None
+
+    async def store(self) -> StoreStatus:
+        if self.outage:
+            raise self.outage
+        return self.told or await self.storage.status()
+
+    def singletons(self) -> Sequence[str]:
+        return self.held
 
     def checks(self) -> Sequence[Check]:
         return self.parts
@@ -99,7 +113,7 @@ def daemon(folder: Path, address: Address | None = None) -> Iterator[Daemon]:
     async def serve() -> None:
         stop.append(asyncio.Event())
         store = MemoryStore()
-        mesh, proxies, health, log = FakeMesh(), FakeProxies(), FakeHealth(), io.StringIO()
+        mesh, proxies, health, log = FakeMesh(), FakeProxies(), FakeHealth(store), io.StringIO()
         offered = admin_services(Intents(store), mesh, proxies, health)
         logger = make_logger(LogFormat.JSON, LogLevel.INFO, log)
         where = address or UnixAddress(folder / "admin.sock")

@@ -5,6 +5,8 @@ import json
 import pytest
 import yaml
 
+from api.commands.output import readable
+from storage.base import StoreStatus, Unavailable
 from tests.api.daemon import Daemon
 from tests.api.mesh import NODE, OTHER, REVIEWS, snapshot, status
 from tests.xdsctl.conftest import Xdsctl
@@ -156,9 +158,11 @@ def test_status_fails_until_ready(server: Daemon, xdsctl: Xdsctl) -> None:
     server.mesh.registries = [SourceStatus("machines:/vms", synced=True, services=3, workloads=5)]
     result = xdsctl("status")
     assert result.exit_code == 1
-    assert result.stdout.splitlines() == [
-        "xdsd 1.2.3 is not ready, since 2026-01-02T03:04:05Z.",
-        "0 proxies connected, 0 problems, generation 0.",
+    lines = result.stdout.splitlines()
+    assert lines.pop(2).startswith("Store: memory")
+    assert lines == [
+        "xdsd one 1.2.3 is not ready, since 2026-01-02T03:04:05Z.",
+        "0 proxies connected, 0 problems, generation 0, compiled up to revision 0.",
         "",
         "CHECK      STATE     DETAIL",
         "store      ok",
@@ -171,6 +175,45 @@ def test_status_fails_until_ready(server: Daemon, xdsctl: Xdsctl) -> None:
     ready = xdsctl("status", "-o", "json")
     assert ready.exit_code == 0
     assert json.loads(ready.stdout)["registries"][0]["workloads"] == 5
+
+
+def test_status_tells_of_the_store_and_of_the_work_for_all(server: Daemon, xdsctl: Xdsctl) -> None:
+    """Its kind, revision, room and members; that it cannot be asked; and what this daemon does for the others."""
+    server.mesh.revision = 7
+    server.health.held = ("garbage", "status")
+    found = json.loads(xdsctl("status", "-o", "json").stdout)
+    assert (found["name"], found["compiledRevision"]) == ("one", 7)
+    assert found["singletons"] == ["garbage", "status"]
+    assert (found["store"]["kind"], found["store"]["revision"], found["store"]["unavailable"]) == (
+        "memory",
+        1,
+        "",
+    )
+    server.health.told = StoreStatus(
+        "etcd", "3.5.16", 90, 40, 2_500_000, 20_000, leader="b:2379", members=("a:2379", "b:2379")
+    )
+    text = xdsctl("status").stdout
+    assert "It does for all daemons: garbage, status." in text
+    assert "Store: etcd 3.5.16, revision 90, compacted at 40, 2.5 MB of which 20 kB used." in text
+    assert "  a:2379\n  b:2379 (leader)\n" in text
+    server.health.outage = Unavailable("no member answers")
+    assert "The store cannot be asked: no member answers" in xdsctl("status").stdout
+
+
+def test_sizes_are_said_as_people_say_them() -> None:
+    """Two digits at least, in the unit that fits."""
+    sizes = (0, 999, 1000, 9_940, 20_480, 999_499, 999_500, 3_000_000_000, 4_000_000_000_000)
+    assert [readable(size) for size in sizes] == [
+        "0 B",
+        "999 B",
+        "1.0 kB",
+        "9.9 kB",
+        "20 kB",
+        "999 kB",
+        "1.0 MB",
+        "3.0 GB",
+        "4000 GB",
+    ]
 
 
 def test_version_tells_both_sides(xdsctl: Xdsctl, server: Daemon) -> None:

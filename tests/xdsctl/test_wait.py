@@ -1,0 +1,154 @@
+"""``xdsctl wait``: how far daemons and proxies are, by what they report."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.api.daemon import Daemon, daemon
+from tests.api.mesh import NODE, OTHER, status
+from tests.xdsctl.conftest import Xdsctl
+from tests.xdsctl.manifests import BOTH, REVIEWS
+from xdsd.protocol.watch import Rejection, State
+from xdsd.server import ProxyStatus
+from xdsd.snapshot import CLUSTER, ROUTE
+
+
+def proxy(node: str = NODE, **states: State) -> ProxyStatus:
+    """A stream with clusters and routes, in sync unless ``CLUSTER`` or ``ROUTE`` say otherwise."""
+    found = status(node)
+    kinds = {each.type_url: each for each in found.types}
+    clusters = replace(kinds[CLUSTER], state=states.get("cluster", State.SYNCED))
+    state = states.get("route", State.SYNCED)
+    rejected = (Rejection("9080", "v", "duplicate domain"),) if state is State.NACKED else ()
+    routes = replace(kinds[ROUTE], state=state, error="", rejected=rejected)
+    return replace(found, types=(clusters, routes))
+
+
+@contextmanager
+def soon(act: Callable[[], None]) -> Iterator[None]:
+    """Does something while a command waits."""
+    timer = threading.Timer(0.3, act)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+
+
+def test_wait_returns_at_once_where_all_is_in_sync(server: Daemon, xdsctl: Xdsctl) -> None:
+    """The newest change is compiled, and every proxy has acknowledged what it was sent."""
+    xdsctl("apply", "-f", "-", input=BOTH)
+    server.mesh.revision = server.run(server.store.revision())
+    server.proxies.streams = [proxy(), proxy(OTHER)]
+    result = xdsctl("wait", "--for=synced")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"2 proxies are in sync with revision {server.mesh.revision}\n"
+
+
+def test_wait_outlasts_compiling_and_acknowledging(server: Daemon, xdsctl: Xdsctl) -> None:
+    """What is late comes, and ends it."""
+    xdsctl("apply", "-f", "-", input=REVIEWS)
+    server.proxies.streams = [proxy(cluster=State.STALE)]
+
+    def acknowledge() -> None:
+        server.mesh.revision = 2
+        server.proxies.streams = [proxy()]
+
+    with soon(acknowledge):
+        result = xdsctl("wait", "--for=synced", "vs/reviews", "-o", "json")
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["synced"], found["revision"], found["stragglers"]) == (0, True, 2, [])
+
+
+def test_stragglers_are_named_when_the_time_is_over(server: Daemon, xdsctl: Xdsctl) -> None:
+    """Each with every type that it lacks, and the daemon that has not compiled."""
+    server.mesh.revision = 1
+    server.proxies.streams = [proxy(cluster=State.STALE, route=State.NOT_SENT), proxy(OTHER)]
+    result = xdsctl("wait", "--for=synced", "--revision", "3", "--timeout", "300ms")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "Error: not in sync with revision 3 after 0.3 seconds",
+        f"the daemon at {server.endpoint} has compiled revision 1",
+        "productpage-v1.default: CDS STALE, RDS NOT SENT",
+    ]
+
+
+def test_a_rejection_ends_the_waiting(server: Daemon, xdsctl: Xdsctl) -> None:
+    """Proxy, type and what it said; as data too."""
+    server.proxies.streams = [proxy(route=State.NACKED), proxy(OTHER, cluster=State.STALE)]
+    result = xdsctl("wait", "--for=synced")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "Error: revision 0 is rejected",
+        "productpage-v1.default: RDS NACKED (9080: duplicate domain)",
+    ]
+    found = json.loads(xdsctl("wait", "--for=synced", "-o", "json").stdout)
+    assert found["stragglers"][0]["types"] == {"rds": {"state": "NACKED", "error": "9080: duplicate domain"}}
+
+
+def test_a_rejection_that_is_being_mended_does_not(server: Daemon, xdsctl: Xdsctl) -> None:
+    """A proxy may still reject what was there before the change."""
+    server.proxies.streams = [proxy(route=State.NACKED)]
+    with soon(lambda: setattr(server.proxies, "streams", [proxy()])):
+        assert xdsctl("wait", "--for=synced").exit_code == 0
+
+
+def test_a_revision_that_changed_no_object_is_not_waited_for(server: Daemon, xdsctl: Xdsctl) -> None:
+    """Other keys raise the store's revision, and nothing is compiled for them."""
+    xdsctl("apply", "-f", "-", input=REVIEWS)
+    server.mesh.revision = 2
+    for _ in range(5):
+        server.run(server.store.put(b"other", b""))
+    assert xdsctl("wait", "--for=synced", "--revision", "6").exit_code == 0
+    assert xdsctl("wait", "--for=synced", "--revision", "9", "--timeout", "200ms").exit_code == 1
+
+
+def test_all_daemons_are_asked(server: Daemon, xdsctl: Xdsctl, tmp_path: Path) -> None:
+    """One that lags keeps everybody waiting."""
+    (tmp_path / "two").mkdir()
+    server.mesh.revision = 5
+    with daemon(tmp_path / "two") as other:
+        words = (
+            "wait",
+            "--for=synced",
+            "--revision",
+            "5",
+            "--timeout",
+            "300ms",
+            "--endpoint",
+            other.endpoint,
+        )
+        late = xdsctl(*words)
+        assert late.exit_code == 1
+        assert f"the daemon at {other.endpoint} has compiled revision 0" in late.stderr
+        other.mesh.revision = 5
+        other.proxies.streams = [proxy()]
+        assert xdsctl(*words).stdout == "1 proxy is in sync with revision 5\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        ((), 2, "Missing option '--for'"),
+        (("--for=synced", "vs"), 2, "name objects as KIND/NAME"),
+        (("--for=synced", "vs/a", "--revision", "3"), 2, "leave --revision out"),
+        (("--for=synced", "--timeout", "soon"), 2, "Invalid value for '--timeout'"),
+        (
+            ("--for=synced", "vs/nope"),
+            1,
+            'virtualservices.networking.istio.io "nope" not found in namespace default',
+        ),
+    ],
+)
+def test_what_cannot_be_waited_for_is_said(
+    server: Daemon, xdsctl: Xdsctl, words: tuple[str, ...], code: int, sentence: str
+) -> None:
+    """Wrong usage with 2, an object that is not there with 1."""
+    result = xdsctl("wait", *words)
+    assert result.exit_code == code
+    assert sentence in " ".join(result.stderr.split())
