@@ -1,0 +1,187 @@
+"""The members of an etcd cluster as we reach them: one channel each, and which of them is asked next.
+
+A call goes to the member that answered last, and moves on when that fails. What may have been done is never asked for again
+unless it only reads: a write whose fate is unknown ends in ``Unavailable``.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from aetcd import rpc
+
+from storage.base import Denied, Unavailable
+from storage.etcd_errors import Fate, fate, refusal
+
+Message = Any  # aetcd's generated messages carry no type information
+Metadata = tuple[tuple[str, str], ...]
+
+_CHANNEL = (
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.enable_retries", 0),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # etcd closes connections that ping more often than every 5 seconds, or without calls.
+    ("grpc.keepalive_time_ms", 6000),
+    ("grpc.keepalive_timeout_ms", 3000),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+_NEEDS_LEADER: Metadata = (("hasleader", "true"),)
+_BREATH = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdTls:
+    """PEM bytes: the certificates that etcd's must come from (None: the system's), and our own with its key, if any."""
+
+    ca: bytes | None = None
+    cert: bytes | None = None
+    key: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdSettings:
+    """Where etcd is and who we are to it.
+
+    ``deadline`` and ``patience`` are seconds: how long a call may take, and how long a watch that cannot reach etcd waits
+    before it says so. ``probe`` is a key that we may read.
+    """
+
+    endpoints: tuple[tuple[str, int], ...]
+    tls: EtcdTls | None = None
+    user: str = ""
+    password: str = field(default="", repr=False)
+    deadline: float = 5.0
+    patience: float = 5.0
+    probe: bytes = b"\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member's address, its channel and the stubs on it."""
+
+    address: str
+    channel: grpc.aio.Channel
+    kv: Message
+    watch: Message
+    lease: Message
+    maintenance: Message
+    cluster: Message
+    auth: Message
+
+
+class Endpoints:
+    """All members."""
+
+    def __init__(self, settings: EtcdSettings) -> None:
+        self._settings = settings
+        self._members = [_member(host, port, settings.tls) for host, port in settings.endpoints]
+        self._current = 0
+        self._token: Metadata = ()
+        self._proving = asyncio.Lock()
+        self.closed = False
+
+    @property
+    def members(self) -> Sequence[Member]:
+        return self._members
+
+    @property
+    def current(self) -> Member:
+        """The member that answered last."""
+        return self._members[self._current]
+
+    def leave(self, member: Member) -> None:
+        """Asks the next one from now on, if ``member`` is the one that is asked."""
+        if self.current is member:
+            self._current = (self._current + 1) % len(self._members)
+
+    async def call(
+        self, ask: Callable[[Member, Metadata, float], Awaitable[Message]], *, reads: bool
+    ) -> Message:
+        """What a member answers. ``ask`` is given the seconds that it has."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._settings.deadline
+        proved = False
+        why: dict[str, str] = {}
+        while True:
+            if self.closed:
+                raise Unavailable("the store is closed")
+            member = self.current
+            left = until - loop.time()
+            share = left if not reads or len(self._members) == 1 else max(left / 2, 0.2)
+            try:
+                metadata = await self.credentials(member, share)
+                return await ask(member, metadata, share)
+            except grpc.aio.AioRpcError as error:
+                why[member.address] = error.details() or error.code().name
+                found = fate(error)
+                if found is Fate.REFUSED:
+                    raise refusal(error) from error
+                if found is Fate.STALE_TOKEN:
+                    if proved:
+                        raise Denied("etcd does not take the token that it has just given us") from error
+                    proved, self._token = True, ()
+                    continue
+                self.leave(member)
+                if found is Fate.UNKNOWN and not reads:
+                    raise Unavailable(f"{_told(why)}; what was written may have been done, or not") from error
+                if loop.time() + _BREATH > until:
+                    raise Unavailable(_told(why)) from error
+            except grpc.aio.UsageError:  # the channel was closed meanwhile
+                raise Unavailable("the store is closed") from None
+            await asyncio.sleep(_BREATH)
+
+    async def credentials(self, member: Member, seconds: float) -> Metadata:
+        """What goes with each call: that we need a leader, and who we are. Raises AioRpcError, Denied."""
+        if not self._settings.user:
+            return _NEEDS_LEADER
+        async with self._proving:
+            if not self._token:
+                request = rpc.AuthenticateRequest(name=self._settings.user, password=self._settings.password)
+                try:
+                    answer = await member.auth.Authenticate(request, timeout=seconds)
+                except grpc.aio.AioRpcError as error:
+                    if "authentication is not enabled" not in (error.details() or ""):
+                        raise
+                    return _NEEDS_LEADER
+                self._token = (("token", answer.token),)
+        return (*_NEEDS_LEADER, *self._token)
+
+    def forget_token(self) -> None:
+        """Proves anew who we are with the next call."""
+        self._token = ()
+
+    async def close(self) -> None:
+        """Ends all channels; safe to call twice."""
+        self.closed = True
+        await asyncio.gather(*(member.channel.close(None) for member in self._members))
+
+
+def _member(host: str, port: int, tls: EtcdTls | None) -> Member:
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if tls is None:
+        channel = grpc.aio.insecure_channel(address, options=_CHANNEL)
+    else:
+        credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.cert)
+        channel = grpc.aio.secure_channel(address, credentials, options=_CHANNEL)
+    return Member(
+        address,
+        channel,
+        kv=rpc.KVStub(channel),
+        watch=rpc.WatchStub(channel),
+        lease=rpc.LeaseStub(channel),
+        maintenance=rpc.MaintenanceStub(channel),
+        cluster=rpc.ClusterStub(channel),
+        auth=rpc.AuthStub(channel),
+    )
+
+
+def _told(why: dict[str, str]) -> str:
+    """Which members were asked and what became of it, in a sentence."""
+    return "no etcd answers: " + "; ".join(f"{address}: {words}" for address, words in sorted(why.items()))

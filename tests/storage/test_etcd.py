@@ -1,0 +1,31 @@
+"""The contract on a real etcd, of every release that is there."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from storage.base import Store
+from storage.etcd import open_etcd
+from tests.contracts.store import StoreMaker, WholeStoreContract
+from tests.lab.etcd import EtcdServer, Release, release, releases
+
+pytestmark = pytest.mark.e2e
+
+
+class TestEtcdStore(WholeStoreContract):
+    @pytest.fixture(params=releases() or [None], ids=str)
+    def version(self, request: pytest.FixtureRequest) -> Release:
+        found: Release = request.param or release()
+        return found
+
+    @pytest.fixture
+    async def maker(self, version: Release, tmp_path: Path) -> AsyncIterator[StoreMaker]:
+        """An etcd for each test: the contract speaks of an empty store."""
+        async with EtcdServer(tmp_path, version=version) as etcd:
+
+            async def open_store() -> Store:
+                return await open_etcd(etcd.settings())
+
+            yield StoreMaker(open_store, asyncio.sleep)
