@@ -13,6 +13,7 @@ import click
 from api.commands.connection import Connection
 
 _COMMANDS: Mapping[str, str] = {
+    "analyze": "api.commands.analyze:analyze",
     "api-resources": "api.commands.resources:api_resources",
     "apply": "api.commands.apply:apply",
     "bootstrap": "api.commands.bootstrap:bootstrap",

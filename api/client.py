@@ -139,6 +139,11 @@ class Client:
         request = pb.ListProblemsRequest(namespace=namespace)
         return self._call(self._problems.List, request, pb.ListProblemsResponse).problems
 
+    def analyze(self, namespace: str = "") -> Sequence[pb.Problem]:
+        """What is wrong or odd now, with every object."""
+        request = pb.ListProblemsRequest(namespace=namespace)
+        return self._call(self._problems.Analyze, request, pb.ListProblemsResponse).problems
+
     def version(self) -> pb.VersionResponse:
         return self._call(self._daemon.Version, pb.VersionRequest(), pb.VersionResponse)
 

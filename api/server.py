@@ -43,7 +43,7 @@ class Service:
 def admin_services(intents: Intents, mesh: Mesh, proxies: Proxies, health: Health) -> tuple[Service, ...]:
     """All services of the admin port, ready to be served."""
     objects, proxy = ObjectsService(intents), ProxiesService(mesh, proxies)
-    registries, problems = RegistriesService(mesh), ProblemsService(mesh)
+    registries, problems = RegistriesService(mesh), ProblemsService(mesh, intents)
     daemon = DaemonService(health, mesh, proxies)
     adders: dict[str, Callable[[grpc.aio.Server], None]] = {
         "Objects": lambda server: services.add_ObjectsServicer_to_server(objects, server),

@@ -51,9 +51,12 @@ class Manifests:
 
     def located(self, problems: Iterable[pb.Problem]) -> list[Problem]:
         """The daemon's problems, each at the line of the file that it is about."""
+        return self.placed(map(problem_from_wire, problems))
+
+    def placed(self, problems: Iterable[Problem]) -> list[Problem]:
+        """Problems of these objects, each at the line of the file that it is about."""
         found = []
-        for wire in problems:
-            problem = problem_from_wire(wire)
+        for problem in problems:
             parsed = self.objects.get(problem.object) if problem.object else None
             found.append(problem.at(parsed.file, parsed.line_of(problem.path)) if parsed else problem)
         return found
@@ -73,6 +76,18 @@ def load(filenames: Sequence[str], *, recursive: bool, namespace: str | None) ->
 
     With ``namespace``, objects of another one are refused, as kubectl does.
     """
+    found = read(filenames, recursive=recursive, namespace=namespace)
+    if namespace:
+        found.problems += _elsewhere(found.objects.values(), namespace)
+    if report(found.problems):
+        raise click.exceptions.Exit(1)
+    if not found.objects:
+        raise click.ClickException(f"{', '.join(filenames)}: there are no objects")
+    return found
+
+
+def read(filenames: Sequence[str], *, recursive: bool, namespace: str | None) -> Manifests:
+    """Everything that the files hold, and all that is wrong with them; ``namespace`` is of objects that name none."""
     if not filenames:
         raise click.UsageError("name a file, a folder or - with -f")
     if filenames.count(STDIN) > 1:
@@ -84,12 +99,6 @@ def load(filenames: Sequence[str], *, recursive: bool, namespace: str | None) ->
             found.problems += manifest.problems
             for parsed in manifest.objects:
                 found._add(parsed)  # noqa: SLF001 - this module builds it
-    if namespace:
-        found.problems += _elsewhere(found.objects.values(), namespace)
-    if report(found.problems):
-        raise click.exceptions.Exit(1)
-    if not found.objects:
-        raise click.ClickException(f"{', '.join(filenames)}: there are no objects")
     return found
 
 

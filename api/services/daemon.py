@@ -2,14 +2,20 @@
 
 import asyncio
 import platform
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import grpc
 
-from api.ports import Health, Mesh, Proxies
+from api.ports import Health, Intents, Mesh, Proxies
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.wire import problem_to_wire
 from storage.base import StorageError
+from xdsd.analysis import merged
 from xdsd.health import ready
+from xdsd.manifest import AnyObject
+from xdsd.model.problem import Problem
 
 Context = grpc.aio.ServicerContext[object, object]
 
@@ -93,15 +99,46 @@ class RegistriesService:
 class ProblemsService:
     """xdsd.admin.v1.Problems."""
 
-    def __init__(self, mesh: Mesh) -> None:
+    def __init__(self, mesh: Mesh, intents: Intents) -> None:
         self._mesh = mesh
+        self._intents = intents
 
     async def List(  # noqa: N802
         self, request: pb.ListProblemsRequest, _context: Context
     ) -> pb.ListProblemsResponse:
-        found = [
-            problem_to_wire(problem)
-            for problem in self._mesh.problems()
-            if not request.namespace or (problem.object and problem.object.namespace == request.namespace)
-        ]
-        return pb.ListProblemsResponse(problems=found)
+        return _told(self._mesh.problems(), request.namespace)
+
+    async def Analyze(  # noqa: N802
+        self, request: pb.ListProblemsRequest, _context: Context
+    ) -> pb.ListProblemsResponse:
+        remarks = await self._remarks()
+        found = merged(remarks, self._mesh.problems())
+        return _told(found, request.namespace)
+
+    async def _remarks(self) -> tuple[Problem, ...]:
+        """What admission would say if all objects were applied again."""
+        listing = await self._intents.list()
+        objects = [_unversioned(each) for each in listing.objects]
+        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        applied = await self._intents.apply(objects, now=now, dry_run=True)
+        if applied.accepted:
+            return applied.problems
+        # Rules may have become stricter since an object was stored; the others have their remarks all the same.
+        refused = {problem.object for problem in applied.problems}
+        rest = [each for each in objects if each.ref not in refused]
+        others = await self._intents.apply(rest, now=now, dry_run=True)
+        return (*applied.problems, *others.problems)
+
+
+def _unversioned(obj: AnyObject) -> AnyObject:
+    """The object as somebody applies it who does not care what is there."""
+    return replace(obj, metadata=replace(obj.metadata, resource_version=""))
+
+
+def _told(problems: Iterable[Problem], namespace: str) -> pb.ListProblemsResponse:
+    found = [
+        problem_to_wire(problem)
+        for problem in problems
+        if not namespace or (problem.object and problem.object.namespace == namespace)
+    ]
+    return pb.ListProblemsResponse(problems=found)

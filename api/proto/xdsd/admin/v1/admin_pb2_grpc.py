@@ -1160,6 +1160,11 @@ class ProblemsStub:
                 request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListProblemsRequest.SerializeToString,
                 response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListProblemsResponse.FromString,
                 _registered_method=True)
+        self.Analyze = channel.unary_unary(
+                '/xdsd.admin.v1.Problems/Analyze',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListProblemsRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListProblemsResponse.FromString,
+                _registered_method=True)
 
 
 class ProblemsServicer:
@@ -1172,11 +1177,23 @@ class ProblemsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Analyze(self, request, context):
+        """These, and what admission would remark of every object that is stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProblemsServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'List': grpc.unary_unary_rpc_method_handler(
                     servicer.List,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListProblemsRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListProblemsResponse.SerializeToString,
+            ),
+            'Analyze': grpc.unary_unary_rpc_method_handler(
+                    servicer.Analyze,
                     request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListProblemsRequest.FromString,
                     response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListProblemsResponse.SerializeToString,
             ),
@@ -1207,6 +1224,33 @@ class Problems:
             request,
             target,
             '/xdsd.admin.v1.Problems/List',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListProblemsRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListProblemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Analyze(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Problems/Analyze',
             api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListProblemsRequest.SerializeToString,
             api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListProblemsResponse.FromString,
             options,
