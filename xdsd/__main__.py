@@ -28,7 +28,7 @@ from storage.base import StorageError, Store, StoreStatus
 from storage.embedded import open_embedded
 from xdsd.compile.compiler import Compiler
 from xdsd.compile.route_checks import route_problems
-from xdsd.config import ConfigError, Settings, dump, load, settings
+from xdsd.config import STORE_FILE, ConfigError, Settings, dump, load, settings
 from xdsd.demo.cli import demo_command
 from xdsd.health import Check
 from xdsd.housekeeping import keep_house
@@ -50,7 +50,6 @@ from xdsd.snapshot import content_version
 from xdsd.telemetry import Metrics, library_logs, make_logger, watch_event_loop, watch_store
 from xdsd.watchdog import tell_watchdog
 
-STORE_FILE = "xdsd.db"
 RELOADABLE = frozenset({"settle_quiet", "settle_max", "outbound_traffic_policy", "root_namespace"})
 
 

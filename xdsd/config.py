@@ -53,6 +53,9 @@ __all__ = [
 ]
 
 CONFIG_VARIABLE = "XDSD_CONFIG"
+STORE_FILE = "xdsd.db"
+"""The embedded store in the state dir."""
+
 _NO_SETTINGS = frozenset(
     {
         CONFIG_VARIABLE,

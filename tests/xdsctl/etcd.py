@@ -1,7 +1,6 @@
 """A real etcd for one test module, and its own etcdctl beside xdsctl."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ import grpc
 from click.testing import CliRunner, Result
 
 from api.cli import main
-from tests.lab.missing import missing
+from tests.lab.etcd import release
 from tests.lab.ports import free_ports
 
 
@@ -44,18 +43,18 @@ class Etcd:
 @contextmanager
 def running_etcd(folder: Path) -> Iterator[Etcd]:
     """Runs while it lasts, with its data in ``folder``."""
+    found = release()
     client, peer = (f"http://127.0.0.1:{port}" for port in free_ports(2))
     with (folder / "etcd.log").open("wb") as log:
         process = subprocess.Popen(
             [
-                _binary("XDSD_ETCD", "etcd"),
+                found.program("etcd"),
                 f"--data-dir={folder / 'etcd'}",
                 f"--listen-client-urls={client}",
                 f"--advertise-client-urls={client}",
                 f"--listen-peer-urls={peer}",
                 f"--initial-advertise-peer-urls={peer}",
                 f"--initial-cluster=default={peer}",
-                "--unsafe-no-fsync",
             ],
             stdout=log,
             stderr=log,
@@ -64,12 +63,7 @@ def running_etcd(folder: Path) -> Iterator[Etcd]:
         endpoint = client.removeprefix("http://")
         with grpc.insecure_channel(endpoint) as channel:
             grpc.channel_ready_future(channel).result(20)
-        yield Etcd(endpoint, _binary("XDSD_ETCDCTL", "etcdctl"))
+        yield Etcd(endpoint, found.program("etcdctl"))
     finally:
         process.terminate()
         process.wait(20)
-
-
-def _binary(variable: str, name: str) -> str:
-    found = shutil.which(os.environ.get(variable, name))
-    return found or missing(name, f"not on PATH, and {variable} names none")
