@@ -8,7 +8,7 @@ import click
 from pydantic_core import PydanticCustomError
 
 from storage.etcd import EtcdSettings, EtcdTls
-from xdsd.settings import StoreAddress, parse_store
+from xdsd.setting_values import StoreAddress, parse_store
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path, dir_okay=False)
