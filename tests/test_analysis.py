@@ -1,0 +1,53 @@
+"""What is told of objects that no daemon has, as values."""
+
+from tests.compile.worlds import destination_rule, gateway, service, sidecar, virtual_service
+from xdsd.analysis import Subject, analyze_objects, merged
+from xdsd.model.catalog import Endpoint
+from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
+from xdsd.registry.base import CatalogChange
+
+REF = ObjectRef("VirtualService", "default", "r")
+
+
+def machines(*names: str) -> CatalogChange:
+    services = tuple(service(name) for name in names)
+    return CatalogChange(services, endpoints={each.key: (Endpoint("10.0.0.1"),) for each in services})
+
+
+def test_nothing_is_found_in_nothing() -> None:
+    """Neither without objects nor with those that are right."""
+    assert analyze_objects(Subject(())) == ()
+    rule = destination_rule("reviews", "reviews", {"v1": {"version": "v1"}})
+    assert analyze_objects(Subject((rule,), machines("reviews"))) == ()
+
+
+def test_hosts_that_nothing_declares_are_told_where_something_does() -> None:
+    """Without any declaration nobody knows; with a machine list the host is missing, and is told once."""
+    routed = virtual_service("r", "reviews", to="ratings")
+    assert analyze_objects(Subject((routed,))) == ()
+    assert analyze_objects(Subject((routed,), machines("reviews", "ratings"))) == ()
+    (missing,) = analyze_objects(Subject((routed,), machines("reviews")))
+    assert (missing.object, missing.reason) == (REF, Reason.BROKEN_REFERENCE)
+    assert missing.path == "spec.http[0].route[0].destination.host"
+
+
+def test_objects_are_compiled_for_those_whom_they_are_for() -> None:
+    """A gateway without any proxy, and a Sidecar that lets nothing in, are looked at as proxies would see them."""
+    behind = virtual_service("r", "shop.example.com", to="shop", gateways=("edge",))
+    found = analyze_objects(
+        Subject((gateway("edge", 8080, ("other.example.com",)), behind), machines("shop"))
+    )
+    assert [problem.path for problem in found] == ["spec.gateways[0]", "spec.hosts[0]"]
+    alone = sidecar("s", egress=("./nothing.default.svc.cluster.local",))
+    assert {problem.object for problem in analyze_objects(Subject((alone,), machines("shop")))} == {alone.ref}
+
+
+def test_what_two_groups_tell_of_a_field_is_told_once() -> None:
+    """The first group's words; each group keeps all of its own, and what is of no object stays."""
+
+    def problem(message: str, path: str = "spec", ref: ObjectRef | None = REF) -> Problem:
+        return Problem(Reason.CONFLICT, message, ref, path, severity=Severity.WARNING)
+
+    first = [problem("one"), problem("two")]
+    second = [problem("three"), problem("four", "spec.hosts[0]"), problem("five", ref=None)]
+    assert [each.message for each in merged(first, second, second)] == ["one", "two", "four", "five"]
