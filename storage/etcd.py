@@ -6,6 +6,7 @@ revision all the same.
 """
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,10 +42,14 @@ from storage.etcd_wire import (
     txn_request,
     txn_result,
 )
+from storage.limits import Limits, check_request
 
 __all__ = ["EtcdSettings", "EtcdStore", "EtcdTls", "open_etcd"]
 
 Message = Any  # aetcd's generated messages carry no type information
+
+_UNLIMITED = Limits(key=sys.maxsize, value=sys.maxsize, transaction=sys.maxsize, operations=sys.maxsize)
+"""How much etcd takes is etcd's affair; what no store takes is refused here, since old ones let some of it pass."""
 
 OPERATIONS = 128
 """The most operations that etcd takes in a transaction unless it is told otherwise (--max-txn-ops)."""
@@ -108,6 +113,7 @@ class EtcdStore:
         success: Sequence[Operation],
         failure: Sequence[Operation] = (),
     ) -> TxnResult:
+        check_request(compare, (success, failure), _UNLIMITED)
         inner, levels = nested(success, OPERATIONS)
         other, other_levels = nested(failure, OPERATIONS)
         reads = all(isinstance(each, Get) for each in (*success, *failure))
@@ -121,6 +127,7 @@ class EtcdStore:
         return EtcdWatch(
             self._endpoints,
             self._history,
+            self.revision,
             (key, range_end),
             start_revision,
             previous=previous,
@@ -204,11 +211,12 @@ class EtcdStore:
         async def ask(member: Member, metadata: Metadata, seconds: float) -> Message:
             return await getattr(member.kv, method)(request, metadata=metadata, timeout=seconds)
 
+        began = self._history.revision
         try:
             answer = await self._endpoints.call(ask, reads=reads)
         except Compacted:
             raise Compacted(await self._compacted()) from None
-        self._history.note(answer.header)
+        self._history.note(answer.header, began)
         return answer
 
     async def _lease(self, method: str, request: Message, *, reads: bool = False) -> Message:

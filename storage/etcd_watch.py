@@ -6,7 +6,8 @@ be, without gap or duplicate. Streams need a leader: a member that lost touch wi
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from itertools import groupby
 from typing import Any
 
@@ -23,40 +24,34 @@ Message = Any  # aetcd's generated messages carry no type information
 Stream = Any  # of grpc.aio, generic in the stubs alone
 
 _PAUSE = 0.1
-_ASKS = 2
-"""How often progress is asked for until it is believed: etcd before 3.4.25 and 3.5.8 may answer the first time before what
-had happened was told (its issue 15220).
+_SYNCING = 0.25
+"""Seconds between two questions for progress. etcd before 3.4.25 and 3.5.8 may answer the first before it told what had
+happened (its issue 15220), and since then does not answer before; it catches up ten times a second.
 """
 
 
 class History:
-    """What is known of the history that we follow: a store that was restored from a snapshot has another one."""
+    """What is known of the history that we follow: a store that was restored from a snapshot has another one.
+
+    ``epoch`` counts the histories. Only answers to linearizable requests tell: a member that lags has an older revision and
+    an older term than the cluster.
+    """
 
     def __init__(self) -> None:
         self.revision = 0
-        self.cluster = 0
-        self.term = 0
         self.epoch = 0
+        self._cluster = 0
+        self._term = 0
 
-    def note(self, header: Message) -> None:
-        """Learns from an answer."""
-        if self._another(header):
-            self.begin_again(header)
-        self.cluster = header.cluster_id
-        self.term = max(self.term, header.raft_term)
+    def note(self, header: Message, began: int) -> None:
+        """Learns from the answer to a linearizable request; ``began`` is what ``revision`` was when it was asked."""
+        other = self._cluster not in (0, header.cluster_id) or header.raft_term < self._term
+        if other or header.revision < began:
+            self.epoch += 1
+            self._term = self.revision = 0
+        self._cluster = header.cluster_id
+        self._term = max(self._term, header.raft_term)
         self.revision = max(self.revision, header.revision)
-
-    def broken(self, header: Message, owed: int) -> bool:
-        """True if what answers has not the history that a watch, which is owed ``owed`` next, has followed."""
-        return self._another(header) or header.revision < min(owed - 1, self.revision)
-
-    def begin_again(self, header: Message) -> None:
-        """Takes the history of what answers for the one to follow."""
-        self.cluster, self.term, self.revision = header.cluster_id, header.raft_term, header.revision
-        self.epoch += 1
-
-    def _another(self, header: Message) -> bool:
-        return self.cluster not in (0, header.cluster_id) or header.raft_term < self.term
 
 
 class EtcdWatch:
@@ -66,6 +61,7 @@ class EtcdWatch:
         self,
         endpoints: Endpoints,
         history: History,
+        newest: Callable[[], Awaitable[int]],
         span: tuple[bytes, bytes | None],
         start_revision: int,
         *,
@@ -76,6 +72,7 @@ class EtcdWatch:
         self._endpoints = endpoints
         self._history = history
         self._epoch = history.epoch
+        self._newest = newest
         self._span = span
         self._next = start_revision or (history.revision + 1 if history.revision else 0)
         self._pinned = bool(start_revision)
@@ -86,7 +83,11 @@ class EtcdWatch:
         self._stream: Stream = None
         self._member: Member | None = None
         self._created = False
-        self._asked = 0
+        self._asked = False
+        self._doubted = False
+        self._asking: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[Message] | None = None
+        self._wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._unreachable_since: float | None = None
         self._closed = False
         self._lost: StorageError | None = None
@@ -104,18 +105,20 @@ class EtcdWatch:
                 await self._read()
             except grpc.aio.AioRpcError as error:
                 await self._broken(error)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if not self._closed or (task is not None and task.cancelling()):
+                    raise
+            except Unavailable as error:
+                await self._drop()
+                await self._wait(str(error))
             except grpc.aio.UsageError:  # the channel was closed under the stream
                 await self._drop()
-            except asyncio.CancelledError:
-                if not (self._closed or self._endpoints.closed):
-                    await self._drop()
-                    raise
         raise StopAsyncIteration
 
     async def request_progress(self) -> None:
-        self._asked = _ASKS
-        if self._created:
-            await self._ask_progress()
+        self._asked, self._doubted = True, False
+        self._ask_progress()
 
     async def close(self) -> None:
         self._closed = True
@@ -123,23 +126,41 @@ class EtcdWatch:
         await self._drop()
 
     async def _read(self) -> None:
-        if self._stream is None:
-            await self._open()
-        message = await self._stream.read()
+        message = await self._received()
+        if message is None:
+            return
         if message is grpc.aio.EOF:  # type: ignore[attr-defined]  # missing in the stubs alone
             await self._drop()
             await asyncio.sleep(_PAUSE)
             return
+        if message.created:
+            await self._check_history()
         self._unreachable_since = None
         self._take(message)
-        if message.created and not message.canceled and self._asked:
-            await self._ask_progress()
+        if message.created:
+            self._ask_progress()
 
-    async def _open(self) -> None:
+    async def _received(self) -> Message:
+        """The next message; None where there is something else to look at first.
+
+        What is read is kept over a reader that is cancelled while it waits.
+        """
+        if self._reading is None:
+            stream = self._stream or await self._open()
+            self._reading = asyncio.create_task(stream.read(), name="etcd watch")
+        await asyncio.wait({self._reading, self._wake}, return_when=asyncio.FIRST_COMPLETED)
+        if self._wake.done():
+            self._wake = asyncio.get_running_loop().create_future()
+        if self._reading is None or not self._reading.done():
+            return None
+        reading, self._reading = self._reading, None
+        return None if reading.cancelled() else reading.result()
+
+    async def _open(self) -> Stream:
         member = self._endpoints.current
         self._member = member
         metadata = await self._endpoints.credentials(member, self._patience)
-        self._stream = member.watch.Watch(metadata=metadata)
+        stream = self._stream = member.watch.Watch(metadata=metadata)
         self._pieces = []
         key, range_end = self._span
         create = rpc.WatchCreateRequest(
@@ -149,25 +170,26 @@ class EtcdWatch:
             prev_kv=self._previous,
             fragment=True,
         )
-        await self._stream.write(rpc.WatchRequest(create_request=create))
+        await stream.write(rpc.WatchRequest(create_request=create))
+        return stream
+
+    async def _check_history(self) -> None:
+        """Finds out whether what answers has the history that this watch has followed so far."""
+        await self._newest()
+        if self._epoch != self._history.epoch:
+            self._lost = Compacted(self._history.revision)
 
     def _take(self, message: Message) -> None:
-        if message.created and self._history.broken(message.header, self._next):
-            self._history.begin_again(message.header)
-        if self._epoch != self._history.epoch:
-            self._lost = Compacted(message.header.revision)
-            return
-        self._history.note(message.header)
         if message.canceled:
             self._canceled(message)
         elif message.created:
-            self._created = True
+            self._created = self._pinned = True
             self._next = self._next or message.header.revision + 1
         elif message.events or message.fragment:
             self._pieces.append(message)
             if not message.fragment:
                 self._deliver()
-        else:
+        elif self._asked:
             self._progressed(message.header.revision)
 
     def _deliver(self) -> None:
@@ -179,11 +201,11 @@ class EtcdWatch:
                 self._next = revision + 1
 
     def _progressed(self, revision: int) -> None:
-        if self._asked and (last := self._asked == 1):
+        if revision < self._next or self._doubted:
             self._ready.append(WatchBatch(revision, ()))
-            self._asked -= last
-        elif self._asked:
-            self._asked -= 1
+            self._asked = self._doubted = False
+        else:
+            self._doubted = True
 
     def _canceled(self, message: Message) -> None:
         if message.compact_revision and not self._pinned:
@@ -199,12 +221,29 @@ class EtcdWatch:
         else:
             self._stream = None
 
-    async def _ask_progress(self) -> None:
-        try:
-            for _ in range(self._asked):
-                await self._stream.write(rpc.WatchRequest(progress_request=rpc.WatchProgressRequest()))
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            return  # the stream is broken; it is asked again when the next one is open
+    def _ask_progress(self) -> None:
+        if self._asked and self._created and (self._asking is None or self._asking.done()):
+            self._asking = asyncio.create_task(self._keep_asking(self._stream), name="etcd watch progress")
+
+    async def _keep_asking(self, stream: Stream) -> None:
+        """Asks until it is answered. Newer etcds answer only once they have told all, and forget who asked before; a
+        watch that is owed nothing yet they do not answer at all.
+        """
+        with suppress(
+            grpc.aio.AioRpcError, asyncio.InvalidStateError, StorageError
+        ):  # the next stream asks again
+            while self._asked and self._stream is stream:
+                newest = await self._newest()
+                if self._asked and newest < self._next:
+                    self._progressed(newest)
+                    self._rouse()
+                    return
+                await stream.write(rpc.WatchRequest(progress_request=rpc.WatchProgressRequest()))
+                await asyncio.sleep(_SYNCING)
+
+    def _rouse(self) -> None:
+        if not self._wake.done():
+            self._wake.set_result(None)
 
     async def _broken(self, error: grpc.aio.AioRpcError) -> None:
         """After a stream that broke: the next one is tried elsewhere; an outage that lasts is told."""
@@ -216,16 +255,25 @@ class EtcdWatch:
             raise refusal(error) from error
         elif self._member is not None:
             self._endpoints.leave(self._member)
+        await self._wait(error.details() or error.code().name)
+
+    async def _wait(self, why: str) -> None:
+        """A moment before the next attempt. Raises Unavailable where none has succeeded for long."""
         now = asyncio.get_running_loop().time()
         if self._unreachable_since is None:
             self._unreachable_since = now
         elif now - self._unreachable_since > self._patience:
             self._unreachable_since = None
-            raise Unavailable(f"no etcd answers the watch: {error.details() or error.code().name}") from error
+            raise Unavailable(f"no etcd answers the watch: {why}")
         await asyncio.sleep(_PAUSE)
 
     async def _drop(self) -> None:
         stream, self._stream = self._stream, None
         self._created = False
+        for task in (self._asking, self._reading):
+            if task is not None:
+                task.cancel()
+        self._asking = self._reading = None
+        self._rouse()
         if stream is not None:
             stream.cancel()

@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -61,8 +62,6 @@ def release() -> Release:
 
 
 def _version(folder: Path | None) -> str:
-    import subprocess
-
     program = shutil.which("etcd", path=str(folder) if folder else None)
     if program is None:
         raise AssertionError(f"there is no etcd in {folder}, which XDSD_ETCD names")
