@@ -1,6 +1,8 @@
 """``xdsctl wait``: how far daemons and proxies are, by what they report."""
 
+import asyncio
 import json
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,8 +13,13 @@ import pytest
 
 from tests.api.daemon import Daemon, daemon
 from tests.api.mesh import NODE, OTHER, status
+from tests.lab.daemon import Daemon as LabDaemon
+from tests.lab.envoy import Envoy
+from tests.lab.eventually import eventually
+from tests.lab.ports import free_port
 from tests.xdsctl.conftest import Xdsctl
 from tests.xdsctl.manifests import BOTH, REVIEWS
+from tests.xdsctl.test_live import DOOR, SHOP
 from xdsd.protocol.watch import Rejection, State
 from xdsd.server import ProxyStatus
 from xdsd.snapshot import CLUSTER, ROUTE
@@ -152,3 +159,32 @@ def test_what_cannot_be_waited_for_is_said(
     result = xdsctl("wait", *words)
     assert result.exit_code == code
     assert sentence in " ".join(result.stderr.split())
+
+
+@pytest.mark.e2e
+async def test_a_real_proxy_is_waited_for(tmp_path: Path) -> None:
+    """An Envoy that hangs is the straggler; once it goes on, it acknowledges and the waiting ends."""
+    port = free_port()
+    async with LabDaemon(tmp_path) as lab:
+        words = ("--type", "router", "--name", "gateway", "--labels", "app=gateway", "-o", "json")
+        bootstrap = json.loads(await lab.xdsctl("bootstrap", *words, "--xds-address", lab.xds_address))
+        await lab.xdsctl("apply", "-f", "-", text=f"{SHOP}---\n{DOOR.replace('PORT', str(port))}")
+        async with Envoy(bootstrap, tmp_path) as envoy:
+
+            async def in_sync() -> None:
+                words = ("wait", "--for=synced", "vs/shop", "gw/door", "-o", "json")
+                assert json.loads(await lab.xdsctl(*words))["proxies"] == 1
+
+            await eventually(in_sync, "the gateway is in sync")
+            envoy.program.signal(signal.SIGSTOP)
+            await lab.xdsctl("apply", "-f", "-", text=SHOP.replace("9081", "9082"))
+            late = await lab.xdsctl("wait", "--for=synced", "--timeout", "500ms", check=False)
+            assert "after 0.5 seconds" in late
+            assert "gateway.default: EDS STALE" in late
+            waiting = asyncio.create_task(lab.xdsctl("wait", "--for=synced", "se/shop", "-o", "json"))
+            envoy.program.signal(signal.SIGCONT)
+            found = json.loads(await waiting)
+        assert (found["synced"], found["stragglers"], found["proxies"]) == (True, [], 1)
+        assert found["daemons"] == [{"endpoint": lab.endpoint, "compiledRevision": found["revision"]}]
+        other = json.loads(await lab.xdsctl("get", "se", "shop", "-o", "json"))
+        assert found["revision"] == int(other["metadata"]["resourceVersion"])
