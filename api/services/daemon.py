@@ -111,14 +111,14 @@ class ProblemsService:
     async def Analyze(  # noqa: N802
         self, request: pb.ListProblemsRequest, _context: Context
     ) -> pb.ListProblemsResponse:
-        remarks = await self._remarks()
-        found = merged(remarks, self._mesh.problems())
-        return _told(found, request.namespace)
+        remarks, problems = await self._remarks(), self._mesh.problems()
+        return await asyncio.to_thread(lambda: _told(merged(remarks, problems), request.namespace))
 
     async def _remarks(self) -> tuple[Problem, ...]:
         """What admission would say if all objects were applied again."""
         listing = await self._intents.list()
-        objects = [_unversioned(each) for each in listing.objects]
+        # Thousands of objects would hold the event loop.
+        objects = await asyncio.to_thread(lambda: [_unversioned(each) for each in listing.objects])
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         applied = await self._intents.apply(objects, now=now, dry_run=True)
         if applied.accepted:
