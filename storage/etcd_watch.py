@@ -96,7 +96,7 @@ class EtcdWatch:
         return self
 
     async def __anext__(self) -> WatchBatch:
-        while not (self._closed or self._endpoints.closed):
+        while not self._ended():
             if self._ready:
                 return self._ready.popleft()
             if self._lost is not None:
@@ -107,7 +107,7 @@ class EtcdWatch:
                 await self._broken(error)
             except asyncio.CancelledError:
                 task = asyncio.current_task()
-                if not self._closed or (task is not None and task.cancelling()):
+                if not self._ended() or (task is not None and task.cancelling()):
                     raise
             except Unavailable as error:
                 await self._drop()
@@ -115,6 +115,9 @@ class EtcdWatch:
             except grpc.aio.UsageError:  # the channel was closed under the stream
                 await self._drop()
         raise StopAsyncIteration
+
+    def _ended(self) -> bool:
+        return self._closed or self._endpoints.closed
 
     async def request_progress(self) -> None:
         self._asked, self._doubted = True, False

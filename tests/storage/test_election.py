@@ -1,0 +1,142 @@
+"""Of several processes one works."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from storage.base import Store
+from storage.election import hold
+from storage.memory import MemoryStore
+from tests.fleet.conftest import Away
+from tests.lab.etcd import EtcdServer
+from tests.lab.eventually import eventually
+
+KEY = b"/singleton"
+
+
+class Candidates:
+    """Names of those that work now; never more than one."""
+
+    def __init__(self) -> None:
+        self.working: list[str] = []
+        self.most = 0
+
+    def job(self, name: str) -> Callable[[], Awaitable[None]]:
+        """Works until it is cancelled."""
+
+        async def work() -> None:
+            self.working.append(name)
+            self.most = max(self.most, len(self.working))
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.working.remove(name)
+
+        return work
+
+
+@asynccontextmanager
+async def standing(
+    store: Store, name: str, candidates: Candidates, ttl: int = 3
+) -> AsyncIterator[asyncio.Task[None]]:
+    """A candidate that stands until the end of the block."""
+    task = asyncio.create_task(hold(store, KEY, name.encode(), ttl, candidates.job(name)))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[Away]:
+    store = Away()
+    yield store
+    await store.close()
+
+
+async def test_one_of_three_works(store: Away) -> None:
+    """Of three candidates one works; when it goes, another does, and in the end none."""
+    candidates = Candidates()
+    async with standing(store, "b", candidates):
+        await eventually(lambda: candidates.working == ["b"])
+        async with standing(store, "c", candidates):
+            async with standing(store, "a", candidates) as first:
+                await asyncio.sleep(0)
+                assert candidates.working == ["b"]
+                assert not first.done()
+            assert candidates.working == ["b"]
+    assert candidates.working == []
+    assert candidates.most == 1
+    assert await store.get(KEY) is None
+
+
+async def test_another_takes_over_when_the_holder_leaves(store: Away) -> None:
+    """The key is let go by whoever leaves, and taken at once by one who waits."""
+    candidates = Candidates()
+    async with standing(store, "a", candidates) as first:
+        await eventually(lambda: candidates.working == ["a"])
+        async with standing(store, "b", candidates):
+            first.cancel()
+            await eventually(lambda: candidates.working == ["b"])
+    assert candidates.most == 1
+
+
+async def test_another_takes_over_from_the_dead() -> None:
+    """A holder that died without a word is followed by another once its lease has run out."""
+    now = 0.0
+    store = MemoryStore(clock=lambda: now, lease_tick=0.01)
+    candidates = Candidates()
+    await store.put(KEY, b"dead", lease=await store.grant(10))
+    async with standing(store, "b", candidates):
+        await asyncio.sleep(0)
+        assert candidates.working == []
+        now = 20.0
+        await eventually(lambda: candidates.working == ["b"])
+    await store.close()
+
+
+async def test_the_holder_steps_down_before_its_lease_ends(store: Away) -> None:
+    """Whoever cannot renew its lease stops in time, and works again when the store is back."""
+    candidates = Candidates()
+    async with standing(store, "a", candidates, ttl=1):
+        await eventually(lambda: candidates.working == ["a"])
+        store.away = True
+        await eventually(lambda: candidates.working == [])
+        assert await MemoryStore.leases(store), "the lease had ended before"
+        store.away = False
+        await eventually(lambda: candidates.working == ["a"])
+
+
+async def test_work_that_fails_says_so(store: Away) -> None:
+    """An error of the work is raised, and the key let go."""
+
+    async def work() -> None:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        await hold(store, KEY, b"a", 3, work)
+    assert await store.get(KEY) is None
+
+
+@pytest.mark.e2e
+async def test_on_a_real_etcd(tmp_path: Path) -> None:
+    """On a real etcd one works too; when etcd hangs it steps down, and one works again afterwards."""
+    candidates = Candidates()
+    async with (
+        EtcdServer(tmp_path) as etcd,
+        etcd.store(deadline=1.0) as one,
+        etcd.store() as other,
+        standing(one, "a", candidates),
+        standing(other, "b", candidates),
+    ):
+        await eventually(lambda: len(candidates.working) == 1)
+        etcd.pause()
+        await eventually(lambda: not candidates.working)
+        etcd.resume()
+        await eventually(lambda: len(candidates.working) == 1)
+    assert candidates.most == 1
