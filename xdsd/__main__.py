@@ -7,6 +7,7 @@ how the parts hang together.
 import asyncio
 import faulthandler
 import os
+import secrets
 import signal
 import sys
 import time
@@ -26,10 +27,14 @@ from structlog.typing import FilteringBoundLogger
 from api.server import admin_services, serve_admin
 from storage.base import StorageError, Store, StoreStatus
 from storage.embedded import open_embedded
+from storage.etcd import EtcdSettings, EtcdTls, open_etcd
 from xdsd.compile.compiler import Compiler
 from xdsd.compile.route_checks import route_problems
 from xdsd.config import STORE_FILE, ConfigError, Settings, dump, load, settings
 from xdsd.demo.cli import demo_command
+from xdsd.fleet.members import Member, Membership
+from xdsd.fleet.singletons import Singletons
+from xdsd.fleet.statuses import StatusWriter
 from xdsd.health import Check
 from xdsd.housekeeping import keep_house
 from xdsd.http import http_app, serve_http
@@ -63,7 +68,7 @@ class Daemon:
     server: XdsServer
     name: str
     storage: Store
-    held: Callable[[], Sequence[str]] = tuple
+    jobs: Singletons
 
     async def store(self) -> StoreStatus:
         """The store's own word."""
@@ -71,7 +76,7 @@ class Daemon:
 
     def singletons(self) -> Sequence[str]:
         """Work that this daemon does for all."""
-        return self.held()
+        return self.jobs.held
 
     def checks(self) -> Sequence[Check]:
         """One a source: synced, and whether its platform can be asked."""
@@ -91,12 +96,15 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
     _make_state_dir(options.state_dir)
     async with AsyncExitStack() as stack:
         stack.enter_context(library_logs(logger))
-        store: Store = await open_embedded(options.state_dir / STORE_FILE)
+        store = await open_store(options)
         stack.push_async_callback(store.close)
         compiler = Compiler(mesh_settings(options))
         mesh = Reconciler(compiler, options.mesh_domain, metrics, logger, clock, settling(options))
         server = XdsServer(mesh, logger, metrics, server_settings(options))
-        daemon = Daemon(version("xdsd"), started, mesh, server, options.name, store)
+        statuses = StatusWriter(store, mesh.problems, logger)
+        singletons = Singletons(store, options.name, {"status": statuses.run})
+        membership = Membership(store, _member(options, started), logger)
+        daemon = Daemon(version("xdsd"), started, mesh, server, options.name, store, singletons)
         intents = Intents(store, rules=[admissible], domain=options.mesh_domain, observed=mesh.observed)
         port = open_port(options.xds_address, "xds-address")
         stack.callback(port.close)
@@ -130,6 +138,8 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
                 tasks.create_task(_welcome(daemon, options, logger, metrics), name="start"),
                 tasks.create_task(_reloads(reload, options, mesh, logger), name="reload"),
                 tasks.create_task(tell_watchdog(), name="watchdog"),
+                tasks.create_task(membership.run(), name="membership"),
+                tasks.create_task(singletons.run(), name="singletons"),
             ]
             await stop.wait()
             notify("STOPPING=1")
@@ -140,6 +150,45 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
             for task in work:
                 task.cancel()
     logger.info("stopped")
+
+
+async def open_store(options: Settings) -> Store:
+    """The store that the settings name. Raises StorageError, OSError for a file that cannot be read."""
+    if not options.store.etcd:
+        return await open_embedded(options.state_dir / STORE_FILE)
+    return await open_etcd(etcd_settings(options))
+
+
+def etcd_settings(options: Settings) -> EtcdSettings:
+    """Where etcd is and who we are to it. Beyond this machine it is spoken to over TLS alone."""
+    tls = None
+    if options.store_ca or options.store_cert or not options.store.is_loopback:
+        ca, cert, key = (_content(path) for path in (options.store_ca, options.store_cert, options.store_key))
+        tls = EtcdTls(ca, cert, key)
+    password = _content(options.store_password_file)
+    return EtcdSettings(
+        endpoints=tuple((address.host, address.port) for address in options.store.etcd),
+        tls=tls,
+        user=options.store_user or "",
+        password=password.decode().rstrip("\r\n") if password else "",
+        probe=b"/xdsd/",
+    )
+
+
+def _content(path: Path | None) -> bytes | None:
+    return path.read_bytes() if path else None
+
+
+def _member(options: Settings, started: datetime) -> Member:
+    """This daemon, as the others see it."""
+    return Member(
+        id=secrets.randbits(63) | 1,
+        name=options.name,
+        version=version("xdsd"),
+        started=started.isoformat(timespec="seconds"),
+        admin=str(options.admin_address),
+        xds=str(options.xds_address),
+    )
 
 
 def admissible(obj: Object[Any]) -> list[Problem]:  # Any: the kind decides the type of the spec

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from storage.base import Compacted, EventType, Store, Unavailable, WatchBatch, prefix_end
+from storage.base import Compacted, Denied, EventType, Store, Unavailable, WatchBatch, prefix_end
 from xdsd.intents.shelf import Contents, Shelf
 from xdsd.manifest import AnyObject
 from xdsd.model.problem import ObjectRef, Problem
@@ -35,9 +35,9 @@ class IntentChange:
 class Follower:
     """Turns a store's events into changes, remembering which version of what was told.
 
-    An outage of the store ends the changes with Unavailable, unless ``unavailable`` wants to be told: then
-    they go on when it is over, with a change that holds what really differs, and that is empty if nothing
-    does.
+    An outage of the store, or one that does not let us in any more, ends the changes with its error, unless
+    ``unavailable`` wants to be told: then they go on when it is over, with a change that holds what really
+    differs, and that is empty if nothing does.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Follower:
                     async for change in attempt:
                         yield change
                 following = False
-            except Unavailable as error:
+            except (Unavailable, Denied) as error:
                 if self._unavailable is None:
                     raise
                 self._unavailable(str(error))
