@@ -71,6 +71,7 @@ def etcd_settings(
         tls=tls,
         user=store_user or "",
         password=password.decode().rstrip("\r\n") if password else "",
+        probe=b"/xdsd/",
     )
 
 
