@@ -6,7 +6,7 @@ from typing import Protocol
 
 from storage.base import StoreStatus
 from xdsd.health import Check
-from xdsd.intents import Applied, Deleted, IntentChange, Listing
+from xdsd.intents import Applied, Author, Deleted, Differences, HistoryPage, IntentChange, Listing, Wanted
 from xdsd.manifest import AnyObject
 from xdsd.model.problem import ObjectRef, Problem
 from xdsd.server.status import ProxyStatus
@@ -20,11 +20,27 @@ class Intents(Protocol):
 
     async def get(self, ref: ObjectRef) -> AnyObject | None: ...
 
-    async def apply(self, objects: Sequence[AnyObject], *, now: str, dry_run: bool = False) -> Applied: ...
+    async def apply(
+        self, objects: Sequence[AnyObject], *, now: str, dry_run: bool = False, author: Author = ...
+    ) -> Applied: ...
 
     async def delete(
-        self, refs: Sequence[ObjectRef], *, dry_run: bool = False, ignore_missing: bool = False
+        self,
+        refs: Sequence[ObjectRef],
+        *,
+        now: str,
+        dry_run: bool = False,
+        ignore_missing: bool = False,
+        author: Author = ...,
     ) -> Deleted: ...
+
+    async def history(self, wanted: Wanted, limit: int = 0) -> HistoryPage: ...
+
+    async def rollback(
+        self, ref: ObjectRef, revision: int, *, now: str, dry_run: bool = False, author: Author = ...
+    ) -> Applied: ...
+
+    async def between(self, from_revision: int, to_revision: int, wanted: Wanted) -> Differences: ...
 
     def watch(self, from_revision: int = 0) -> AsyncIterator[IntentChange]: ...
 

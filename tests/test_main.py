@@ -242,7 +242,7 @@ async def test_what_the_store_holds_reaches_the_mesh() -> None:
     await intents.apply([made("DestinationRule", "b", {"host": "reviews"})], now="2026-01-01T00:00:00Z")
     assert await sink.heard() == {"a", "b"}
     assert metrics.registry.get_sample_value("xdsd_objects", {"kind": "DestinationRule"}) == 2
-    await intents.delete([rule.ref])
+    await intents.delete([rule.ref], now="2026-01-01T00:00:00Z")
     assert await sink.heard() == {"b"}
     assert metrics.registry.get_sample_value("xdsd_objects", {"kind": "DestinationRule"}) == 1
     assert metrics.registry.get_sample_value("xdsd_objects", {"kind": "Gateway"}) == 0

@@ -238,7 +238,7 @@ async def follow_intents(intents: Intents, sink: SourceSink, metrics: Metrics) -
     """Hands what the store holds, and every change of it, to the mesh. While the store is away, what it said last holds."""
 
     known: set[ObjectRef] = set()
-    async for change in intents.watch(unavailable=sink.stale):
+    async for change in intents.follow(unavailable=sink.stale):
         sink.objects(ObjectsChange(change.upserts, change.removed, change.revision))
         for scope, problems in change.problems.items():
             sink.problems(scope, problems)

@@ -5,18 +5,19 @@ Text is made of objects, and objects of text, in threads: thousands of them woul
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 
 import grpc
 
+from api.access.caller import Right, current
 from api.ports import Intents
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.selectors import Selector, SelectorError, parse_selector
 from api.wire import object_json, problem_to_wire, ref_from_wire, ref_to_wire
-from xdsd.intents import Applied, Deleted, IntentChange, Outcome, Undecodable, Verdict
+from xdsd.intents import Applied, Author, Deleted, IntentChange, Outcome, Undecodable, Verdict
 from xdsd.manifest import AnyObject, parse_object
 from xdsd.model.intent import KINDS
 from xdsd.model.problem import ObjectRef, Problem, Reason
@@ -26,7 +27,7 @@ Context = grpc.aio.ServicerContext[object, object]
 LARGEST_OBJECT = 4 << 20
 """Bytes of JSON that are looked at; what is kept may have less, but only parsing tells how much that is."""
 
-_OUTCOMES = {
+OUTCOMES = {
     Verdict.CREATED: pb.OUTCOME_CREATED,
     Verdict.CONFIGURED: pb.OUTCOME_CONFIGURED,
     Verdict.UNCHANGED: pb.OUTCOME_UNCHANGED,
@@ -41,20 +42,21 @@ class ObjectsService:
         self._intents = intents
 
     async def Apply(self, request: pb.ApplyRequest, _context: Context) -> pb.ApplyResponse:  # noqa: N802
-        parsed = await self._apply(request.objects, dry_run=request.dry_run)
+        parsed = await self._apply(request.objects, Right.WRITE, dry_run=request.dry_run)
         if isinstance(parsed, list):
             return pb.ApplyResponse(problems=[problem_to_wire(problem) for problem in parsed])
-        return await asyncio.to_thread(_applied, parsed)
+        return await asyncio.to_thread(applied_to_wire, parsed)
 
     async def Diff(self, request: pb.DiffRequest, _context: Context) -> pb.DiffResponse:  # noqa: N802
-        parsed = await self._apply(request.objects, dry_run=True)
+        parsed = await self._apply(request.objects, Right.READ, dry_run=True)
         if isinstance(parsed, list):
             return pb.DiffResponse(problems=[problem_to_wire(problem) for problem in parsed])
         return await asyncio.to_thread(_differences, parsed)
 
     async def Get(self, request: pb.GetRequest, context: Context) -> pb.GetResponse:  # noqa: N802
         ref = ref_from_wire(request.ref)
-        await _check_kind(ref.kind, context)
+        await check_kind(ref.kind, context)
+        current().require(Right.READ, ref.namespace)
         try:
             found = await self._intents.get(ref)
         except Undecodable as error:
@@ -64,47 +66,61 @@ class ObjectsService:
         return pb.GetResponse(object=_object(found))
 
     async def List(self, request: pb.ListRequest, context: Context) -> pb.ListResponse:  # noqa: N802
-        await _check_kind(request.kind, context, optional=True)
+        await check_kind(request.kind, context, optional=True)
         selects = await _selector(request.label_selector, context)
+        may_read = reader(request.namespace)
         listing = await self._intents.list(request.kind or None, request.namespace or None)
-        chosen = [each for each in listing.objects if selects(each.metadata.labels)]
+        chosen = [
+            each
+            for each in listing.objects
+            if selects(each.metadata.labels) and may_read(each.metadata.namespace)
+        ]
         objects = await asyncio.to_thread(lambda: [_object(each) for each in chosen])
         return pb.ListResponse(objects=objects, revision=listing.revision)
 
     async def Delete(self, request: pb.DeleteRequest, context: Context) -> pb.DeleteResponse:  # noqa: N802
         refs = [ref_from_wire(ref) for ref in request.refs]
         for ref in refs:
-            await _check_kind(ref.kind, context)
+            await check_kind(ref.kind, context)
+            current().require(Right.WRITE, ref.namespace)
         deleted = await self._intents.delete(
-            refs, dry_run=request.dry_run, ignore_missing=request.ignore_missing
+            refs,
+            now=now(),
+            dry_run=request.dry_run,
+            ignore_missing=request.ignore_missing,
+            author=author(),
         )
         return await asyncio.to_thread(_deleted, deleted)
 
     async def Watch(  # noqa: N802
         self, request: pb.WatchRequest, context: Context
     ) -> AsyncIterator[pb.WatchResponse]:
-        await _check_kind(request.kind, context, optional=True)
-        view = _View(request, await _selector(request.label_selector, context))
+        await check_kind(request.kind, context, optional=True)
+        view = _View(request, await _selector(request.label_selector, context), reader(request.namespace))
         async with aclosing(_closable(self._intents.watch())) as changes:
             async for change in changes:
                 for response in await asyncio.to_thread(view.responses, change):
                     yield response
 
-    async def _apply(self, objects: Sequence[pb.Object], *, dry_run: bool) -> Applied | list[Problem]:
+    async def _apply(
+        self, objects: Sequence[pb.Object], right: Right, *, dry_run: bool
+    ) -> Applied | list[Problem]:
         """What applying did, or what is wrong with the texts."""
         parsed = await asyncio.to_thread(_parsed, [each.json for each in objects])
         if problems := [problem for each in parsed if isinstance(each, list) for problem in each]:
             return problems
-        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         made = [each for each in parsed if not isinstance(each, list)]
-        return await self._intents.apply(made, now=now, dry_run=dry_run)
+        for namespace in sorted({each.metadata.namespace for each in made}):
+            current().require(right, namespace)
+        return await self._intents.apply(made, now=now(), dry_run=dry_run, author=author())
 
 
 class _View:
     """What one watch shows; remembers what it has shown, since a removal tells a name alone."""
 
-    def __init__(self, request: pb.WatchRequest, selects: Selector) -> None:
+    def __init__(self, request: pb.WatchRequest, selects: Selector, may_read: Callable[[str], bool]) -> None:
         self._request = request
+        self._may_read = may_read
         self._selects = selects
         self._shown: dict[ObjectRef, AnyObject] = {}
 
@@ -138,7 +154,26 @@ class _View:
             and request.namespace in {"", ref.namespace}
             and request.name in {"", ref.name}
             and self._selects(each.metadata.labels)
+            and self._may_read(ref.namespace)
         )
+
+
+def author() -> Author:
+    """The caller, as records know it."""
+    return Author(current().name, current().origin)
+
+
+def now() -> str:
+    """The time, as objects and records have it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def reader(namespace: str) -> Callable[[str], bool]:
+    """Which namespaces the caller may read. Raises Refused where it asks for one that it may not, or may read none."""
+    caller = current()
+    if namespace or not caller.somewhere(Right.READ):
+        caller.require(Right.READ, namespace)
+    return lambda each: caller.may(Right.READ, each)
 
 
 async def _closable(changes: AsyncIterator[IntentChange]) -> Any:
@@ -172,7 +207,8 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-async def _check_kind(kind: str, context: Context, *, optional: bool = False) -> None:
+async def check_kind(kind: str, context: Context, *, optional: bool = False) -> None:
+    """Ends the call where there is no such kind."""
     if kind not in KINDS and not (optional and not kind):
         known = ", ".join(KINDS)
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f'there is no kind "{kind}"; there are {known}')
@@ -189,11 +225,12 @@ def _object(obj: AnyObject) -> pb.Object:
     return pb.Object(json=object_json(obj))
 
 
-def _applied(applied: Applied) -> pb.ApplyResponse:
+def applied_to_wire(applied: Applied) -> pb.ApplyResponse:
+    """What applying did."""
     return pb.ApplyResponse(
         accepted=applied.accepted,
         revision=applied.revision,
-        results=[_result(outcome) for outcome in applied.outcomes],
+        results=[object_result(outcome) for outcome in applied.outcomes],
         problems=[problem_to_wire(problem) for problem in applied.problems],
     )
 
@@ -218,15 +255,16 @@ def _deleted(deleted: Deleted) -> pb.DeleteResponse:
     return pb.DeleteResponse(
         accepted=deleted.accepted,
         revision=deleted.revision,
-        results=[_result(outcome) for outcome in deleted.outcomes],
+        results=[object_result(outcome) for outcome in deleted.outcomes],
         problems=[problem_to_wire(problem) for problem in deleted.problems],
         missing=[ref_to_wire(ref) for ref in deleted.missing],
     )
 
 
-def _result(outcome: Outcome) -> pb.ObjectResult:
+def object_result(outcome: Outcome) -> pb.ObjectResult:
+    """What became of an object."""
     return pb.ObjectResult(
         ref=ref_to_wire(outcome.ref),
-        outcome=_OUTCOMES[outcome.verdict],
+        outcome=OUTCOMES[outcome.verdict],
         object=_object(outcome.object) if outcome.object else None,
     )

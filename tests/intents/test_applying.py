@@ -103,7 +103,7 @@ async def test_objects_of_one_apply_are_one_revision(intents: Intents) -> None:
 async def test_recreated_object_is_another(intents: Intents) -> None:
     """An object that was deleted and is created again has another uid and generation 1."""
     first = (await apply(intents, entry())).outcomes[0].object
-    await intents.delete([REVIEWS])
+    await intents.delete([REVIEWS], now=NOW)
     second = (await apply(intents, entry(port=80))).outcomes[0].object
     assert first is not None
     assert second is not None

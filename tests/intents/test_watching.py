@@ -9,7 +9,7 @@ import pytest
 
 from storage.base import Compacted, RangeResult, Store, Unavailable, Watch
 from storage.memory import MemoryStore
-from tests.intents.objects import DEADLINE, apply, entry, refs, route, rule, take
+from tests.intents.objects import DEADLINE, NOW, apply, entry, refs, route, rule, take
 from xdsd.intents import IntentChange, Intents
 from xdsd.manifest import AnyObject
 from xdsd.model.problem import ObjectRef
@@ -28,7 +28,7 @@ async def test_first_change_is_all_there_is(intents: Intents) -> None:
         True,
     )
     await apply(intents, entry("c"), entry("a", port=80))
-    await intents.delete([entry("b").ref])
+    await intents.delete([entry("b").ref], now=NOW)
     changed, removed = await take(changes, 2)
     assert (changed.revision, changed.complete) == (3, False)
     assert {obj.metadata.name: obj.metadata.generation for obj in changed.upserts} == {"c": 1, "a": 2}
@@ -45,7 +45,7 @@ async def test_watch_after_a_listing(intents: Intents) -> None:
     await apply(intents, entry("a"))
     listing = await intents.list()
     await apply(intents, entry("b"))
-    await intents.delete([entry("a").ref])
+    await intents.delete([entry("a").ref], now=NOW)
     first, second = await take(intents.watch(listing.revision + 1), 2)
     assert (refs(first.upserts), first.complete) == ([entry("b").ref], False)
     assert second.removed == (entry("a").ref,)
@@ -118,7 +118,7 @@ async def test_compaction_is_bridged_by_real_differences(store: Store, intents: 
     follower = Intents(store).watch(3)
     for port in range(1000, 1010):
         await apply(intents, entry("changed", port=port), entry("fleeting", port=port))
-    await intents.delete([entry("gone").ref, entry("fleeting").ref])
+    await intents.delete([entry("gone").ref, entry("fleeting").ref], now=NOW)
     await apply(intents, entry("new"))
     newest = (await intents.list()).revision
     known = await _known(follower, newest, compact=lambda: store.compact(newest))
@@ -144,7 +144,7 @@ async def test_watch_from_compacted_history_starts_over(store: Store, intents: I
     """A watch from a revision that is no longer kept begins with everything, said to be complete."""
     await apply(intents, entry("a"))
     await apply(intents, entry("b"))
-    await intents.delete([entry("a").ref])
+    await intents.delete([entry("a").ref], now=NOW)
     await store.compact(4)
     (first,) = await take(intents.watch(3), 1)
     assert (first.revision, refs(first.upserts), first.complete) == (4, [entry("b").ref], True)
@@ -239,7 +239,7 @@ async def test_followers_agree_under_writers(store: Store) -> None:
             name = f"s{(writer + number) % 4}"
             await apply(own, entry(name, port=1000 + writer * 100 + number), rule(name, f"v{number}"))
             if number % 3 == 2:
-                await own.delete([entry(name).ref], ignore_missing=True)
+                await own.delete([entry(name).ref], now=NOW, ignore_missing=True)
             if number % 5 == 4:
                 with suppress(Compacted):  # another writer was faster
                     await store.compact(await store.revision())

@@ -8,19 +8,26 @@ gone, problems of stored values that cannot be read.
 """
 
 from xdsd.intents.encoding import Undecodable
+from xdsd.intents.history import Author, HistoryPage, Record, Wanted
 from xdsd.intents.intents import Applied, Deleted, Intents, Listing
+from xdsd.intents.past import Differences
 from xdsd.intents.planning import Outcome, Verdict
 from xdsd.intents.watching import IntentChange
 from xdsd.intents.world import Observed
 
 __all__ = [
     "Applied",
+    "Author",
     "Deleted",
+    "Differences",
+    "HistoryPage",
     "IntentChange",
     "Intents",
     "Listing",
     "Observed",
     "Outcome",
+    "Record",
     "Undecodable",
     "Verdict",
+    "Wanted",
 ]

@@ -1,13 +1,36 @@
-"""The objects of a store: read, applied, deleted and watched."""
+"""The objects of a store: read, applied, deleted, watched, and what they were."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import NamedTuple
 
-from storage.base import Compare, Delete, InvalidRequest, Op, Put, Store, Target
-from xdsd.intents.admission import Observed, World, warnings
+from storage.base import (
+    Compare,
+    Delete,
+    Op,
+    Operation,
+    Put,
+    Store,
+    Target,
+    TooLarge,
+    prefix_end,
+)
+from xdsd.intents.admission import Observed
 from xdsd.intents.encoding import Undecodable
+from xdsd.intents.history import (
+    DAEMON,
+    Author,
+    History,
+    HistoryPage,
+    Record,
+    Wanted,
+)
+from xdsd.intents.keys import HISTORY, ROOT
+from xdsd.intents.neighbours import Neighbours
+from xdsd.intents.past import Differences, Past
 from xdsd.intents.planning import Outcome, Plan, Stored, Verdict, plan, repeated, written
 from xdsd.intents.shelf import Contents, Shelf
 from xdsd.intents.watching import Follower, IntentChange
@@ -19,7 +42,11 @@ from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 ATTEMPTS = 50
 """How often a transaction is tried again because somebody else wrote first."""
 
+ONE_BY_ONE = 60
+"""Objects that a transaction compares one by one; of more it asks that no object at all has changed."""
+
 Rule = Callable[[AnyObject], Iterable[Problem]]
+Audit = Callable[[Sequence[Record]], None]
 
 
 class Listing(NamedTuple):
@@ -56,8 +83,8 @@ class Intents:
     """Objects in a store.
 
     ``rules`` tell what is wrong with one object beyond what its messages say; an error among it refuses the
-    object. ``observed`` tells what registries report, so that references to it can be checked; without it
-    they are not.
+    object. ``observed`` tells what registries report, so that references to it can be checked (the same
+    value while nothing changed); without it they are not. ``audit`` is told the records of each write.
     """
 
     def __init__(
@@ -68,13 +95,16 @@ class Intents:
         rules: Sequence[Rule] = (),
         observed: Callable[[], Observed] | None = None,
         domain: str = DEFAULT_DOMAIN,
+        audit: Audit = lambda _: None,
     ) -> None:
         self._store = store
         self._kinds = kinds
         self._rules = rules
-        self._observed = observed
-        self._domain = domain
+        self._audit = audit
         self._shelf = Shelf(store, kinds)
+        self._history = History(store, self._shelf.keys)
+        self._past = Past(store, self._shelf, self._history)
+        self._neighbours = Neighbours(self._all, observed, domain)
 
     async def list(self, kind: str | None = None, namespace: str | None = None) -> Listing:
         """Objects, narrowed by kind and namespace; those that cannot be read are left out. KeyError: no such kind."""
@@ -90,61 +120,73 @@ class Intents:
             raise Undecodable(stored.problems)
         return stored.object if stored else None
 
-    async def apply(self, objects: Sequence[AnyObject], *, now: str, dry_run: bool = False) -> Applied:
+    async def apply(
+        self, objects: Sequence[AnyObject], *, now: str, dry_run: bool = False, author: Author = DAEMON
+    ) -> Applied:
         """Makes objects so, all or none, as one revision; ``now`` (RFC 3339) is when new ones were created.
 
         An object whose metadata gives a resource version is applied only if that is still the newest.
         Objects that are so already are not written. With ``dry_run`` everything is done but the write.
         """
         # Looking at thousands of objects takes longer than the event loop may wait, so it is left to a thread.
-        refused, remarks = await asyncio.to_thread(self._judged, objects)
+        refused, remarks = await asyncio.to_thread(self.judged, objects)
+        keys = [self._shelf.keys.of(obj.ref) for obj in objects if obj.kind in self._kinds]
         for _ in range(ATTEMPTS):
-            contents = await self._shelf.everything()
-            plans, problems = await asyncio.to_thread(self._plans, objects, contents, now)
+            contents = await self._shelf.some(keys)
+            plans, problems = await asyncio.to_thread(self.planned, objects, contents, now)
             if errors := (*refused, *problems):
                 return Applied(False, contents.revision, problems=_unique(errors))
-            found = (*remarks, *await self._warnings(contents, plans))
+            subjects = [each.outcome.object for each in plans if each.outcome.object]
+            found = (*remarks, *await self._neighbours.with_(subjects))
             outcomes = tuple(each.outcome for each in plans)
             if dry_run or all(each.value is None for each in plans):
                 return Applied(True, contents.revision, outcomes, found)
+            records = [_record(each.outcome, now, author) for each in plans if each.value is not None]
+            puts = [
+                Put(key, each.value) for key, each in zip(keys, plans, strict=True) if each.value is not None
+            ]
             try:
-                revision = await self._write(plans, contents)
-            except InvalidRequest as error:
-                return Applied(False, contents.revision, problems=(Problem(Reason.TOO_LARGE, str(error)),))
+                revision = await self._commit(contents, keys, puts, records)
+            except TooLarge as error:
+                problem = Problem(Reason.TOO_LARGE, f"{error}; apply in parts, as with --chunk")
+                return Applied(False, contents.revision, problems=(problem,))
             if revision:
                 outcomes = await asyncio.to_thread(self._written, plans, contents, revision)
                 return Applied(True, revision, outcomes, found)
-        message = f"others changed the same objects {ATTEMPTS} times in a row; try again"
-        return Applied(False, contents.revision, problems=(Problem(Reason.CONFLICT, message),))
+        return Applied(False, contents.revision, problems=(_contended(),))
 
     async def delete(
-        self, refs: Sequence[ObjectRef], *, dry_run: bool = False, ignore_missing: bool = False
+        self,
+        refs: Sequence[ObjectRef],
+        *,
+        now: str,
+        dry_run: bool = False,
+        ignore_missing: bool = False,
+        author: Author = DAEMON,
     ) -> Deleted:
         """Removes objects, all or none, as one revision; a missing one refuses all unless ignored."""
         wanted = {ref: self._shelf.keys.of(ref) for ref in refs if ref.kind in self._kinds}
         missing: tuple[ObjectRef, ...] = ()
         for _ in range(ATTEMPTS):
-            contents = await self._shelf.everything()
-            found = {key: contents.stored[key] for key in wanted.values() if key in contents.stored}
+            contents = await self._shelf.some(list(wanted.values()))
+            found = contents.stored
             missing = tuple(dict.fromkeys(ref for ref in refs if wanted.get(ref) not in found))
             if missing and not ignore_missing:
                 return Deleted(False, contents.revision, missing=missing)
-            outcomes = tuple(Outcome(stored.ref, Verdict.DELETED, stored.object) for stored in found.values())
-            remarks = await self._left_behind(contents, found)
+            outcomes = tuple(_removal(stored) for stored in found.values())
+            remarks = await self._neighbours.without([stored.ref for stored in found.values()])
             if dry_run or not found:
                 return Deleted(True, contents.revision, outcomes, missing, remarks)
-            compare = [_unchanged(key, stored) for key, stored in found.items()]
-            result = await self._store.txn(compare, [Delete(key) for key in found])
-            if result.succeeded:
-                return Deleted(True, result.revision, outcomes, missing, remarks)
-        message = f"others changed the same objects {ATTEMPTS} times in a row; try again"
-        return Deleted(
-            False, contents.revision, missing=missing, problems=(Problem(Reason.CONFLICT, message),)
-        )
+            records = [_record(outcome, now, author) for outcome in outcomes]
+            deletes = [Delete(key) for key in found]
+            revision = await self._commit(contents, list(found), deletes, records)
+            if revision:
+                return Deleted(True, revision, outcomes, missing, remarks)
+        return Deleted(False, contents.revision, missing=missing, problems=(_contended(),))
 
-    def watch(
+    async def watch(
         self, from_revision: int = 0, *, unavailable: Callable[[str], None] | None = None, retry: float = 1.0
-    ) -> AsyncIterator[IntentChange]:
+    ) -> AsyncGenerator[IntentChange, None]:
         """Changes from a revision on, without gap or duplicate; from 0, first all there is as one complete
         change.
 
@@ -152,9 +194,72 @@ class Intents:
         closed. An outage raises Unavailable, or is told to ``unavailable`` and outlasted, asking every
         ``retry`` seconds: the change after it holds what really differs, and may be empty.
         """
-        return Follower(self._store, self._shelf, from_revision, unavailable, retry).changes()
+        follower = Follower(self._store, self._shelf, from_revision, unavailable, retry)
+        async with aclosing(follower.changes()) as changes:
+            async for change in changes:
+                yield change
 
-    def _judged(self, objects: Sequence[AnyObject]) -> tuple[Sequence[Problem], Sequence[Problem]]:
+    async def follow(
+        self, *, unavailable: Callable[[str], None], retry: float = 1.0
+    ) -> AsyncGenerator[IntentChange, None]:
+        """``watch`` for the one who watches for as long as the store is open: writes then cost what they touch."""
+        try:
+            async with aclosing(self.watch(unavailable=unavailable, retry=retry)) as changes:
+                async for change in changes:
+                    await self._neighbours.follow(change)
+                    yield change
+        finally:
+            await self._neighbours.stop()
+
+    async def history(self, wanted: Wanted, limit: int = 0) -> HistoryPage:
+        """Records of writes, the newest first; ``limit`` 0: all. Raises KeyError for an unknown kind."""
+        return await self._history.list(wanted, limit)
+
+    async def forget_history(self, before: datetime) -> int:
+        """Drops records that are older; how many."""
+        return await self._history.forget(before)
+
+    async def rollback(
+        self, ref: ObjectRef, revision: int, *, now: str, dry_run: bool = False, author: Author = DAEMON
+    ) -> Applied:
+        """Makes an object what it was at a revision, as an ordinary write."""
+        found = await self._past.at(ref, revision)
+        if isinstance(found, Problem):
+            return Applied(False, await self._store.revision(), problems=(found,))
+        bare = replace(found, metadata=replace(found.metadata, resource_version="", uid=""))
+        return await self.apply([bare], now=now, dry_run=dry_run, author=author)
+
+    async def between(self, from_revision: int, to_revision: int, wanted: Wanted) -> Differences:
+        """What objects were at two revisions, where that differs; ``to_revision`` 0: now.
+
+        Raises Compacted where the records do not reach so far back, FutureRevision.
+        """
+        return await self._past.between(from_revision, to_revision, wanted)
+
+    async def contents(self, keys: Sequence[bytes]) -> Contents:
+        """What stands under these keys, as of one revision."""
+        return await self._shelf.some(keys)
+
+    async def _all(self) -> Iterable[AnyObject]:
+        contents = await self._shelf.everything()
+        return [stored.object for stored in contents.stored.values() if stored.object]
+
+    async def _commit(
+        self,
+        contents: Contents,
+        keys: Sequence[bytes],
+        operations: Sequence[Operation],
+        records: Sequence[Record],
+    ) -> int:
+        """The revision; 0 if something is no longer as it was. Raises TooLarge."""
+        history = [self._history.put(record) for record in records]
+        result = await self._store.txn(unchanged(contents, keys), [*operations, *history])
+        if not result.succeeded:
+            return 0
+        self._audit([replace(record, revision=result.revision) for record in records])
+        return result.revision
+
+    def judged(self, objects: Sequence[AnyObject]) -> tuple[Sequence[Problem], Sequence[Problem]]:
         """What refuses objects without a look at the store, and what is only remarked."""
         unknown = [
             Problem(Reason.UNKNOWN_KIND, f"{obj.kind} is none of {', '.join(self._kinds)}", obj.ref, "kind")
@@ -166,9 +271,10 @@ class Intents:
         remarks = [problem for problem in ruled if problem.severity is Severity.WARNING]
         return (*unknown, *repeated([obj.ref for obj in objects]), *broken), remarks
 
-    def _plans(
+    def planned(
         self, objects: Sequence[AnyObject], contents: Contents, now: str
     ) -> tuple[Sequence[Plan], Sequence[Problem]]:
+        """What applying objects would do, and what is wrong with it."""
         planned = [
             plan(obj, contents.stored.get(self._shelf.keys.of(obj.ref)), self._kinds[obj.kind], now)
             for obj in objects
@@ -179,17 +285,6 @@ class Intents:
             [each for each in planned if isinstance(each, Problem)],
         )
 
-    async def _write(self, plans: Sequence[Plan], contents: Contents) -> int:
-        """The revision; 0 if one of the objects is no longer as it was."""
-        compare, writes = [], []
-        for each in plans:
-            key = self._shelf.keys.of(each.outcome.ref)
-            compare.append(_unchanged(key, contents.stored.get(key)))
-            if each.value is not None:
-                writes.append(Put(key, each.value))
-        result = await self._store.txn(compare, writes)
-        return result.revision if result.succeeded else 0
-
     def _written(self, plans: Sequence[Plan], contents: Contents, revision: int) -> tuple[Outcome, ...]:
         keys = [self._shelf.keys.of(each.outcome.ref) for each in plans]
         return tuple(
@@ -197,32 +292,33 @@ class Intents:
             for each, key in zip(plans, keys, strict=True)
         )
 
-    async def _warnings(self, contents: Contents, plans: Sequence[Plan]) -> tuple[Problem, ...]:
-        subjects = {each.outcome.ref: each.outcome.object for each in plans if each.outcome.object}
-        objects = {stored.ref: stored.object for stored in contents.stored.values() if stored.object}
-        return await self._check({**objects, **subjects}, tuple(subjects.values()))
 
-    async def _left_behind(self, contents: Contents, found: Mapping[bytes, Stored]) -> tuple[Problem, ...]:
-        """Warnings of the objects that stay, which they had not before."""
-        before = {stored.ref: stored.object for stored in contents.stored.values() if stored.object}
-        gone = {stored.ref for stored in found.values()}
-        after = {ref: obj for ref, obj in before.items() if ref not in gone}
-        old = await self._check(before, tuple(after.values()))
-        new = await self._check(after, tuple(after.values()))
-        known = {(problem.object, problem.path) for problem in old}
-        return tuple(problem for problem in new if (problem.object, problem.path) not in known)
-
-    async def _check(
-        self, objects: Mapping[ObjectRef, AnyObject], subjects: Sequence[AnyObject]
-    ) -> tuple[Problem, ...]:
-        observed = self._observed() if self._observed else None
-        return await asyncio.to_thread(
-            lambda: warnings(World(objects.values(), observed, self._domain), subjects)
-        )
+def unchanged(contents: Contents, keys: Sequence[bytes]) -> Sequence[Compare]:
+    """Holds while objects are as they were read."""
+    if len(keys) > ONE_BY_ONE:
+        return [
+            Compare(prefix, Target.MOD, Op.LESS, contents.revision + 1, prefix_end(prefix))
+            for prefix in (ROOT.encode(), HISTORY.encode())
+        ]
+    return [
+        Compare(key, Target.MOD, Op.EQUAL, stored.mod_revision if stored else 0)
+        for key, stored in ((key, contents.stored.get(key)) for key in dict.fromkeys(keys))
+    ]
 
 
-def _unchanged(key: bytes, stored: Stored | None) -> Compare:
-    return Compare(key, Target.MOD, Op.EQUAL, stored.mod_revision if stored else 0)
+def _record(outcome: Outcome, now: str, author: Author) -> Record:
+    after = None if outcome.verdict is Verdict.DELETED else outcome.object
+    before = outcome.object if outcome.verdict is Verdict.DELETED else outcome.before
+    return Record(outcome.ref, outcome.verdict, now, author, before, after)
+
+
+def _removal(stored: Stored) -> Outcome:
+    return Outcome(stored.ref, Verdict.DELETED, stored.object)
+
+
+def _contended() -> Problem:
+    message = f"others changed the same objects {ATTEMPTS} times in a row; try again"
+    return Problem(Reason.CONFLICT, message)
 
 
 def _unique(problems: Sequence[Problem]) -> tuple[Problem, ...]:

@@ -6,6 +6,7 @@ from xdsd.model.intent import Kind
 from xdsd.model.problem import ObjectRef
 
 ROOT = "/xdsd/objects/"
+HISTORY = "/xdsd/history/"
 
 
 class Keys:
@@ -24,6 +25,23 @@ class Keys:
         if kind is None:
             return ROOT.encode()
         return f"{self._folders[kind]}{namespace}/".encode() if namespace else self._folders[kind].encode()
+
+    def history(self, ref: ObjectRef) -> bytes:
+        """What the keys of an object's records begin with."""
+        return self.history_prefix(ref.kind, ref.namespace, ref.name)
+
+    def history_prefix(
+        self, kind: str | None = None, namespace: str | None = None, name: str | None = None
+    ) -> bytes:
+        """What the keys of records begin with: of all, or of a kind, a namespace, a name as far as they are given."""
+        prefix = self.prefix(kind, namespace).decode()
+        full = f"{prefix}{name}/" if kind and namespace and name else prefix
+        return (HISTORY + full.removeprefix(ROOT)).encode()
+
+    def recorded(self, key: bytes) -> ObjectRef | None:
+        """The object whose record a key is for."""
+        folder, _, _ = key.removeprefix(HISTORY.encode()).rpartition(b"/")
+        return self.ref(ROOT.encode() + folder)
 
     def ref(self, key: bytes) -> ObjectRef | None:
         """The object that a key is for; None for a key that none of the kinds would have."""

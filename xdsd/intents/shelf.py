@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from storage.base import KeyValue, Store, prefix_end
+from storage.base import Get, KeyValue, RangeResult, Store, prefix_end
 from xdsd.intents.encoding import Undecodable, decode, stamped
 from xdsd.intents.keys import Keys
 from xdsd.intents.planning import Stored
@@ -42,6 +42,14 @@ class Shelf:
         contents = await self.read(found.kvs, revision or found.revision)
         if not revision:
             self._decoded.update(contents.stored)
+        return contents
+
+    async def some(self, keys: Sequence[bytes]) -> Contents:
+        """These objects, as of one revision."""
+        answer = await self._store.txn((), [Get(key) for key in keys])
+        found = [kv for each in answer.responses if isinstance(each, RangeResult) for kv in each.kvs]
+        contents = await self.read(found, answer.revision)
+        self._decoded.update(contents.stored)
         return contents
 
     async def one(self, ref: ObjectRef) -> Stored | None:

@@ -3,7 +3,7 @@ happened.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -57,7 +57,7 @@ class Follower:
         self._told: dict[bytes, int] = {}
         self._troubled: set[bytes] = set()
 
-    async def changes(self) -> AsyncIterator[IntentChange]:
+    async def changes(self) -> AsyncGenerator[IntentChange, None]:
         """Changes until the store is closed; ``retry`` seconds lie between two attempts to reach it."""
         following = True
         while following:

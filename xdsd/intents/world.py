@@ -3,11 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from xdsd.intents.referring import destinations, gateways
 from xdsd.manifest import AnyObject
 from xdsd.model.catalog import Service, Workload
 from xdsd.model.hosts import DEFAULT_DOMAIN, resolve_host
 from xdsd.model.intent import DestinationRule, Gateway, ServiceEntry, Sidecar, VirtualService, WorkloadEntry
+from xdsd.model.problem import ObjectRef
 
 MESH = "mesh"
 EVERYONE = frozenset({"*"})
@@ -24,83 +27,165 @@ class Observed:
 class World:
     """An index of objects, and of what is observed; ``observed`` None: not known, so nothing is said about
     it.
+
+    Putting or removing an object costs what the object says, not what else there is.
     """
 
     def __init__(
-        self, objects: Iterable[AnyObject], observed: Observed | None = None, domain: str = DEFAULT_DOMAIN
+        self,
+        objects: Iterable[AnyObject] = (),
+        observed: Observed | None = None,
+        domain: str = DEFAULT_DOMAIN,
     ) -> None:
         self.domain = domain
-        self.observed = observed is not None
-        self._ports: dict[str, set[int]] = {}
-        self._subsets: dict[str, list[tuple[AnyObject, frozenset[str]]]] = defaultdict(list)
-        self._gateways: dict[str, Gateway] = {}
-        self._labels: dict[str, list[Mapping[str, str]]] = defaultdict(list)
-        self._mesh_hosts: dict[str, list[AnyObject]] = defaultdict(list)
-        self._sidecars: dict[str, list[AnyObject]] = defaultdict(list)
+        self._objects: dict[ObjectRef, AnyObject] = {}
+        self._ports: dict[str, dict[ObjectRef, frozenset[int]]] = defaultdict(dict)
+        self._subsets: dict[str, dict[ObjectRef, frozenset[str]]] = defaultdict(dict)
+        self._labels: dict[str, dict[ObjectRef, Mapping[str, str]]] = defaultdict(dict)
+        self._mesh_hosts: dict[str, dict[ObjectRef, AnyObject]] = defaultdict(dict)
+        self._sidecars: dict[str, dict[ObjectRef, AnyObject]] = defaultdict(dict)
+        self._mentions: dict[str, dict[ObjectRef, None]] = defaultdict(dict)
+        self._observed: Observed | None = None
+        self._seen_ports: dict[str, set[int]] = {}
+        self._seen_labels: dict[str, list[Mapping[str, str]]] = {}
         for obj in objects:
-            self._add(obj)
-        if observed is not None:
-            self._observe(observed)
+            self.put(obj)
+        self.observe(observed)
+
+    @property
+    def observed(self) -> bool:
+        """Whether it is known what registries report."""
+        return self._observed is not None
+
+    def get(self, ref: ObjectRef) -> AnyObject | None:
+        return self._objects.get(ref)
+
+    def put(self, obj: AnyObject) -> None:
+        """Takes in an object, in the place of what it was before."""
+        self.remove(obj.ref)
+        self._objects[obj.ref] = obj
+        for index, name, value in self._entries(obj):
+            index[name][obj.ref] = value
+
+    def remove(self, ref: ObjectRef) -> AnyObject | None:
+        """Forgets an object; what it was."""
+        obj = self._objects.pop(ref, None)
+        if obj is not None:
+            for index, name, _ in self._entries(obj):
+                found = index[name]
+                found.pop(ref, None)
+                if not found:
+                    del index[name]
+        return obj
+
+    def observe(self, observed: Observed | None) -> None:
+        """Takes in what registries report, in the place of what they reported before."""
+        if observed is self._observed:
+            return
+        self._observed = observed
+        ports: dict[str, set[int]] = defaultdict(set)
+        labels: dict[str, list[Mapping[str, str]]] = defaultdict(list)
+        for service in observed.services if observed else ():
+            ports[service.hostname.lower()].update(port.number for port in service.ports)
+        for workload in observed.workloads if observed else ():
+            labels[workload.namespace].append(workload.endpoint.labels)
+        self._seen_ports, self._seen_labels = dict(ports), dict(labels)
 
     def ports(self, host: str) -> set[int] | None:
         """The ports of a host, or of the wildcard that holds it; None for a host that nobody declares."""
-        found = [self._ports[name] for name in covering(host) if name in self._ports]
-        return found[0] if found else None
+        for name in covering(host):
+            declared, seen = self._ports.get(name), self._seen_ports.get(name)
+            if declared is not None or seen is not None:
+                return set(seen or ()).union(*(declared or {}).values())
+        return None
 
     def subsets(self, host: str, namespace: str) -> set[str]:
         """Names of subsets that rules for a host, seen from a namespace, define."""
         return {
             subset
             for name in covering(host)
-            for rule, subsets in self._subsets.get(name, ())
-            if visible(rule, namespace)
+            for ref, subsets in self._subsets.get(name, {}).items()
+            if visible(self._objects[ref], namespace)
             for subset in subsets
         }
 
     def gateway(self, name: str, namespace: str) -> Gateway | None:
-        return self._gateways.get(qualified(name, namespace))
+        owner, _, bare = qualified(name, namespace).partition("/")
+        found = self._objects.get(ObjectRef("Gateway", owner, bare))
+        return found.spec if found else None
 
     def selects(self, labels: Mapping[str, str], namespace: str) -> bool:
         """True if some workload of the namespace carries all the labels."""
-        return any(labels.items() <= carried.items() for carried in self._labels[namespace])
+        declared = self._labels.get(namespace, {}).values()
+        carried = (*declared, *self._seen_labels.get(namespace, ()))
+        return any(labels.items() <= each.items() for each in carried)
 
     def routed_by(self, host: str) -> Iterable[AnyObject]:
         """VirtualServices that route exactly this host for sidecars."""
-        return self._mesh_hosts.get(host, ())
+        return tuple(self._mesh_hosts.get(host, {}).values())
 
     def sidecars(self, namespace: str) -> Iterable[AnyObject]:
         """Sidecars for a whole namespace."""
-        return self._sidecars.get(namespace, ())
+        return tuple(self._sidecars.get(namespace, {}).values())
 
-    def _add(self, obj: AnyObject) -> None:
+    def referring(self, obj: AnyObject) -> Iterable[AnyObject]:
+        """Objects that may be worse off without ``obj``: those that name a host, a gateway or labels as it has them."""
+        found: dict[ObjectRef, None] = {}
+        for name in _offers(obj, self.domain):
+            found |= self._mentions.get(name, {})
+        return [self._objects[ref] for ref in found if ref != obj.ref]
+
+    def _entries(self, obj: AnyObject) -> Iterator[tuple[dict[str, dict[ObjectRef, Any]], str, Any]]:
+        """Where an object stands in the indices: which one, under what name, and what is said there."""
         spec, namespace = obj.spec, obj.metadata.namespace
         match spec:
             case ServiceEntry():
+                numbers = frozenset(port.number for port in spec.ports)
                 for host in spec.hosts:
-                    self._declare(
-                        resolve_host(host, namespace, self.domain), (port.number for port in spec.ports)
-                    )
+                    yield self._ports, resolve_host(host, namespace, self.domain).lower(), numbers
             case DestinationRule():
                 names = frozenset(subset.name for subset in spec.subsets)
-                self._subsets[resolve_host(spec.host, namespace, self.domain).lower()].append((obj, names))
-            case Gateway():
-                self._gateways[f"{namespace}/{obj.metadata.name}"] = spec
+                yield self._subsets, resolve_host(spec.host, namespace, self.domain).lower(), names
             case WorkloadEntry():
-                self._labels[namespace].append({**spec.labels, **obj.metadata.labels})
+                yield self._labels, namespace, {**spec.labels, **obj.metadata.labels}
             case VirtualService() if not spec.gateways or MESH in spec.gateways:
                 for host in spec.hosts:
-                    self._mesh_hosts[resolve_host(host, namespace, self.domain).lower()].append(obj)
+                    yield self._mesh_hosts, resolve_host(host, namespace, self.domain).lower(), obj
             case Sidecar() if spec.workload_selector is None:
-                self._sidecars[namespace].append(obj)
+                yield self._sidecars, namespace, obj
+        for name in _needs(obj, self.domain):
+            yield self._mentions, name, None
 
-    def _observe(self, observed: Observed) -> None:
-        for service in observed.services:
-            self._declare(service.hostname, (port.number for port in service.ports))
-        for workload in observed.workloads:
-            self._labels[workload.namespace].append(workload.endpoint.labels)
 
-    def _declare(self, host: str, ports: Iterable[int]) -> None:
-        self._ports.setdefault(host.lower(), set()).update(ports)
+def _needs(obj: AnyObject, domain: str) -> set[str]:
+    """What an object names: hosts with the wildcards that hold them, gateways, workloads of its namespace."""
+    spec, namespace = obj.spec, obj.metadata.namespace
+    match spec:
+        case VirtualService():
+            hosts = {resolve_host(each.host, namespace, domain) for _, each in destinations(spec)}
+            named = {f"gateway {qualified(name, namespace)}" for _, name in gateways(spec)}
+            return named | {f"host {name}" for host in hosts for name in covering(host)}
+        case DestinationRule():
+            needs = {f"host {name}" for name in covering(resolve_host(spec.host, namespace, domain))}
+            return needs | ({f"workloads {namespace}"} if spec.workload_selector else set())
+        case ServiceEntry() | Sidecar() if spec.workload_selector is not None:
+            return {f"workloads {namespace}"}
+    return set()
+
+
+def _offers(obj: AnyObject, domain: str) -> set[str]:
+    """What others may name of an object."""
+    spec, namespace = obj.spec, obj.metadata.namespace
+    match spec:
+        case ServiceEntry():
+            return {f"host {resolve_host(host, namespace, domain).lower()}" for host in spec.hosts}
+        case DestinationRule():
+            return {f"host {resolve_host(spec.host, namespace, domain).lower()}"}
+        case Gateway():
+            return {f"gateway {namespace}/{obj.metadata.name}"}
+        case WorkloadEntry():
+            return {f"workloads {namespace}"}
+    return set()
 
 
 def qualified(name: str, namespace: str) -> str:

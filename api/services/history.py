@@ -1,0 +1,93 @@
+"""What was written, by whom, and what it was before: History."""
+
+import asyncio
+from datetime import datetime
+
+import grpc
+
+from api.access.caller import Right, current
+from api.ports import Intents
+from api.proto.xdsd.admin.v1 import admin_pb2 as pb
+from api.services.objects import OUTCOMES, applied_to_wire, author, check_kind, now, reader
+from api.wire import object_json, ref_from_wire, ref_to_wire
+from storage.base import Compacted, FutureRevision
+from xdsd.intents import Record, Wanted
+from xdsd.manifest import AnyObject
+
+Context = grpc.aio.ServicerContext[object, object]
+
+LIMIT = 100
+"""Records that are told unless more are asked for."""
+
+
+class HistoryService:
+    """xdsd.admin.v1.History."""
+
+    def __init__(self, intents: Intents) -> None:
+        self._intents = intents
+
+    async def List(  # noqa: N802
+        self, request: pb.ListHistoryRequest, context: Context
+    ) -> pb.ListHistoryResponse:
+        await check_kind(request.kind, context, optional=True)
+        may_read = reader(request.namespace)
+        wanted = Wanted(
+            request.kind or None,
+            request.namespace or None,
+            request.name or None,
+            request.since_revision,
+            request.before_revision,
+        )
+        page = await self._intents.history(wanted, request.limit or LIMIT)
+        told = [record for record in page.records if may_read(record.ref.namespace)]
+        records = await asyncio.to_thread(lambda: [_record(record) for record in told])
+        return pb.ListHistoryResponse(records=records, more=page.more, kept_since_revision=page.kept_since)
+
+    async def Rollback(  # noqa: N802
+        self, request: pb.RollbackRequest, context: Context
+    ) -> pb.ApplyResponse:
+        ref = ref_from_wire(request.ref)
+        await check_kind(ref.kind, context)
+        current().require(Right.WRITE, ref.namespace)
+        applied = await self._intents.rollback(
+            ref, request.revision, now=now(), dry_run=request.dry_run, author=author()
+        )
+        return applied_to_wire(applied)
+
+    async def Diff(  # noqa: N802
+        self, request: pb.DiffRevisionsRequest, context: Context
+    ) -> pb.DiffResponse:
+        await check_kind(request.kind, context, optional=True)
+        may_read = reader(request.namespace)
+        wanted = Wanted(request.kind or None, request.namespace or None, request.name or None)
+        try:
+            found = await self._intents.between(request.from_revision, request.to_revision, wanted)
+        except FutureRevision as error:
+            await context.abort(grpc.StatusCode.OUT_OF_RANGE, str(error))
+        except Compacted as error:
+            message = f"what was before revision {error.compact_revision} is no longer kept"
+            await context.abort(grpc.StatusCode.OUT_OF_RANGE, message)
+        diffs = [
+            pb.ObjectDiff(ref=ref_to_wire(ref), live=_object(before), proposed=_object(after))
+            for ref, (before, after) in found.items()
+            if may_read(ref.namespace)
+        ]
+        return pb.DiffResponse(accepted=True, diffs=diffs)
+
+
+def _record(record: Record) -> pb.HistoryRecord:
+    message = pb.HistoryRecord(
+        revision=record.revision,
+        who=record.author.who,
+        origin=record.author.origin,
+        outcome=OUTCOMES[record.verdict],
+        ref=ref_to_wire(record.ref),
+        before=_object(record.before),
+        after=_object(record.after),
+    )
+    message.time.FromDatetime(datetime.fromisoformat(record.time))
+    return message
+
+
+def _object(obj: AnyObject | None) -> pb.Object | None:
+    return pb.Object(json=object_json(obj)) if obj else None

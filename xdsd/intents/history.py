@@ -1,0 +1,222 @@
+"""Who wrote what, and what it was before: a record for each object of each write, kept beside the objects.
+
+A record stands under ``/xdsd/history/<plural>.<group>/<namespace>/<name>/<id>`` and is written in the transaction of the
+write that it tells of, so the revision that created it is that write's. Ids begin with the time in milliseconds. What was
+dropped after its time is told by ``/xdsd/meta/history``.
+"""
+
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from storage.base import Compare, Delete, Get, KeyValue, Op, Put, RangeResult, Store, Target, prefix_end
+from xdsd.intents.encoding import Undecodable, decode
+from xdsd.intents.keys import Keys
+from xdsd.intents.planning import Verdict
+from xdsd.manifest import AnyObject, object_to_dict
+from xdsd.model.problem import ObjectRef
+
+KEPT_SINCE = b"/xdsd/meta/history"
+AT_ONCE = 100
+"""Records that are read or dropped in one transaction; below what etcd takes by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who writes, and from where: a user's name, and an address or a process."""
+
+    who: str
+    origin: str = ""
+
+
+DAEMON = Author("xdsd")
+"""Whoever did not say who it is: the daemon itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What became of an object in one write. ``time`` is RFC 3339; ``before`` or ``after`` is None where there was none,
+    or where it could not be read.
+    """
+
+    ref: ObjectRef
+    verdict: Verdict
+    time: str
+    author: Author
+    before: AnyObject | None
+    after: AnyObject | None
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Records, the newest first. ``more``: there are older ones; ``kept_since``: older ones than of this revision were
+    dropped, 0 if none were.
+    """
+
+    records: tuple[Record, ...]
+    more: bool
+    kept_since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which records: of a kind, a namespace, a name (each None: of all), of revisions from ``since`` on and before
+    ``before`` (0: no bound).
+    """
+
+    kind: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+    since: int = 0
+    before: int = 0
+
+
+class History:
+    """The records of a store."""
+
+    def __init__(self, store: Store, keys: Keys) -> None:
+        self._store = store
+        self._keys = keys
+
+    def put(self, record: Record) -> Put:
+        """What writes a record, in the transaction that it tells of."""
+        moment = datetime.fromisoformat(record.time)
+        identity = f"{int(moment.timestamp() * 1000):013d}-{secrets.token_hex(5)}"
+        return Put(self._keys.history(record.ref) + identity.encode(), _encoded(record))
+
+    async def list(self, wanted: Wanted, limit: int = 0) -> HistoryPage:
+        """The newest records that are wanted; ``limit`` 0: all. Raises KeyError for an unknown kind."""
+        prefix = self._keys.history_prefix(wanted.kind, wanted.namespace, wanted.name)
+        found = await self._store.range(prefix, prefix_end(prefix), keys_only=True)
+        chosen = [
+            (kv.create_revision, kv.key, ref)
+            for kv in found.kvs
+            if (ref := self._keys.recorded(kv.key)) is not None and _is_wanted(wanted, ref, kv)
+        ]
+        chosen.sort(key=lambda each: (-each[0], each[1]))
+        shown = chosen[:limit] if limit else chosen
+        return HistoryPage(await self._read(shown), len(shown) < len(chosen), await self.kept_since())
+
+    async def kept_since(self) -> int:
+        """The oldest revision of which no record was dropped; 0: none was."""
+        kv = await self._store.get(KEPT_SINCE)
+        return int(json.loads(kv.value)["revision"]) if kv else 0
+
+    async def forget(self, before: datetime) -> int:
+        """Drops records that are older; how many. Safe to do again, and by several."""
+        oldest = f"{int(before.timestamp() * 1000):013d}".encode()
+        prefix = self._keys.history_prefix()
+        found = await self._store.range(prefix, prefix_end(prefix), keys_only=True)
+        old = [kv for kv in found.kvs if kv.key.rpartition(b"/")[2] < oldest]
+        if not old:
+            return 0
+        await self._raise_kept_since(max(kv.create_revision for kv in old) + 1)
+        for start in range(0, len(old), AT_ONCE):
+            await self._store.txn((), [Delete(kv.key) for kv in old[start : start + AT_ONCE]])
+        return len(old)
+
+    async def _raise_kept_since(self, revision: int) -> None:
+        while True:
+            kv = await self._store.get(KEPT_SINCE)
+            if kv is not None and int(json.loads(kv.value)["revision"]) >= revision:
+                return
+            unchanged = Compare(KEPT_SINCE, Target.MOD, Op.EQUAL, kv.mod_revision if kv else 0)
+            value = json.dumps({"revision": revision}, separators=(",", ":")).encode()
+            if (await self._store.txn([unchanged], [Put(KEPT_SINCE, value)])).succeeded:
+                return
+
+    async def _read(self, chosen: Sequence[tuple[int, bytes, ObjectRef]]) -> tuple[Record, ...]:
+        records: list[Record] = []
+        for start in range(0, len(chosen), AT_ONCE):
+            some = chosen[start : start + AT_ONCE]
+            answer = await self._store.txn((), [Get(key) for _, key, _ in some])
+            for (_, _, ref), response in zip(some, answer.responses, strict=True):
+                if isinstance(response, RangeResult) and response.kvs:
+                    records.append(_decoded(response.kvs[0], ref))
+        return tuple(records)
+
+
+def state_at(records: Iterable[Record], revision: int) -> AnyObject | None:
+    """What an object was at a revision, from its records, the newest first.
+
+    Raises LookupError where the records do not tell.
+    """
+    oldest = None
+    for record in records:
+        if record.revision <= revision:
+            return record.after
+        oldest = record
+    if oldest is None:
+        raise LookupError
+    return oldest.before
+
+
+def changed_between(
+    records: Iterable[Record],
+) -> Mapping[ObjectRef, tuple[AnyObject | None, AnyObject | None]]:
+    """What objects were before and after all these writes, which come the newest first; those that differ."""
+    found: dict[ObjectRef, tuple[AnyObject | None, AnyObject | None]] = {}
+    for record in records:
+        after = found[record.ref][1] if record.ref in found else record.after
+        found[record.ref] = (record.before, after)
+    return {ref: pair for ref, pair in sorted(found.items()) if _said(pair[0]) != _said(pair[1])}
+
+
+def _said(obj: AnyObject | None) -> Any:  # Any: JSON
+    if obj is None:
+        return None
+    return object_to_dict(replace(obj, metadata=replace(obj.metadata, generation=0, creation_timestamp="")))
+
+
+def _is_wanted(wanted: Wanted, ref: ObjectRef, kv: KeyValue) -> bool:
+    return (
+        wanted.namespace in (None, ref.namespace)
+        and wanted.name in (None, ref.name)
+        and kv.create_revision >= wanted.since
+        and (not wanted.before or kv.create_revision < wanted.before)
+    )
+
+
+def _encoded(record: Record) -> bytes:
+    value = {
+        "time": record.time,
+        "who": record.author.who,
+        "origin": record.author.origin,
+        "verdict": record.verdict.value,
+        "before": _bare(record.before),
+        "after": _bare(record.after),
+    }
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _bare(obj: AnyObject | None) -> Any:  # Any: JSON
+    if obj is None:
+        return None
+    return object_to_dict(replace(obj, metadata=replace(obj.metadata, resource_version="", uid="")))
+
+
+def _decoded(kv: KeyValue, ref: ObjectRef) -> Record:
+    """A record; what a newer or an older version wrote in another form is told as far as it is understood."""
+    try:
+        value = json.loads(kv.value)
+        author = Author(str(value["who"]), str(value["origin"]))
+        verdict, time = Verdict(value["verdict"]), str(value["time"])
+    except (ValueError, KeyError, TypeError):
+        milliseconds = int(kv.key.rpartition(b"/")[2].partition(b"-")[0] or b"0")
+        time = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
+        return Record(ref, Verdict.CONFIGURED, time, Author("unknown"), None, None, kv.create_revision)
+    before, after = _object(value.get("before"), ref), _object(value.get("after"), ref)
+    return Record(ref, verdict, time, author, before, after, kv.create_revision)
+
+
+def _object(value: Any, ref: ObjectRef) -> AnyObject | None:  # Any: JSON
+    if value is None:
+        return None
+    try:
+        return decode(json.dumps(value).encode(), ref)
+    except Undecodable:
+        return None

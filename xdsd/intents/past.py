@@ -1,0 +1,81 @@
+"""What objects were at a revision, from their records, and where these do not reach from the store's own history."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from storage.base import Compacted, FutureRevision, Store
+from xdsd.intents.history import History, Record, Wanted, changed_between, state_at
+from xdsd.intents.shelf import Shelf
+from xdsd.manifest import AnyObject
+from xdsd.model.problem import ObjectRef, Problem, Reason
+
+Differences = Mapping[ObjectRef, tuple[AnyObject | None, AnyObject | None]]
+"""Objects before and after; None where there was none."""
+
+
+class Past:
+    """The past of a store's objects."""
+
+    def __init__(self, store: Store, shelf: Shelf, history: History) -> None:
+        self._store = store
+        self._shelf = shelf
+        self._history = history
+
+    async def at(self, ref: ObjectRef, revision: int) -> AnyObject | Problem:
+        """An object as it was, or why there is none."""
+        newest = await self._store.revision()
+        if not 0 < revision <= newest:
+            message = f"revision {revision} has not happened; the newest is {newest}"
+            return Problem(Reason.OUT_OF_RANGE, message, ref)
+        kept = await self._history.kept_since()
+        records = (await self._history.list(Wanted(ref.kind, ref.namespace, ref.name))).records
+        try:
+            told = any(each.revision <= revision for each in records)
+            found = (
+                state_at(records, revision)
+                if told or revision + 1 >= kept
+                else await self._kept(ref, revision)
+            )
+        except LookupError:
+            try:
+                found = await self._kept(ref, revision)
+            except Compacted:
+                return _forgotten(ref, revision, records, kept)
+        except Compacted:
+            return _forgotten(ref, revision, records, kept)
+        if found is None:
+            message = f"did not exist at revision {revision}; to have it so, delete it"
+            return Problem(Reason.BROKEN_REFERENCE, message, ref)
+        return found
+
+    async def between(self, from_revision: int, to_revision: int, wanted: Wanted) -> Differences:
+        """What objects were at two revisions, where that differs; ``to_revision`` 0: now. An earlier one may come second.
+
+        Raises Compacted where the records do not reach so far back, FutureRevision.
+        """
+        newest, kept = await self._store.revision(), await self._history.kept_since()
+        last = to_revision or newest
+        if max(from_revision, last) > newest:
+            late = max(from_revision, last)
+            raise FutureRevision(f"revision {late} has not happened yet; the newest is {newest}")
+        first, then = sorted((from_revision, last))
+        if first + 1 < kept:
+            raise Compacted(kept - 1)
+        page = await self._history.list(replace(wanted, since=first + 1, before=then + 1))
+        found = changed_between(page.records)
+        if from_revision > last:
+            return {ref: (after, before) for ref, (before, after) in found.items()}
+        return found
+
+    async def _kept(self, ref: ObjectRef, revision: int) -> AnyObject | None:
+        """What the store itself still knows. Raises Compacted."""
+        key = self._shelf.keys.of(ref)
+        kv = await self._store.get(key, revision=revision)
+        stored = (await self._shelf.read([kv], revision)).stored.get(key) if kv else None
+        return stored.object if stored else None
+
+
+def _forgotten(ref: ObjectRef, revision: int, records: tuple[Record, ...], kept: int) -> Problem:
+    since = max(kept - 1, min((each.revision for each in records), default=0))
+    message = f"what it was at revision {revision} is no longer kept; the oldest that is kept is {since}"
+    return Problem(Reason.OUT_OF_RANGE, message, ref)
