@@ -68,6 +68,8 @@ make_release() {
     pip_install "${from[@]}" -r requirements.lock
     say "installing xdsd"
     pip_install --no-build-isolation .
+    "$VENV/bin/python" -m pip check --disable-pip-version-check >&2 ||
+        die "requirements.lock does not hold together (see above); nothing was changed"
     touch "$RELEASE/.complete"
 }
 
