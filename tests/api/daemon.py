@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from api.access.caller import ROOT, enter
 from api.client import Client
 from api.server import admin_services, serve_admin
 from storage.base import StorageError, Store, StoreStatus
@@ -112,6 +113,9 @@ def daemon(folder: Path, address: Address | None = None) -> Iterator[Daemon]:
 
     async def serve() -> None:
         stop.append(asyncio.Event())
+        enter(
+            ROOT
+        )  # handlers run in the context of whoever starts the server; no guard stands before them here
         store = MemoryStore()
         mesh, proxies, health, log = FakeMesh(), FakeProxies(), FakeHealth(store), io.StringIO()
         offered = admin_services(Intents(store), mesh, proxies, health)
