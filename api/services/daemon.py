@@ -2,14 +2,14 @@
 
 import asyncio
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import grpc
 
 from api.ports import Health, Intents, Mesh, Proxies
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
+from api.services.objects import now, reader
 from api.wire import problem_to_wire
 from storage.base import StorageError
 from xdsd.analysis import merged
@@ -106,27 +106,27 @@ class ProblemsService:
     async def List(  # noqa: N802
         self, request: pb.ListProblemsRequest, _context: Context
     ) -> pb.ListProblemsResponse:
-        return _told(self._mesh.problems(), request.namespace)
+        return _told(self._mesh.problems(), request.namespace, reader(request.namespace))
 
     async def Analyze(  # noqa: N802
         self, request: pb.ListProblemsRequest, _context: Context
     ) -> pb.ListProblemsResponse:
+        may_read = reader(request.namespace)
         remarks, problems = await self._remarks(), self._mesh.problems()
-        return await asyncio.to_thread(lambda: _told(merged(remarks, problems), request.namespace))
+        return await asyncio.to_thread(lambda: _told(merged(remarks, problems), request.namespace, may_read))
 
     async def _remarks(self) -> tuple[Problem, ...]:
         """What admission would say if all objects were applied again."""
         listing = await self._intents.list()
         # Thousands of objects would hold the event loop.
         objects = await asyncio.to_thread(lambda: [_unversioned(each) for each in listing.objects])
-        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        applied = await self._intents.apply(objects, now=now, dry_run=True)
+        applied = await self._intents.apply(objects, now=now(), dry_run=True)
         if applied.accepted:
             return applied.problems
         # Rules may have become stricter since an object was stored; the others have their remarks all the same.
         refused = {problem.object for problem in applied.problems}
         rest = [each for each in objects if each.ref not in refused]
-        others = await self._intents.apply(rest, now=now, dry_run=True)
+        others = await self._intents.apply(rest, now=now(), dry_run=True)
         return (*applied.problems, *others.problems)
 
 
@@ -135,10 +135,12 @@ def _unversioned(obj: AnyObject) -> AnyObject:
     return replace(obj, metadata=replace(obj.metadata, resource_version=""))
 
 
-def _told(problems: Iterable[Problem], namespace: str) -> pb.ListProblemsResponse:
+def _told(
+    problems: Iterable[Problem], namespace: str, may_read: Callable[[str], bool]
+) -> pb.ListProblemsResponse:
+    """Those of a namespace, or of all that the caller may read; what is of none is for who may read everything."""
+    owned = ((problem.object.namespace if problem.object else "", problem) for problem in problems)
     found = [
-        problem_to_wire(problem)
-        for problem in problems
-        if not namespace or (problem.object and problem.object.namespace == namespace)
+        problem_to_wire(problem) for owner, problem in owned if namespace in {"", owner} and may_read(owner)
     ]
     return pb.ListProblemsResponse(problems=found)
