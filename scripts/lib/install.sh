@@ -28,7 +28,11 @@ look:      systemctl status xdsd; xdsctl status
 TEXT
 }
 
+# The service has no home, no /tmp but its own, and its units are made by replacing text.
 check_place() {
+    [[ "$PREFIX" =~ ^(/[A-Za-z0-9._+-]+)+$ ]] ||
+        die "$PREFIX cannot be: take a path of letters, digits, dots, dashes and underlines"
+    ! is_hidden "$PREFIX/" || die "$PREFIX cannot be: the service sees no home and no /tmp; take one as /opt/xdsd is"
     if [[ -e "$PREFIX" && ! -e "$MARK" ]] && [[ -n "$(ls -A "$PREFIX" 2>/dev/null)" ]]; then
         die "$PREFIX is there and was not made by this script: name another with --prefix, or remove it"
     fi
@@ -45,14 +49,27 @@ check_place() {
     touch "$MARK"
 }
 
+is_hidden() { [[ "$1" =~ ^/(home|root|tmp|var/tmp|run/user)/ ]]; }
+
 is_ours() { [[ -L "$1" && "$(readlink "$1")" == "$PREFIX/venv/bin/"* ]]; }
+
+# The system's own Python rather than one that a user has: the service must see it too.
+choose_python() {
+    [[ -n "${XDSD_PYTHON:-}" || ! -x /usr/bin/python3 ]] || XDSD_PYTHON=/usr/bin/python3
+    local python base
+    python="$(find_python)"
+    base="$("$python" -c 'import sys; print(sys.base_prefix)')"
+    ! is_hidden "$base/" || die "$python stands in $base, which the service cannot see: name another by XDSD_PYTHON"
+    XDSD_PYTHON="$python"
+}
 
 # Sets RELEASE to the environment with exactly this checkout in it, made unless it is there.
 make_release() {
     local stamp
+    choose_python
     stamp="$(
         {
-            "$(find_python)" --version
+            "$XDSD_PYTHON" --version
             cat requirements.lock pyproject.toml
             find api storage xdsd -type f -not -path '*/__pycache__/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
         } | sha256sum | cut -c1-16
@@ -167,9 +184,10 @@ uninstall() {
 }
 
 tell_what_stays() {
-    local stays=()
-    [[ ! -e "$STATE" ]] || stays+=("$STATE")
-    [[ ! -e "$ETC" ]] || stays+=("$ETC")
+    local stays=() each
+    for each in "$STATE" "$ETC" /etc/systemd/system/{xdsd.service,xdsd.socket,envoy-sidecar@*}.d; do
+        [[ ! -e "$each" ]] || stays+=("$each")
+    done
     printf 'kept, with the users xdsd and envoy: %s\nto remove them for good: rm -r %s; userdel xdsd; userdel envoy\n' \
         "${stays[*]:-nothing}" "${stays[*]:-}" >&2
 }

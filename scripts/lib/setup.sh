@@ -90,11 +90,14 @@ ensure_envoy() {
     export XDSD_ENVOY
 }
 
-# Programs that tests in network namespaces drive. Without them those tests skip and say so; in CI they may not.
+# Programs that tests in network namespaces, or on a machine with a systemd, drive. Without them those tests skip and say
+# so; in CI they may not.
 ensure_test_programs() {
     local missing=()
     command -v iptables >/dev/null || [[ -x /usr/sbin/iptables ]] || missing+=(iptables)
     command -v ip >/dev/null || [[ -x /usr/sbin/ip ]] || missing+=(iproute2)
+    command -v systemd-nspawn >/dev/null || missing+=(systemd-container)
+    command -v debootstrap >/dev/null || [[ -x /usr/sbin/debootstrap ]] || missing+=(debootstrap)
     ((${#missing[@]} == 0)) && return
     if ! apt_install "${missing[@]}"; then
         in_ci && die "the tests need ${missing[*]}, which cannot be installed here"

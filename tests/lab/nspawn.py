@@ -118,8 +118,8 @@ class Machine:
 
 @asynccontextmanager
 async def booted(folder: Path, bind: Mapping[Path, str] | None = None) -> AsyncIterator[Machine]:
-    """A machine that is up, with the checkout, the wheelhouse and ``bind`` to look at; its console's log is in
-    ``folder``.
+    """A machine that is up, with the checkout, the wheelhouse and ``bind`` to look at; its console's log and,
+    afterwards, its journal are in ``folder``.
     """
     _require()
     with _alone():
@@ -134,7 +134,12 @@ async def booted(folder: Path, bind: Mapping[Path, str] | None = None) -> AsyncI
         try:
             machine = Machine(await eventually(lambda: _leader(program), "the machine's systemd", timeout=30))
             await eventually(lambda: _is_up(program, machine), "the machine is up", timeout=60)
-            yield machine
+            try:
+                yield machine
+            finally:
+                (folder / "journal.log").write_text(
+                    await machine.run("journalctl", "--no-pager", check=False)
+                )
         finally:
             await program.stop(20)
 

@@ -188,3 +188,13 @@ async def test_a_real_proxy_is_waited_for(tmp_path: Path) -> None:
         assert found["daemons"] == [{"endpoint": lab.endpoint, "compiledRevision": found["revision"]}]
         other = json.loads(await lab.xdsctl("get", "se", "shop", "-o", "json"))
         assert found["revision"] == int(other["metadata"]["resourceVersion"])
+
+
+def test_a_removal_is_waited_for_too(server: Daemon, xdsctl: Xdsctl) -> None:
+    """The newest change is that of the newest record, not of the newest object that is left."""
+    xdsctl("apply", "-f", "-", input=BOTH)
+    server.mesh.revision = server.run(server.store.revision())
+    xdsctl("delete", "vs", "reviews")
+    result = xdsctl("wait", "--for=synced", "--timeout", "200ms")
+    assert result.exit_code == 1
+    assert f"not in sync with revision {server.run(server.store.revision())} after" in result.stderr
