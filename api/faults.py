@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 from structlog.typing import FilteringBoundLogger
 
+from api.access.caller import Refused
 from api.wire import FAULT
 
 Words = Sequence[tuple[type[Exception], grpc.StatusCode]]
@@ -43,13 +44,16 @@ class Faults(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic i
         if handler.unary_stream is not None:
             guarded = self._stream(handler.unary_stream, method)
             return grpc.unary_stream_rpc_method_handler(guarded, **codecs)
+        if handler.stream_stream is not None:
+            guarded = self._stream(handler.stream_stream, method)
+            return grpc.stream_stream_rpc_method_handler(guarded, **codecs)
         return handler
 
     def _unary(self, call: Callable[[Any, Context], Awaitable[Any]], method: str) -> Callable[..., Any]:
         async def guarded(request: Any, context: Context) -> Any:
             try:
                 return await call(request, context)
-            except grpc.aio.AbortError:
+            except (grpc.aio.AbortError, Refused):
                 raise
             except Exception as error:
                 await self._tell(error, method, context)
@@ -61,7 +65,7 @@ class Faults(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic i
             try:
                 async for response in call(request, context):
                     yield response
-            except grpc.aio.AbortError:
+            except (grpc.aio.AbortError, Refused):
                 raise
             except Exception as error:
                 await self._tell(error, method, context)

@@ -1,24 +1,29 @@
 """The admin API's port: which services stand on it, where it listens, and who may reach it.
 
-By default it is a socket in the state dir that only its owner may open. On TCP it speaks plaintext, so it
-is served on loopback alone. Every service is added by one line in ``admin_services``; the etcd wire API and
-the authentication of callers (a gRPC interceptor of ``serve_admin``) belong there.
+By default it is a socket in the state dir, of which the kernel tells who is at the other end. On TCP it speaks
+plaintext on loopback alone, and TLS everywhere else. Every service is added by one line in ``admin_services``.
 """
 
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 from grpc_reflection.v1alpha import reflection
 from structlog.typing import FilteringBoundLogger
 
+from api.access.directory import Directory
+from api.access.door import Door, Peer
+from api.access.guard import Guard
+from api.access.proving import Prover
 from api.faults import Faults
 from api.ports import Health, Intents, Mesh, Proxies
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.proto.xdsd.admin.v1 import admin_pb2_grpc as services
+from api.services.access import AccessService
 from api.services.daemon import DaemonService, ProblemsService, RegistriesService
+from api.services.history import HistoryService
 from api.services.objects import ObjectsService
 from api.services.proxies import ProxiesService
 from storage.base import InvalidRequest, StorageError
@@ -40,13 +45,18 @@ class Service:
     add: Callable[[grpc.aio.Server], None]
 
 
-def admin_services(intents: Intents, mesh: Mesh, proxies: Proxies, health: Health) -> tuple[Service, ...]:
+def admin_services(
+    intents: Intents, mesh: Mesh, proxies: Proxies, health: Health, directory: Directory
+) -> tuple[Service, ...]:
     """All services of the admin port, ready to be served."""
     objects, proxy = ObjectsService(intents), ProxiesService(mesh, proxies)
     registries, problems = RegistriesService(mesh), ProblemsService(mesh, intents)
+    history, access = HistoryService(intents), AccessService(directory)
     daemon = DaemonService(health, mesh, proxies)
     adders: dict[str, Callable[[grpc.aio.Server], None]] = {
         "Objects": lambda server: services.add_ObjectsServicer_to_server(objects, server),
+        "History": lambda server: services.add_HistoryServicer_to_server(history, server),
+        "Access": lambda server: services.add_AccessServicer_to_server(access, server),
         "Proxies": lambda server: services.add_ProxiesServicer_to_server(proxy, server),
         "Registries": lambda server: services.add_RegistriesServicer_to_server(registries, server),
         "Problems": lambda server: services.add_ProblemsServicer_to_server(problems, server),
@@ -56,24 +66,38 @@ def admin_services(intents: Intents, mesh: Mesh, proxies: Proxies, health: Healt
     return tuple(Service(names[name].full_name, add) for name, add in adders.items())
 
 
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """Files (PEM) of the port's certificate chain and key. With ``client_ca`` every caller needs a certificate of it."""
+
+    cert: Path
+    key: Path
+    client_ca: Path | None = None
+
+
 @asynccontextmanager
 async def serve_admin(
     address: Address,
     offered: Sequence[Service],
+    prover: Prover,
     logger: FilteringBoundLogger,
     *,
+    tls: ServerTls | None = None,
+    refused: Callable[[str], None] = lambda _: None,
     max_message_size: int = 64 << 20,
 ) -> AsyncIterator[Address]:
-    """Serves while it lasts at the address it gives (port 0 resolved).
+    """Serves while it lasts at the address it gives (port 0 resolved). ``refused`` is told the reason of each refusal.
 
     Raises:
-        OSError: the address cannot be listened on, or somebody listens there already.
-        ValueError: the address is beyond this machine.
+        OSError: the address cannot be listened on, or somebody listens there already, or a file cannot be read.
+        ValueError: the address is beyond this machine and there is no TLS.
     """
-    if isinstance(address, TcpAddress) and not address.is_loopback:
-        raise ValueError(f"the admin API speaks plaintext, so it is not served on {address}; use loopback")
+    if isinstance(address, TcpAddress) and not address.is_loopback and tls is None:
+        raise ValueError(
+            f"{address} can be reached from other machines; set admin-tls-cert and admin-tls-key"
+        )
     server = grpc.aio.server(
-        interceptors=(Faults(_STORE_FAULTS, logger),),
+        interceptors=(Guard(prover, logger, refused), Faults(_STORE_FAULTS, logger)),
         options=(
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", max_message_size),
@@ -83,27 +107,79 @@ async def serve_admin(
     for service in offered:
         service.add(server)
     reflection.enable_server_reflection([*(each.name for each in offered), reflection.SERVICE_NAME], server)
-    bound = _bind(server, address)
-    await server.start()
-    try:
-        yield bound
-    finally:
-        await server.stop(_STOP_SECONDS)
-        if isinstance(bound, UnixAddress):
-            bound.path.unlink(missing_ok=True)
-
-
-def _bind(server: grpc.aio.Server, address: Address) -> Address:
-    """Binds; a socket in the file system is never open to others, not even for a moment."""
     refuse_taken(address, "admin-address")
+    async with AsyncExitStack() as stack:
+        if isinstance(address, UnixAddress):
+            door = Door(address.path, lambda peer: _admitted(prover, peer, logger, refused))
+            prover.peer = door.peer
+            _bind(server, address, f"unix:{door.inside}", None)
+            await server.start()
+            await stack.enter_async_context(door.open())
+            bound: Address = address
+        else:
+            credentials = _credentials(tls) if tls else None
+            bound = TcpAddress(address.host, _bind(server, address, str(address), credentials))
+            await server.start()
+        stack.push_async_callback(server.stop, _STOP_SECONDS)
+        yield bound
+
+
+def _admitted(
+    prover: Prover, peer: Peer, logger: FilteringBoundLogger, refused: Callable[[str], None]
+) -> bool:
+    if prover.admits(peer):
+        return True
+    refused("unknown uid")
+    logger.warning("a connection is refused", origin=f"unix {peer}", why="unknown uid")
+    return False
+
+
+def _bind(
+    server: grpc.aio.Server, address: Address, target: str, credentials: grpc.ServerCredentials | None
+) -> int:
     try:
-        if isinstance(address, TcpAddress):
-            return TcpAddress(address.host, server.add_insecure_port(str(address)))
-        before = os.umask(0o177)
-        try:
-            server.add_insecure_port(str(address))
-        finally:
-            os.umask(before)
+        if credentials is not None:
+            return server.add_secure_port(target, credentials)
+        return server.add_insecure_port(target)
     except RuntimeError as error:
         raise OSError(f"cannot listen on {address}: {error}; set another --admin-address") from error
-    return address
+
+
+def _credentials(tls: ServerTls) -> grpc.ServerCredentials:
+    """Credentials that follow their files; while these cannot be read, the last that could be hold."""
+    seen = _Files(tls)
+
+    def changed() -> grpc.ServerCertificateConfiguration | None:
+        try:
+            return seen.configuration() if seen.changed() else None
+        except OSError:
+            return None
+
+    return grpc.dynamic_ssl_server_credentials(
+        seen.configuration(),
+        changed,  # type: ignore[arg-type]  # None says that nothing changed
+        require_client_authentication=tls.client_ca is not None,
+    )
+
+
+class _Files:
+    """The files of the port's certificates, and when they were written last."""
+
+    def __init__(self, tls: ServerTls) -> None:
+        self._tls = tls
+        self._paths = [path for path in (tls.cert, tls.key, tls.client_ca) if path]
+        self._written = self._times()
+
+    def changed(self) -> bool:
+        """True if one of them was written since this was asked last."""
+        before, self._written = self._written, self._times()
+        return before != self._written
+
+    def configuration(self) -> grpc.ServerCertificateConfiguration:
+        """What they hold now."""
+        ca = self._tls.client_ca.read_bytes() if self._tls.client_ca else None
+        chain = [(self._tls.key.read_bytes(), self._tls.cert.read_bytes())]
+        return grpc.ssl_server_certificate_configuration(chain, ca)
+
+    def _times(self) -> list[int]:
+        return [path.stat().st_mtime_ns for path in self._paths]

@@ -104,7 +104,7 @@ def test_settings_are_frozen() -> None:
     """Nobody changes a setting after it was loaded."""
     loaded = load(None, {"HOME": "/h"}, {}, uid=1)
     with pytest.raises(ValueError, match="frozen"):
-        loaded.store = "other"  # type: ignore[misc]
+        loaded.store = StoreAddress(())  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,15 @@ import click
 from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
 
-from api.server import admin_services, serve_admin
+from api.access.caller import Role
+from api.access.directory import Directory
+from api.access.proving import Prover
+from api.access.throttle import Throttle
+from api.server import ServerTls, admin_services, serve_admin
 from storage.base import StorageError, Store, StoreStatus
 from storage.embedded import open_embedded
 from storage.etcd import EtcdSettings, EtcdTls, open_etcd
+from xdsd.audit import audit_log
 from xdsd.compile.compiler import Compiler
 from xdsd.compile.route_checks import route_problems
 from xdsd.config import STORE_FILE, ConfigError, Settings, dump, load, settings
@@ -50,11 +55,12 @@ from xdsd.registry.base import Registry
 from xdsd.registry.last_good import LastGood
 from xdsd.registry.machines import MachinesRegistry
 from xdsd.server import ServerSettings, XdsServer
-from xdsd.settings import OutboundPolicy
+from xdsd.settings import Anonymous, OutboundPolicy, TcpAddress
 from xdsd.snapshot import content_version
 from xdsd.telemetry import Metrics, library_logs, make_logger, watch_event_loop, watch_store
 from xdsd.watchdog import tell_watchdog
 
+HOUR = 3600.0
 RELOADABLE = frozenset({"settle_quiet", "settle_max", "outbound_traffic_policy", "root_namespace"})
 
 
@@ -101,11 +107,19 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         compiler = Compiler(mesh_settings(options))
         mesh = Reconciler(compiler, options.mesh_domain, metrics, logger, clock, settling(options))
         server = XdsServer(mesh, logger, metrics, server_settings(options))
+        intents = Intents(
+            store,
+            rules=[admissible],
+            domain=options.mesh_domain,
+            observed=mesh.observed,
+            audit=audit_log(logger),
+        )
         statuses = StatusWriter(store, mesh.problems, logger)
-        singletons = Singletons(store, options.name, {"status": statuses.run})
+        jobs = {"status": statuses.run, "history": lambda: forget_history(intents, options.history_retention)}
+        singletons = Singletons(store, options.name, jobs)
         membership = Membership(store, _member(options, started), logger)
         daemon = Daemon(version("xdsd"), started, mesh, server, options.name, store, singletons)
-        intents = Intents(store, rules=[admissible], domain=options.mesh_domain, observed=mesh.observed)
+        directory = Directory(store, logger)
         port = open_port(options.xds_address, "xds-address")
         stack.callback(port.close)
         _listen(server, port, options)
@@ -115,8 +129,11 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         await stack.enter_async_context(
             serve_admin(
                 options.admin_address,
-                admin_services(intents, mesh, server, daemon),
+                admin_services(intents, mesh, server, daemon, directory),
+                Prover(directory, Throttle(clock), clock, anonymous=anonymous_role(options)),
                 logger,
+                tls=admin_tls(options),
+                refused=metrics.refused_call,
                 max_message_size=options.max_message_size,
             )
         )
@@ -138,6 +155,7 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
                 tasks.create_task(_welcome(daemon, options, logger, metrics), name="start"),
                 tasks.create_task(_reloads(reload, options, mesh, logger), name="reload"),
                 tasks.create_task(tell_watchdog(), name="watchdog"),
+                tasks.create_task(directory.run(), name="users"),
                 tasks.create_task(membership.run(), name="membership"),
                 tasks.create_task(singletons.run(), name="singletons"),
             ]
@@ -173,6 +191,20 @@ def etcd_settings(options: Settings) -> EtcdSettings:
         password=password.decode().rstrip("\r\n") if password else "",
         probe=b"/xdsd/",
     )
+
+
+def admin_tls(options: Settings) -> ServerTls | None:
+    """The files of the admin port's certificates; None where it speaks plaintext."""
+    if options.admin_tls_cert is None or options.admin_tls_key is None:
+        return None
+    return ServerTls(options.admin_tls_cert, options.admin_tls_key, options.admin_client_ca)
+
+
+def anonymous_role(options: Settings) -> Role | None:
+    """What callers without credentials may do; beyond this machine nothing."""
+    if options.admin_anonymous is Anonymous.NONE or not isinstance(options.admin_address, TcpAddress):
+        return None
+    return Role(options.admin_anonymous.value) if options.admin_address.is_loopback else None
 
 
 def _content(path: Path | None) -> bytes | None:
@@ -232,6 +264,13 @@ def registries(options: Settings) -> list[Registry]:
         )
         for each in options.registry
     ]
+
+
+async def forget_history(intents: Intents, retention: timedelta) -> None:
+    """Drops audit records when their time is over, until cancelled."""
+    while True:
+        await intents.forget_history(datetime.now(UTC) - retention)
+        await asyncio.sleep(min(HOUR, retention.total_seconds() / 10))
 
 
 async def follow_intents(intents: Intents, sink: SourceSink, metrics: Metrics) -> None:

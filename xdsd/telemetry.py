@@ -156,9 +156,16 @@ class Metrics:
             "xdsd_event_loop_lag_seconds", "How late the event loop runs what is due.", _COMPILE
         )
         self.store_up = gauge("xdsd_store_up", "1 while the store can be read and written.")
+        self._refused_calls = counter(
+            "xdsd_refused_calls_total", "Calls of the admin API that were refused.", "reason"
+        )
         self.ready = gauge("xdsd_ready", "1 while the daemon is ready to serve.")
         self.objects = gauge("xdsd_objects", "Objects of intent.", "kind")
         self.problems = gauge("xdsd_problems", "What is wrong now.", "severity")
+
+    def refused_call(self, reason: str) -> None:
+        """Counts a call of the admin API that was refused."""
+        self._refused_calls.labels(reason).inc()
 
     # The streams' observer (xdsd.protocol.observer).
 

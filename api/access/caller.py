@@ -104,3 +104,9 @@ def current() -> Caller:
 def enter(caller: Caller) -> None:
     """Makes a caller the one of the call that the running task serves."""
     _current.set(caller)
+
+
+def require_somewhere(right: Right) -> None:
+    """Raises Refused for a caller that has the right in no namespace."""
+    if not current().somewhere(right):
+        current().require(right)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import grpc
 
+from api.access.caller import Right, require_somewhere
 from api.ports import Health, Intents, Mesh, Proxies
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.services.objects import now, reader
@@ -37,6 +38,7 @@ class DaemonService:
         )
 
     async def Status(self, _request: pb.StatusRequest, _context: Context) -> pb.StatusResponse:  # noqa: N802
+        require_somewhere(Right.OBSERVE)
         checks = self._health.checks()
         response = pb.StatusResponse(
             version=self._health.version,
@@ -83,6 +85,7 @@ class RegistriesService:
     async def List(  # noqa: N802
         self, _request: pb.ListRegistriesRequest, _context: Context
     ) -> pb.ListRegistriesResponse:
+        require_somewhere(Right.OBSERVE)
         found = [
             pb.RegistryStatus(
                 name=source.name,

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 import grpc
 
+from api.access.caller import Right, current
 from api.ports import Mesh, Proxies
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from xdsd.protocol.watch import State, TypeStatus
@@ -34,6 +35,7 @@ class ProxiesService:
     async def List(  # noqa: N802
         self, _request: pb.ListProxiesRequest, _context: Context
     ) -> pb.ListProxiesResponse:
+        current().require(Right.OBSERVE)
         by_node: dict[str, list[ProxyStatus]] = {}
         for status in self._proxies.status():
             by_node.setdefault(status.node.key, []).append(status)
@@ -46,6 +48,7 @@ class ProxiesService:
         return response
 
     async def DumpConfig(self, request: pb.DumpConfigRequest, context: Context) -> pb.DumpConfigResponse:  # noqa: N802
+        current().require(Right.OBSERVE)
         if request.type_url and request.type_url not in TYPES:
             known = ", ".join(TYPES)
             await context.abort(

@@ -13,9 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from api.access.caller import ROOT, enter
+from api.access.caller import ROOT, Role, enter
+from api.access.directory import Directory
+from api.access.proving import Prover
+from api.access.throttle import Throttle
 from api.client import Client
-from api.server import admin_services, serve_admin
+from api.server import ServerTls, admin_services, serve_admin
 from storage.base import StorageError, Store, StoreStatus
 from storage.memory import MemoryStore
 from xdsd.health import Check
@@ -104,7 +107,7 @@ class Daemon:
 
 
 @contextmanager
-def daemon(folder: Path, address: Address | None = None) -> Iterator[Daemon]:
+def daemon(folder: Path, address: Address | None = None, tls: ServerTls | None = None) -> Iterator[Daemon]:
     """A server on a socket in ``folder`` (or at ``address``) while it lasts."""
     running: list[Daemon] = []
     failures: list[Exception] = []
@@ -118,14 +121,18 @@ def daemon(folder: Path, address: Address | None = None) -> Iterator[Daemon]:
         )  # handlers run in the context of whoever starts the server; no guard stands before them here
         store = MemoryStore()
         mesh, proxies, health, log = FakeMesh(), FakeProxies(), FakeHealth(store), io.StringIO()
-        offered = admin_services(Intents(store), mesh, proxies, health)
         logger = make_logger(LogFormat.JSON, LogLevel.INFO, log)
+        directory, clock = Directory(store, logger), asyncio.get_running_loop().time
+        following = asyncio.create_task(directory.run())
+        offered = admin_services(Intents(store), mesh, proxies, health, directory)
+        prover = Prover(directory, Throttle(clock), clock, anonymous=Role.ADMIN)
         where = address or UnixAddress(folder / "admin.sock")
-        async with serve_admin(where, offered, logger) as bound:
+        async with serve_admin(where, offered, prover, logger, tls=tls) as bound:
             loop = asyncio.get_running_loop()
             running.append(Daemon(bound, log, mesh, proxies, health, store, loop))
             started.set()
             await stop[0].wait()
+        following.cancel()
         await store.close()
 
     def work() -> None:

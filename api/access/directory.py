@@ -1,0 +1,167 @@
+"""The users of a store, under ``/xdsd/access/users/``, known here as they change, so that a call costs no read."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from structlog.typing import FilteringBoundLogger
+
+from api.access.users import InvalidUserError, User, check_name, decode, encode
+from storage.base import (
+    Compacted,
+    Compare,
+    Delete,
+    EventType,
+    Op,
+    Put,
+    StorageError,
+    Store,
+    Target,
+    prefix_end,
+)
+
+PREFIX = "/xdsd/access/users/"
+_PAUSE = 1.0
+_ATTEMPTS = 20
+
+
+class NoSuchUserError(InvalidUserError):
+    """There is no user of that name."""
+
+
+class UserExistsError(InvalidUserError):
+    """There is a user of that name already."""
+
+
+class Directory:
+    """Users by what they prove themselves with. While the store is away the last that was known holds."""
+
+    def __init__(self, store: Store, logger: FilteringBoundLogger) -> None:
+        self._store = store
+        self._logger = logger
+        self._users: dict[str, User] = {}
+        self._by_token: Mapping[str, User] = {}
+        self._by_certificate: Mapping[str, User] = {}
+        self._by_uid: Mapping[int, User] = {}
+        self._synced = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follows the store until cancelled."""
+        following = True
+        while following:
+            try:
+                await self._follow()
+                following = False  # the store was closed
+            except Compacted:
+                continue
+            except StorageError as error:
+                self._logger.warning("users are as they were known last", why=str(error))
+                await asyncio.sleep(_PAUSE)
+
+    async def synced(self) -> None:
+        """Returns once the users are known."""
+        await self._synced.wait()
+
+    def users(self) -> list[User]:
+        return [self._users[name] for name in sorted(self._users)]
+
+    def user(self, name: str) -> User | None:
+        return self._users.get(name)
+
+    def by_token(self, identity: str) -> User | None:
+        return self._by_token.get(identity)
+
+    def by_certificate(self, subject: str) -> User | None:
+        return self._by_certificate.get(subject)
+
+    def by_uid(self, uid: int) -> User | None:
+        return self._by_uid.get(uid)
+
+    async def add(self, user: User) -> User:
+        """Keeps a new user. Raises UserExistsError, InvalidUserError."""
+        check_name(user.name)
+        self._check_unique(user)
+        key = _key(user.name)
+        absent = Compare(key, Target.VERSION, Op.EQUAL, 0)
+        if not (await self._store.txn([absent], [Put(key, encode(user))])).succeeded:
+            raise UserExistsError(f"there is a user {user.name} already")
+        self._take(user.name, user)
+        return user
+
+    async def change(self, name: str, change: Callable[[User], User]) -> User:
+        """Keeps a user as ``change`` makes it. Raises NoSuchUserError, InvalidUserError."""
+        check_name(name)
+        key = _key(name)
+        for _ in range(_ATTEMPTS):
+            kv = await self._store.get(key)
+            if kv is None:
+                raise NoSuchUserError(f"there is no user {name}; xdsctl user list tells who there is")
+            changed = change(decode(name, kv.value))
+            self._check_unique(changed)
+            same = Compare(key, Target.MOD, Op.EQUAL, kv.mod_revision)
+            if (await self._store.txn([same], [Put(key, encode(changed))])).succeeded:
+                self._take(name, changed)
+                return changed
+        raise InvalidUserError(f"others changed the user {name} all the time; try again")
+
+    async def remove(self, name: str) -> None:
+        """Forgets a user. Raises NoSuchUserError."""
+        check_name(name)
+        result = await self._store.txn((), [Delete(_key(name))])
+        if not result.responses[0]:
+            raise NoSuchUserError(f"there is no user {name}; xdsctl user list tells who there is")
+        self._take(name, None)
+
+    async def _follow(self) -> None:
+        found = await self._store.range(PREFIX.encode(), prefix_end(PREFIX.encode()))
+        self._users = {}
+        for kv in found.kvs:
+            self._read(kv.key, kv.value)
+        self._index()
+        self._synced.set()
+        watch = self._store.watch(
+            PREFIX.encode(), prefix_end(PREFIX.encode()), start_revision=found.revision + 1
+        )
+        try:
+            async for batch in watch:
+                for event in batch.events:
+                    self._read(event.kv.key, None if event.type is EventType.DELETE else event.kv.value)
+                self._index()
+        finally:
+            await watch.close()
+
+    def _read(self, key: bytes, value: bytes | None) -> None:
+        """A user who cannot be read is none: nobody is let in by mistake."""
+        name = key.decode("utf-8", "replace").removeprefix(PREFIX)
+        self._users.pop(name, None)
+        if value is not None:
+            try:
+                self._users[name] = decode(name, value)
+            except InvalidUserError as error:
+                self._logger.warning("a user is refused", user=name, why=str(error))
+
+    def _take(self, name: str, user: User | None) -> None:
+        """What we wrote ourselves holds at once."""
+        if user is None:
+            self._users.pop(name, None)
+        else:
+            self._users[name] = user
+        self._index()
+
+    def _index(self) -> None:
+        users = [user for user in self._users.values() if not user.disabled]
+        self._by_token = {token.id: user for user in users for token in user.tokens}
+        self._by_certificate = {subject: user for user in users for subject in user.certificates}
+        self._by_uid = {uid: user for user in users for uid in user.uids}
+
+    def _check_unique(self, user: User) -> None:
+        """What proves who somebody is proves it of one."""
+        for other in self._users.values():
+            if other.name != user.name:
+                if shared := {*map(str, other.uids)} & {*map(str, user.uids)}:
+                    raise InvalidUserError(f"uid {shared.pop()} is the user {other.name} already")
+                if both := {*other.certificates} & {*user.certificates}:
+                    raise InvalidUserError(f"certificates of {both.pop()} are the user {other.name} already")
+
+
+def _key(name: str) -> bytes:
+    return f"{PREFIX}{name}".encode()

@@ -1,0 +1,76 @@
+"""Slowing down those who guess: each failure of an origin, or for a name, doubles the wait of its next attempt."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+FIRST, LONGEST = 0.1, 10.0
+"""Seconds of the first wait, and of the longest."""
+FORGIVEN = 600.0
+"""Seconds after which failures are forgotten."""
+PATIENCE = 30.0
+"""Seconds that an attempt waits at most."""
+MOST = 10_000
+"""Origins and names that are remembered; the oldest are forgotten first."""
+
+
+class TooManyAttempts(Exception):  # noqa: N818 - it is named after what is the matter
+    """Others wait already, for longer than one call should."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"too many failed attempts; try again in {seconds:.0f} seconds")
+
+
+@dataclass(slots=True)
+class _Failures:
+    count: int
+    last: float
+
+
+class Throttle:
+    """Failures by key. ``clock`` counts seconds."""
+
+    def __init__(
+        self, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._failures: OrderedDict[str, _Failures] = OrderedDict()
+
+    async def pause(self, keys: Sequence[str]) -> None:
+        """Waits until every key's next attempt is due; attempts that come at once take turns.
+
+        Raises:
+            TooManyAttempts: so many wait already that this one would take longer than ``PATIENCE``.
+        """
+        now = self._clock()
+        start = max(now, *(self._due(key, now) for key in keys))
+        if start - now > PATIENCE:
+            raise TooManyAttempts(start - now)
+        for key in keys:
+            if known := self._failures.get(key):
+                known.last = start
+        if start > now:
+            await self._sleep(start - now)
+
+    def failed(self, keys: Iterable[str]) -> None:
+        """Counts a failure for each key."""
+        now = self._clock()
+        for key in keys:
+            known = self._failures.pop(key, None)
+            count = known.count + 1 if known and now - known.last < FORGIVEN else 1
+            self._failures[key] = _Failures(count, max(now, known.last) if known else now)
+        while len(self._failures) > MOST:
+            self._failures.popitem(last=False)
+
+    def succeeded(self, keys: Iterable[str]) -> None:
+        """Forgets the failures of each key."""
+        for key in keys:
+            self._failures.pop(key, None)
+
+    def _due(self, key: str, now: float) -> float:
+        known = self._failures.get(key)
+        if known is None or now - known.last >= FORGIVEN:
+            return now
+        return known.last + min(FIRST * 2.0 ** min(known.count - 1, 20), LONGEST)
