@@ -1,7 +1,8 @@
 """What was written, by whom, and what it was before: History."""
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Literal
 
 import grpc
 
@@ -30,17 +31,22 @@ class HistoryService:
         self, request: pb.ListHistoryRequest, context: Context
     ) -> pb.ListHistoryResponse:
         await check_kind(request.kind, context, optional=True)
-        may_read = reader(request.namespace)
+        try:
+            since_time, before_time = _time(request, "since_time"), _time(request, "before_time")
+        except ValueError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"a time cannot be read: {error}")
         wanted = Wanted(
             request.kind or None,
             request.namespace or None,
             request.name or None,
             request.since_revision,
             request.before_revision,
+            since_time,
+            before_time,
+            reader(request.namespace),
         )
         page = await self._intents.history(wanted, request.limit or LIMIT)
-        told = [record for record in page.records if may_read(record.ref.namespace)]
-        records = await asyncio.to_thread(lambda: [_record(record) for record in told])
+        records = await asyncio.to_thread(lambda: [_record(record) for record in page.records])
         return pb.ListHistoryResponse(records=records, more=page.more, kept_since_revision=page.kept_since)
 
     async def Rollback(  # noqa: N802
@@ -58,21 +64,34 @@ class HistoryService:
         self, request: pb.DiffRevisionsRequest, context: Context
     ) -> pb.DiffResponse:
         await check_kind(request.kind, context, optional=True)
-        may_read = reader(request.namespace)
-        wanted = Wanted(request.kind or None, request.namespace or None, request.name or None)
+        wanted = Wanted(
+            request.kind or None,
+            request.namespace or None,
+            request.name or None,
+            readable=reader(request.namespace),
+        )
         try:
             found = await self._intents.between(request.from_revision, request.to_revision, wanted)
         except FutureRevision as error:
             await context.abort(grpc.StatusCode.OUT_OF_RANGE, str(error))
         except Compacted as error:
-            message = f"what was before revision {error.compact_revision} is no longer kept"
+            message = (
+                f"what was before revision {error.compact_revision} is no longer kept; begin there or later"
+            )
             await context.abort(grpc.StatusCode.OUT_OF_RANGE, message)
         diffs = [
             pb.ObjectDiff(ref=ref_to_wire(ref), live=_object(before), proposed=_object(after))
             for ref, (before, after) in found.items()
-            if may_read(ref.namespace)
         ]
         return pb.DiffResponse(accepted=True, diffs=diffs)
+
+
+def _time(request: pb.ListHistoryRequest, field: Literal["since_time", "before_time"]) -> datetime | None:
+    """Raises ValueError for a time that is none."""
+    if not request.HasField(field):
+        return None
+    moment: datetime = getattr(request, field).ToDatetime(tzinfo=UTC)
+    return moment
 
 
 def _record(record: Record) -> pb.HistoryRecord:
@@ -84,6 +103,7 @@ def _record(record: Record) -> pb.HistoryRecord:
         ref=ref_to_wire(record.ref),
         before=_object(record.before),
         after=_object(record.after),
+        rolled_back_to=record.rolled_back_to,
     )
     message.time.FromDatetime(datetime.fromisoformat(record.time))
     return message

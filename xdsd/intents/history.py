@@ -7,7 +7,7 @@ dropped after its time is told by ``/xdsd/meta/history``.
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -39,7 +39,8 @@ DAEMON = Author("xdsd")
 @dataclass(frozen=True, slots=True)
 class Record:
     """What became of an object in one write. ``time`` is RFC 3339; ``before`` or ``after`` is None where there was none,
-    or where it could not be read.
+    or where it could not be read. ``rolled_back_to``: the revision of which the object was made to be again, 0 for another
+    write.
     """
 
     ref: ObjectRef
@@ -49,6 +50,7 @@ class Record:
     before: AnyObject | None
     after: AnyObject | None
     revision: int = 0
+    rolled_back_to: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class HistoryPage:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which records: of a kind, a namespace, a name (each None: of all), of revisions from ``since`` on and before
-    ``before`` (0: no bound).
+    ``before`` (0: no bound), of times from ``since_time`` on and before ``before_time``, of namespaces that ``readable``
+    takes.
     """
 
     kind: str | None = None
@@ -73,6 +76,9 @@ class Wanted:
     name: str | None = None
     since: int = 0
     before: int = 0
+    since_time: datetime | None = None
+    before_time: datetime | None = None
+    readable: Callable[[str], bool] = lambda _: True
 
 
 class History:
@@ -84,8 +90,7 @@ class History:
 
     def put(self, record: Record) -> Put:
         """What writes a record, in the transaction that it tells of."""
-        moment = datetime.fromisoformat(record.time)
-        identity = f"{int(moment.timestamp() * 1000):013d}-{secrets.token_hex(5)}"
+        identity = f"{_milliseconds(datetime.fromisoformat(record.time))}-{secrets.token_hex(5)}"
         return Put(self._keys.history(record.ref) + identity.encode(), _encoded(record))
 
     async def list(self, wanted: Wanted, limit: int = 0) -> HistoryPage:
@@ -108,7 +113,7 @@ class History:
 
     async def forget(self, before: datetime) -> int:
         """Drops records that are older; how many. Safe to do again, and by several."""
-        oldest = f"{int(before.timestamp() * 1000):013d}".encode()
+        oldest = _milliseconds(before).encode()
         prefix = self._keys.history_prefix()
         found = await self._store.range(prefix, prefix_end(prefix), keys_only=True)
         old = [kv for kv in found.kvs if kv.key.rpartition(b"/")[2] < oldest]
@@ -148,11 +153,17 @@ def state_at(records: Iterable[Record], revision: int) -> AnyObject | None:
     oldest = None
     for record in records:
         if record.revision <= revision:
-            return record.after
+            return _readable(record.after, missing=record.verdict is Verdict.DELETED)
         oldest = record
     if oldest is None:
         raise LookupError
-    return oldest.before
+    return _readable(oldest.before, missing=oldest.verdict is Verdict.CREATED)
+
+
+def _readable(state: AnyObject | None, *, missing: bool) -> AnyObject | None:
+    if state is None and not missing:
+        raise LookupError
+    return state
 
 
 def changed_between(
@@ -173,12 +184,21 @@ def _said(obj: AnyObject | None) -> Any:  # Any: JSON
 
 
 def _is_wanted(wanted: Wanted, ref: ObjectRef, kv: KeyValue) -> bool:
+    identity = kv.key.rpartition(b"/")[2].decode("ascii", "replace")
     return (
         wanted.namespace in (None, ref.namespace)
         and wanted.name in (None, ref.name)
         and kv.create_revision >= wanted.since
         and (not wanted.before or kv.create_revision < wanted.before)
+        and (wanted.since_time is None or identity >= _milliseconds(wanted.since_time))
+        and (wanted.before_time is None or identity < _milliseconds(wanted.before_time))
+        and wanted.readable(ref.namespace)
     )
+
+
+def _milliseconds(moment: datetime) -> str:
+    """Since 1970, in the width that sorts."""
+    return f"{max(int(moment.timestamp() * 1000), 0):013d}"
 
 
 def _encoded(record: Record) -> bytes:
@@ -189,6 +209,7 @@ def _encoded(record: Record) -> bytes:
         "verdict": record.verdict.value,
         "before": _bare(record.before),
         "after": _bare(record.after),
+        **({"rolledBackTo": record.rolled_back_to} if record.rolled_back_to else {}),
     }
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -205,12 +226,13 @@ def _decoded(kv: KeyValue, ref: ObjectRef) -> Record:
         value = json.loads(kv.value)
         author = Author(str(value["who"]), str(value["origin"]))
         verdict, time = Verdict(value["verdict"]), str(value["time"])
+        rolled_back_to = int(value.get("rolledBackTo", 0))
     except (ValueError, KeyError, TypeError):
         milliseconds = int(kv.key.rpartition(b"/")[2].partition(b"-")[0] or b"0")
         time = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
         return Record(ref, Verdict.CONFIGURED, time, Author("unknown"), None, None, kv.create_revision)
     before, after = _object(value.get("before"), ref), _object(value.get("after"), ref)
-    return Record(ref, verdict, time, author, before, after, kv.create_revision)
+    return Record(ref, verdict, time, author, before, after, kv.create_revision, rolled_back_to)
 
 
 def _object(value: Any, ref: ObjectRef) -> AnyObject | None:  # Any: JSON

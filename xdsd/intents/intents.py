@@ -121,12 +121,19 @@ class Intents:
         return stored.object if stored else None
 
     async def apply(
-        self, objects: Sequence[AnyObject], *, now: str, dry_run: bool = False, author: Author = DAEMON
+        self,
+        objects: Sequence[AnyObject],
+        *,
+        now: str,
+        dry_run: bool = False,
+        author: Author = DAEMON,
+        rolled_back_to: int = 0,
     ) -> Applied:
         """Makes objects so, all or none, as one revision; ``now`` (RFC 3339) is when new ones were created.
 
         An object whose metadata gives a resource version is applied only if that is still the newest.
-        Objects that are so already are not written. With ``dry_run`` everything is done but the write.
+        Objects that are so already are not written. With ``dry_run`` everything is done but the write. The records of
+        a rollback tell its revision.
         """
         # Looking at thousands of objects takes longer than the event loop may wait, so it is left to a thread.
         refused, remarks = await asyncio.to_thread(self.judged, objects)
@@ -141,7 +148,8 @@ class Intents:
             outcomes = tuple(each.outcome for each in plans)
             if dry_run or all(each.value is None for each in plans):
                 return Applied(True, contents.revision, outcomes, found)
-            records = [_record(each.outcome, now, author) for each in plans if each.value is not None]
+            made = [_record(each.outcome, now, author) for each in plans if each.value is not None]
+            records = [replace(each, rolled_back_to=rolled_back_to) for each in made]
             puts = [
                 Put(key, each.value) for key, each in zip(keys, plans, strict=True) if each.value is not None
             ]
@@ -227,7 +235,7 @@ class Intents:
         if isinstance(found, Problem):
             return Applied(False, await self._store.revision(), problems=(found,))
         bare = replace(found, metadata=replace(found.metadata, resource_version="", uid=""))
-        return await self.apply([bare], now=now, dry_run=dry_run, author=author)
+        return await self.apply([bare], now=now, dry_run=dry_run, author=author, rolled_back_to=revision)
 
     async def between(self, from_revision: int, to_revision: int, wanted: Wanted) -> Differences:
         """What objects were at two revisions, where that differs; ``to_revision`` 0: now.

@@ -1,6 +1,6 @@
 """What objects were at a revision, from their records, and where these do not reach from the store's own history."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from storage.base import Compacted, FutureRevision, Store
@@ -8,6 +8,9 @@ from xdsd.intents.history import History, Record, Wanted, changed_between, state
 from xdsd.intents.shelf import Shelf
 from xdsd.manifest import AnyObject
 from xdsd.model.problem import ObjectRef, Problem, Reason
+
+NAMED = 5
+"""Revisions that a refusal names."""
 
 Differences = Mapping[ObjectRef, tuple[AnyObject | None, AnyObject | None]]
 """Objects before and after; None where there was none."""
@@ -23,30 +26,26 @@ class Past:
 
     async def at(self, ref: ObjectRef, revision: int) -> AnyObject | Problem:
         """An object as it was, or why there is none."""
-        newest = await self._store.revision()
-        if not 0 < revision <= newest:
-            message = f"revision {revision} has not happened; the newest is {newest}"
-            return Problem(Reason.OUT_OF_RANGE, message, ref)
-        kept = await self._history.kept_since()
+        newest, kept = await self._store.revision(), await self._history.kept_since()
         records = (await self._history.list(Wanted(ref.kind, ref.namespace, ref.name))).records
+        if not 0 < revision <= newest:
+            message = f"revision {revision} has not happened; the newest is {newest}{_known(records)}"
+            return Problem(Reason.OUT_OF_RANGE, message, ref)
         try:
-            told = any(each.revision <= revision for each in records)
-            found = (
-                state_at(records, revision)
-                if told or revision + 1 >= kept
-                else await self._kept(ref, revision)
-            )
-        except LookupError:
-            try:
-                found = await self._kept(ref, revision)
-            except Compacted:
-                return _forgotten(ref, revision, records, kept)
+            told = any(each.revision <= revision for each in records) or revision + 1 >= kept
+            found = state_at(records, revision) if records and told else await self._kept(ref, revision)
         except Compacted:
-            return _forgotten(ref, revision, records, kept)
-        if found is None:
-            message = f"did not exist at revision {revision}; to have it so, delete it"
-            return Problem(Reason.BROKEN_REFERENCE, message, ref)
-        return found
+            message = f"what it was at revision {revision} is no longer kept{_known(records)}"
+            return Problem(Reason.OUT_OF_RANGE, message, ref)
+        except LookupError:
+            message = f"what it was at revision {revision} cannot be read{_known(records)}"
+            return Problem(Reason.OUT_OF_RANGE, message, ref)
+        if found is not None:
+            return found
+        if not records and await self._store.get(self._shelf.keys.of(ref)) is None:
+            return Problem(Reason.BROKEN_REFERENCE, "does not exist, and no record tells that it did", ref)
+        message = f"did not exist at revision {revision}; to have it so, delete it{_known(records)}"
+        return Problem(Reason.BROKEN_REFERENCE, message, ref)
 
     async def between(self, from_revision: int, to_revision: int, wanted: Wanted) -> Differences:
         """What objects were at two revisions, where that differs; ``to_revision`` 0: now. An earlier one may come second.
@@ -68,14 +67,23 @@ class Past:
         return found
 
     async def _kept(self, ref: ObjectRef, revision: int) -> AnyObject | None:
-        """What the store itself still knows. Raises Compacted."""
+        """What the store itself still knows. Raises Compacted, and LookupError for what is no object."""
         key = self._shelf.keys.of(ref)
-        kv = await self._store.get(key, revision=revision)
-        stored = (await self._shelf.read([kv], revision)).stored.get(key) if kv else None
-        return stored.object if stored else None
+        kv = await self._store.get(key)
+        if kv is None or kv.mod_revision > revision:
+            kv = await self._store.get(key, revision=revision)
+        if kv is None:
+            return None
+        stored = (await self._shelf.read([kv], revision)).stored.get(key)
+        if stored is None or stored.object is None:
+            raise LookupError(key)
+        return stored.object
 
 
-def _forgotten(ref: ObjectRef, revision: int, records: tuple[Record, ...], kept: int) -> Problem:
-    since = max(kept - 1, min((each.revision for each in records), default=0))
-    message = f"what it was at revision {revision} is no longer kept; the oldest that is kept is {since}"
-    return Problem(Reason.OUT_OF_RANGE, message, ref)
+def _known(records: Sequence[Record]) -> str:
+    """The revisions in which an object was written, the newest few."""
+    if not records:
+        return ""
+    shown = ", ".join(str(each.revision) for each in records[:NAMED])
+    more = ", and older ones" if len(records) > NAMED else ""
+    return f"; it was written at revision {shown}{more}"

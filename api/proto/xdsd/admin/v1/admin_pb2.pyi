@@ -165,23 +165,27 @@ class DeleteResponse(_message.Message):
     def __init__(self, accepted: _Optional[bool] = ..., results: _Optional[_Iterable[_Union[ObjectResult, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., revision: _Optional[int] = ..., missing: _Optional[_Iterable[_Union[ObjectRef, _Mapping]]] = ...) -> None: ...
 
 class ListHistoryRequest(_message.Message):
-    __slots__ = ("kind", "namespace", "name", "limit", "since_revision", "before_revision")
+    __slots__ = ("kind", "namespace", "name", "limit", "since_revision", "before_revision", "since_time", "before_time")
     KIND_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     SINCE_REVISION_FIELD_NUMBER: _ClassVar[int]
     BEFORE_REVISION_FIELD_NUMBER: _ClassVar[int]
+    SINCE_TIME_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_TIME_FIELD_NUMBER: _ClassVar[int]
     kind: str
     namespace: str
     name: str
     limit: int
     since_revision: int
     before_revision: int
-    def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., limit: _Optional[int] = ..., since_revision: _Optional[int] = ..., before_revision: _Optional[int] = ...) -> None: ...
+    since_time: _timestamp_pb2.Timestamp
+    before_time: _timestamp_pb2.Timestamp
+    def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., limit: _Optional[int] = ..., since_revision: _Optional[int] = ..., before_revision: _Optional[int] = ..., since_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., before_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class HistoryRecord(_message.Message):
-    __slots__ = ("revision", "time", "who", "origin", "outcome", "ref", "before", "after")
+    __slots__ = ("revision", "time", "who", "origin", "outcome", "ref", "before", "after", "rolled_back_to")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
     WHO_FIELD_NUMBER: _ClassVar[int]
@@ -190,6 +194,7 @@ class HistoryRecord(_message.Message):
     REF_FIELD_NUMBER: _ClassVar[int]
     BEFORE_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
+    ROLLED_BACK_TO_FIELD_NUMBER: _ClassVar[int]
     revision: int
     time: _timestamp_pb2.Timestamp
     who: str
@@ -198,7 +203,8 @@ class HistoryRecord(_message.Message):
     ref: ObjectRef
     before: Object
     after: Object
-    def __init__(self, revision: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., who: _Optional[str] = ..., origin: _Optional[str] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., ref: _Optional[_Union[ObjectRef, _Mapping]] = ..., before: _Optional[_Union[Object, _Mapping]] = ..., after: _Optional[_Union[Object, _Mapping]] = ...) -> None: ...
+    rolled_back_to: int
+    def __init__(self, revision: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., who: _Optional[str] = ..., origin: _Optional[str] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., ref: _Optional[_Union[ObjectRef, _Mapping]] = ..., before: _Optional[_Union[Object, _Mapping]] = ..., after: _Optional[_Union[Object, _Mapping]] = ..., rolled_back_to: _Optional[int] = ...) -> None: ...
 
 class ListHistoryResponse(_message.Message):
     __slots__ = ("records", "more", "kept_since_revision")
