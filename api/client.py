@@ -58,6 +58,7 @@ class Client:
         self._deadline = deadline
         self._channel = grpc.insecure_channel(str(endpoint), options=_CHANNEL_OPTIONS)
         self._objects = services.ObjectsStub(self._channel)
+        self._history = services.HistoryStub(self._channel)
         self._proxies = services.ProxiesStub(self._channel)
         self._registries = services.RegistriesStub(self._channel)
         self._problems = services.ProblemsStub(self._channel)
@@ -119,6 +120,19 @@ class Client:
             raise self.translated(error) from error
         finally:
             call.cancel()
+
+    def history(self, wanted: pb.ListHistoryRequest) -> pb.ListHistoryResponse:
+        """Records of writes, the newest first."""
+        return self._call(self._history.List, wanted, pb.ListHistoryResponse)
+
+    def rollback(self, ref: ObjectRef, revision: int, *, dry_run: bool = False) -> pb.ApplyResponse:
+        """Makes an object what it was at a revision."""
+        request = pb.RollbackRequest(ref=ref_to_wire(ref), revision=revision, dry_run=dry_run)
+        return self._call(self._history.Rollback, request, pb.ApplyResponse)
+
+    def diff_revisions(self, wanted: pb.DiffRevisionsRequest) -> pb.DiffResponse:
+        """What changed between two revisions; ``live`` is the first one's side."""
+        return self._call(self._history.Diff, wanted, pb.DiffResponse)
 
     def proxies(self) -> Sequence[pb.ProxyStatus]:
         """The connected proxies and how far each type has come."""
