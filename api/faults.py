@@ -10,6 +10,7 @@ import grpc
 from structlog.typing import FilteringBoundLogger
 
 from api.access.caller import Refused
+from api.access.proving import Unproven
 from api.wire import FAULT
 
 Words = Sequence[tuple[type[Exception], grpc.StatusCode]]
@@ -53,7 +54,7 @@ class Faults(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic i
         async def guarded(request: Any, context: Context) -> Any:
             try:
                 return await call(request, context)
-            except (grpc.aio.AbortError, Refused):
+            except (grpc.aio.AbortError, Refused, Unproven):
                 raise
             except Exception as error:
                 await self._tell(error, method, context)
@@ -65,7 +66,7 @@ class Faults(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic i
             try:
                 async for response in call(request, context):
                     yield response
-            except (grpc.aio.AbortError, Refused):
+            except (grpc.aio.AbortError, Refused, Unproven):
                 raise
             except Exception as error:
                 await self._tell(error, method, context)

@@ -4,9 +4,19 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from storage.base import StoreStatus
+from storage.base import StoreStatus, Txn
 from xdsd.health import Check
-from xdsd.intents import Applied, Author, Deleted, Differences, HistoryPage, IntentChange, Listing, Wanted
+from xdsd.intents import (
+    Applied,
+    Author,
+    Deleted,
+    Differences,
+    HistoryPage,
+    IntentChange,
+    Listing,
+    Transacted,
+    Wanted,
+)
 from xdsd.manifest import AnyObject
 from xdsd.model.problem import ObjectRef, Problem
 from xdsd.server.status import ProxyStatus
@@ -33,6 +43,8 @@ class Intents(Protocol):
         ignore_missing: bool = False,
         author: Author = ...,
     ) -> Deleted: ...
+
+    async def transact(self, txn: Txn, *, now: str, author: Author = ...) -> Transacted: ...
 
     async def history(self, wanted: Wanted, limit: int = 0) -> HistoryPage: ...
 
@@ -84,6 +96,34 @@ class Mesh(Protocol):
     def sources(self) -> Sequence[Source]: ...
 
     def problems(self) -> Sequence[Problem]: ...
+
+
+class Member(Protocol):
+    """A daemon among those that share the store, as ``xdsd.fleet`` knows it."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def admin(self) -> str:
+        """Where its admin port listens."""
+
+    @property
+    def xds(self) -> str:
+        """Where its xDS port listens."""
+
+
+class Members(Protocol):
+    """The daemons that share the store."""
+
+    @property
+    def me(self) -> Member: ...
+
+    async def list(self) -> Sequence[Member]:
+        """In the order of their ids, this one always among them."""
 
 
 class Health(Protocol):

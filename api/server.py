@@ -13,7 +13,6 @@ import grpc
 from grpc_reflection.v1alpha import reflection
 from structlog.typing import FilteringBoundLogger
 
-from api.access.directory import Directory
 from api.access.door import Door, Peer
 from api.access.guard import Guard
 from api.access.proving import Prover
@@ -23,6 +22,7 @@ from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.proto.xdsd.admin.v1 import admin_pb2_grpc as services
 from api.services.access import AccessService
 from api.services.daemon import DaemonService, ProblemsService, RegistriesService
+from api.services.etcd import Etcd, etcd_adders
 from api.services.history import HistoryService
 from api.services.objects import ObjectsService
 from api.services.proxies import ProxiesService
@@ -46,12 +46,12 @@ class Service:
 
 
 def admin_services(
-    intents: Intents, mesh: Mesh, proxies: Proxies, health: Health, directory: Directory
+    intents: Intents, mesh: Mesh, proxies: Proxies, health: Health, prover: Prover, etcd: Etcd
 ) -> tuple[Service, ...]:
-    """All services of the admin port, ready to be served."""
+    """All services of the admin port, ready to be served; it speaks etcd's API too."""
     objects, proxy = ObjectsService(intents), ProxiesService(mesh, proxies)
     registries, problems = RegistriesService(mesh), ProblemsService(mesh, intents)
-    history, access = HistoryService(intents), AccessService(directory)
+    history, access = HistoryService(intents), AccessService(prover.directory)
     daemon = DaemonService(health, mesh, proxies)
     adders: dict[str, Callable[[grpc.aio.Server], None]] = {
         "Objects": lambda server: services.add_ObjectsServicer_to_server(objects, server),
@@ -63,7 +63,9 @@ def admin_services(
         "Daemon": lambda server: services.add_DaemonServicer_to_server(daemon, server),
     }
     names = pb.DESCRIPTOR.services_by_name
-    return tuple(Service(names[name].full_name, add) for name, add in adders.items())
+    ours = [Service(names[name].full_name, add) for name, add in adders.items()]
+    others = etcd_adders(etcd, intents, health, prover)
+    return (*ours, *(Service(name, add) for name, add in others.items()))
 
 
 @dataclass(frozen=True, slots=True)

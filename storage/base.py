@@ -45,6 +45,18 @@ class TooLarge(InvalidRequest):
     """A value, or a transaction, beyond what the store takes at once; the message names the limit and who sets it."""
 
 
+class TooManyOperations(TooLarge):
+    """A transaction with more operations than the store takes."""
+
+
+class WrittenTwice(InvalidRequest):
+    """A transaction that writes a key twice."""
+
+
+class LeaseExists(InvalidRequest):
+    """There is a lease of that id already."""
+
+
 class KeyNotFound(InvalidRequest):
     """A Put that keeps what is there, where nothing is."""
 

@@ -19,6 +19,7 @@ from storage.base import (
     InvalidRequest,
     KeyValue,
     Lease,
+    LeaseExists,
     Operation,
     Put,
     RangeResult,
@@ -127,7 +128,7 @@ class Engine:
 
         def job(ledger: Ledger) -> int:
             if ledger.has_lease(wanted):
-                raise InvalidRequest(f"lease {wanted} exists already")
+                raise LeaseExists(f"lease {wanted} exists already")
             ledger.add_lease(wanted, ttl)
             return wanted
 

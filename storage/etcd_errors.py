@@ -11,10 +11,13 @@ from storage.base import (
     FutureRevision,
     InvalidRequest,
     KeyNotFound,
+    LeaseExists,
     LeaseNotFound,
     StorageError,
     TooLarge,
+    TooManyOperations,
     Unavailable,
+    WrittenTwice,
 )
 
 Code = grpc.StatusCode
@@ -23,15 +26,15 @@ _WORDS: tuple[tuple[str, type[StorageError], str], ...] = (
     ("required revision is a future revision", FutureRevision, "the revision has not happened yet"),
     ("requested lease not found", LeaseNotFound, "the lease never was, was revoked, or has expired"),
     ("key not found", KeyNotFound, "there is no key of which anything could be kept"),
-    ("lease already exists", InvalidRequest, "a lease of this id exists already"),
-    ("duplicate key given in txn request", InvalidRequest, "a transaction writes a key twice"),
+    ("lease already exists", LeaseExists, "a lease of this id exists already"),
+    ("duplicate key given in txn request", WrittenTwice, "a transaction writes a key twice"),
     ("key is not provided", InvalidRequest, "a key cannot be empty"),
     ("value is provided", InvalidRequest, "a value is given, and it is to be kept; leave one of them out"),
     ("lease is provided", InvalidRequest, "a lease is given, and it is to be kept; leave one of them out"),
     ("too large lease TTL", InvalidRequest, "the lease is longer than etcd takes"),
     (
         "too many operations in txn request",
-        TooLarge,
+        TooManyOperations,
         "the transaction has more operations than this etcd takes (--max-txn-ops); write less at once",
     ),
     (

@@ -3,7 +3,19 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from storage.base import Compare, Delete, Get, InvalidRequest, Operation, Put, Target, TooLarge, Txn
+from storage.base import (
+    Compare,
+    Delete,
+    Get,
+    InvalidRequest,
+    Operation,
+    Put,
+    Target,
+    TooLarge,
+    TooManyOperations,
+    Txn,
+    WrittenTwice,
+)
 from storage.spans import Span
 
 
@@ -26,7 +38,7 @@ def check_request(
     whole = Txn(tuple(compare), *(tuple(branch) for branch in branches))
     most = max(_most(whole), len(compare))
     if most > limits.operations:
-        raise TooLarge(f"a transaction has {most} operations; the limit is {limits.operations}")
+        raise TooManyOperations(f"a transaction has {most} operations; the limit is {limits.operations}")
     size = max(_size(branch) for branch in branches)
     if size > limits.transaction:
         raise TooLarge(f"a transaction has {size} bytes; the limit is {limits.transaction}")
@@ -111,7 +123,7 @@ def _written(branch: Sequence[Operation]) -> tuple[set[bytes], list[Span]]:
 def _refuse_twice(keys: set[bytes], put: set[bytes], deleted: Sequence[Span]) -> None:
     for key in keys:
         if key in put or any(key in span for span in deleted):
-            raise InvalidRequest(f"a transaction writes the key {key!r} twice")
+            raise WrittenTwice(f"a transaction writes the key {key!r} twice")
 
 
 def _check_span(key: bytes, range_end: bytes | None, limits: Limits) -> Span:

@@ -29,6 +29,8 @@ from api.access.directory import Directory
 from api.access.proving import Prover
 from api.access.throttle import Throttle
 from api.server import ServerTls, admin_services, serve_admin
+from api.services.etcd import Etcd
+from api.services.etcd.policy import KeyPolicy
 from storage.base import StorageError, Store, StoreStatus
 from storage.embedded import open_embedded
 from storage.etcd import EtcdSettings, EtcdTls, open_etcd
@@ -120,6 +122,8 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         membership = Membership(store, _member(options, started), logger)
         daemon = Daemon(version("xdsd"), started, mesh, server, options.name, store, singletons)
         directory = Directory(store, logger)
+        prover = Prover(directory, Throttle(clock), clock, anonymous=anonymous_role(options))
+        policy = KeyPolicy(tuple(map(str.encode, options.foreign_keys)), alone=not options.store.etcd)
         port = open_port(options.xds_address, "xds-address")
         stack.callback(port.close)
         _listen(server, port, options)
@@ -129,8 +133,8 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         await stack.enter_async_context(
             serve_admin(
                 options.admin_address,
-                admin_services(intents, mesh, server, daemon, directory),
-                Prover(directory, Throttle(clock), clock, anonymous=anonymous_role(options)),
+                admin_services(intents, mesh, server, daemon, prover, Etcd(store, membership, policy)),
+                prover,
                 logger,
                 tls=admin_tls(options),
                 refused=metrics.refused_call,

@@ -58,6 +58,8 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
                 return await call(request, context)
             except Refused as refused:
                 await self._refuse(refused, method, context)
+            except Unproven as unproven:
+                await self._turn_away(unproven, method, context)
 
         return guarded
 
@@ -69,6 +71,8 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
                     yield response
             except Refused as refused:
                 await self._refuse(refused, method, context)
+            except Unproven as unproven:
+                await self._turn_away(unproven, method, context)
 
         return guarded
 
@@ -76,11 +80,14 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
         try:
             enter(await self._prover.caller(context, must=method not in OPEN))
         except Unproven as unproven:
-            self._count(unproven.reason)
-            self._logger.warning(
-                "a caller is refused", method=method, origin=unproven.origin, why=unproven.reason
-            )
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(unproven))
+            await self._turn_away(unproven, method, context)
+
+    async def _turn_away(self, unproven: Unproven, method: str, context: Context) -> None:
+        self._count(unproven.reason)
+        self._logger.warning(
+            "a caller is refused", method=method, origin=unproven.origin, why=unproven.reason
+        )
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(unproven))
 
     async def _refuse(self, refused: Refused, method: str, context: Context) -> None:
         caller: Caller = current()

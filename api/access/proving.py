@@ -65,9 +65,7 @@ class Prover:
     async def caller(self, context: Context, *, must: bool = True) -> Caller:
         """Who calls. Raises Unproven; unless it must prove itself."""
         metadata = dict(context.invocation_metadata() or ())
-        name = context.peer()
-        peer = self.peer(name)
-        origin = f"unix {peer}" if peer else _address(name)
+        peer, origin = self.peer(context.peer()), self.origin(context)
         if bearer := _bearer(metadata):
             return await self._by_token(bearer, origin)
         if session := metadata.get("token"):
@@ -87,6 +85,17 @@ class Prover:
             "who calls is not known: give a token (--token-file, XDSCTL_TOKEN_FILE) or a client certificate "
             "(--cert, --key); an admin makes a token with xdsctl user token NAME",
         )
+
+    def origin(self, context: Context) -> str:
+        """Where a call comes from: an address, or a process on this machine."""
+        name = context.peer()
+        peer = self.peer(name)
+        return f"unix {peer}" if peer else _address(name)
+
+    @property
+    def lets_anybody(self) -> bool:
+        """Whether callers without credentials may do something."""
+        return self._anonymous is not None
 
     async def authenticate(self, name: str, password: str, origin: str) -> str:
         """The token for a name and a password, as etcd's Authenticate gives it. Raises Unproven."""

@@ -111,7 +111,7 @@ def kv_json(kv: Message) -> Json:
         "createRevision": kv.create_revision,
         "modRevision": kv.mod_revision,
         "version": kv.version,
-        "lease": f"{kv.lease:x}" if kv.lease else "",
+        "lease": f"{kv.lease:016x}" if kv.lease else "",
     }
 
 

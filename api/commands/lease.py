@@ -45,7 +45,7 @@ def grant(
     with connection.client() as client:
         found = EtcdClient(client).grant(ttl)
     if shown.form == "ours":
-        print_ours({"lease": f"{found.ID:x}", "ttl": found.TTL})
+        print_ours({"lease": f"{found.ID:016x}", "ttl": found.TTL})
     elif shown.form == "json":
         print_raw(flat_json(found, ID=found.ID, TTL=found.TTL, Error=found.error))
     elif shown.form == "fields":
@@ -81,7 +81,7 @@ def revoke(
             return
         found = etcd.revoke(lease_id)
     if shown.form == "ours":
-        print_ours({"lease": f"{lease_id:x}", "revoked": True})
+        print_ours({"lease": f"{lease_id:016x}", "revoked": True})
     elif shown.form == "json":
         print_raw(flat_json(found))
     elif shown.form == "fields":
@@ -109,7 +109,9 @@ def timetolive(
         found = EtcdClient(client).time_to_live(lease_id, keys=keys)
     if shown.form == "ours":
         listed = [text(key) for key in found.keys] if keys else None
-        print_ours({"lease": f"{lease_id:x}", "ttl": found.TTL, "granted": found.grantedTTL, "keys": listed})
+        print_ours(
+            {"lease": f"{lease_id:016x}", "ttl": found.TTL, "granted": found.grantedTTL, "keys": listed}
+        )
     elif shown.form == "json":
         about = {"id": lease_id, "ttl": found.TTL, "granted-ttl": found.grantedTTL}
         print_raw(flat_json(found, **about, keys=_base64(found) or None))
@@ -135,7 +137,7 @@ def list_(connection: Connection, write_out: str | None, output: str | None, hex
     with connection.client() as client:
         found = EtcdClient(client).leases()
     if shown.form == "ours":
-        print_ours({"leases": [f"{each.ID:x}" for each in found.leases]})
+        print_ours({"leases": [f"{each.ID:016x}" for each in found.leases]})
     elif shown.form == "json":
         print_raw(flat_json(found, leases=[{"id": each.ID} for each in found.leases]))
     elif shown.form == "fields":
@@ -166,7 +168,7 @@ def keep_alive(
             if found.TTL <= 0:
                 raise click.ClickException(f"lease {_id(lease_id)} expired or revoked.")
             if shown.form == "ours":
-                print_ours({"lease": f"{found.ID:x}", "ttl": found.TTL})
+                print_ours({"lease": f"{found.ID:016x}", "ttl": found.TTL})
             elif shown.form == "json":
                 print_raw(flat_json(found, ID=found.ID, TTL=found.TTL))
             elif shown.form == "fields":

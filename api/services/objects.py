@@ -4,7 +4,6 @@ Text is made of objects, and objects of text, in threads: thousands of them woul
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -17,15 +16,12 @@ from api.ports import Intents
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.selectors import Selector, SelectorError, parse_selector
 from api.wire import object_json, problem_to_wire, ref_from_wire, ref_to_wire
-from xdsd.intents import Applied, Author, Deleted, IntentChange, Outcome, Undecodable, Verdict
-from xdsd.manifest import AnyObject, parse_object
+from xdsd.intents import Applied, Author, Deleted, IntentChange, Outcome, Undecodable, Verdict, parse
+from xdsd.manifest import AnyObject
 from xdsd.model.intent import KINDS
-from xdsd.model.problem import ObjectRef, Problem, Reason
+from xdsd.model.problem import ObjectRef, Problem
 
 Context = grpc.aio.ServicerContext[object, object]
-
-LARGEST_OBJECT = 4 << 20
-"""Bytes of JSON that are looked at; what is kept may have less, but only parsing tells how much that is."""
 
 OUTCOMES = {
     Verdict.CREATED: pb.OUTCOME_CREATED,
@@ -183,28 +179,7 @@ async def _closable(changes: AsyncIterator[IntentChange]) -> Any:
 
 
 def _parsed(texts: Sequence[bytes]) -> list[AnyObject | list[Problem]]:
-    return [_parse(text) for text in texts]
-
-
-def _parse(text: bytes) -> AnyObject | list[Problem]:
-    if len(text) > LARGEST_OBJECT:
-        message = f"an object has {len(text)} bytes, which is above {LARGEST_OBJECT}; split it"
-        return [Problem(Reason.TOO_LARGE, message)]
-    try:
-        value = json.loads(text, object_pairs_hook=_pairs)
-    except (ValueError, RecursionError) as error:
-        return [Problem(Reason.MALFORMED_FILE, f"an object is not JSON: {error}")]
-    return parse_object(value)
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON, which may not say a thing twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} stands twice in one place")
-    return found
+    return [parse(text) for text in texts]
 
 
 async def check_kind(kind: str, context: Context, *, optional: bool = False) -> None:

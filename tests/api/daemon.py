@@ -19,8 +19,11 @@ from api.access.proving import Prover
 from api.access.throttle import Throttle
 from api.client import Client
 from api.server import ServerTls, admin_services, serve_admin
+from api.services.etcd import Etcd
+from api.services.etcd.policy import KeyPolicy
 from storage.base import StorageError, Store, StoreStatus
 from storage.memory import MemoryStore
+from xdsd.fleet.members import Member, Membership
 from xdsd.health import Check
 from xdsd.intents import Intents
 from xdsd.model.problem import Problem
@@ -124,8 +127,10 @@ def daemon(folder: Path, address: Address | None = None, tls: ServerTls | None =
         logger = make_logger(LogFormat.JSON, LogLevel.INFO, log)
         directory, clock = Directory(store, logger), asyncio.get_running_loop().time
         following = asyncio.create_task(directory.run())
-        offered = admin_services(Intents(store), mesh, proxies, health, directory)
         prover = Prover(directory, Throttle(clock), clock, anonymous=Role.ADMIN)
+        member = Member(7, "one", "1.2.3", "2026-01-02T03:04:05Z", "unix:/admin.sock", "127.0.0.1:15010")
+        etcd = Etcd(store, Membership(store, member, logger), KeyPolicy((b"/app/",)))
+        offered = admin_services(Intents(store), mesh, proxies, health, prover, etcd)
         where = address or UnixAddress(folder / "admin.sock")
         async with serve_admin(where, offered, prover, logger, tls=tls) as bound:
             loop = asyncio.get_running_loop()

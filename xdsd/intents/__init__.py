@@ -7,11 +7,12 @@ writes the plan if nobody was faster. A *change* is what a watch says: objects a
 gone, problems of stored values that cannot be read.
 """
 
-from xdsd.intents.encoding import Undecodable
+from xdsd.intents.encoding import Undecodable, parse
 from xdsd.intents.history import Author, HistoryPage, Record, Wanted
 from xdsd.intents.intents import Applied, Deleted, Intents, Listing
 from xdsd.intents.past import Differences
 from xdsd.intents.planning import Outcome, Verdict
+from xdsd.intents.transacting import Inadmissible, Transacted
 from xdsd.intents.watching import IntentChange
 from xdsd.intents.world import Observed
 
@@ -21,13 +22,16 @@ __all__ = [
     "Deleted",
     "Differences",
     "HistoryPage",
+    "Inadmissible",
     "IntentChange",
     "Intents",
     "Listing",
     "Observed",
     "Outcome",
     "Record",
+    "Transacted",
     "Undecodable",
     "Verdict",
     "Wanted",
+    "parse",
 ]

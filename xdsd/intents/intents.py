@@ -10,12 +10,16 @@ from typing import NamedTuple
 from storage.base import (
     Compare,
     Delete,
+    Get,
     Op,
     Operation,
     Put,
+    RangeResult,
     Store,
     Target,
     TooLarge,
+    Txn,
+    TxnResult,
     prefix_end,
 )
 from xdsd.intents.admission import Observed
@@ -32,7 +36,17 @@ from xdsd.intents.keys import HISTORY, ROOT
 from xdsd.intents.neighbours import Neighbours
 from xdsd.intents.past import Differences, Past
 from xdsd.intents.planning import Outcome, Plan, Stored, Verdict, plan, repeated, written
-from xdsd.intents.shelf import Contents, Shelf
+from xdsd.intents.shelf import FEW, Contents, Shelf
+from xdsd.intents.transacting import (
+    Inadmissible,
+    Node,
+    Touched,
+    Transacted,
+    answered,
+    prepared,
+    recorded,
+    touched,
+)
 from xdsd.intents.watching import Follower, IntentChange
 from xdsd.manifest import AnyObject
 from xdsd.model.hosts import DEFAULT_DOMAIN
@@ -84,7 +98,7 @@ class Intents:
 
     ``rules`` tell what is wrong with one object beyond what its messages say; an error among it refuses the
     object. ``observed`` tells what registries report, so that references to it can be checked (the same
-    value while nothing changed); without it they are not. ``audit`` is told the records of each write.
+    value while nothing changed); without it they are not. ``audit`` is told the records of each write, of many in a thread.
     """
 
     def __init__(
@@ -192,6 +206,28 @@ class Intents:
                 return Deleted(True, revision, outcomes, missing, remarks)
         return Deleted(False, contents.revision, missing=missing, problems=(_contended(),))
 
+    async def transact(self, txn: Txn, *, now: str, author: Author = DAEMON) -> Transacted:
+        """Runs a transaction of raw keys. Objects that it would write are admitted, canonical and recorded.
+
+        Raises Inadmissible, and all that ``Store.txn`` raises; nothing was done then.
+        """
+        wanted = touched(txn, self._shelf.keys)
+        if not wanted:
+            return Transacted(await self._store.txn(txn.compare, txn.success, txn.failure))
+        refused, remarks = await asyncio.to_thread(self._each_judged, tuple(wanted.puts.values()))
+        for _ in range(ATTEMPTS):
+            found, contents = await self._touched(wanted)
+            node, odd = await self._prepared(txn, wanted, found, contents, refused, now, author)
+            keys = [put.key for put in wanted.puts]
+            guards = unchanged(contents, keys) if not wanted.spans else _all_unchanged(contents)
+            result = await self._store.txn(guards, (node.txn,))
+            inner = result.responses[0] if result.succeeded else None
+            if isinstance(inner, TxnResult):
+                inner = replace(inner, revision=result.revision)
+                await self._tell(list(recorded(node, inner)), result.revision)
+                return Transacted(answered(node, inner), (*remarks, *odd))
+        raise Inadmissible([_contended()])
+
     async def watch(
         self, from_revision: int = 0, *, unavailable: Callable[[str], None] | None = None, retry: float = 1.0
     ) -> AsyncGenerator[IntentChange, None]:
@@ -248,6 +284,63 @@ class Intents:
         """What stands under these keys, as of one revision."""
         return await self._shelf.some(keys)
 
+    def _each_judged(self, objects: Sequence[AnyObject]) -> tuple[Sequence[Problem], Sequence[Problem]]:
+        """``judged``, of objects of which some may stand on the other way of a transaction."""
+        found = [self.judged([obj]) for obj in objects]
+        return [each for errors, _ in found for each in errors], [each for _, odd in found for each in odd]
+
+    async def _touched(self, wanted: Touched) -> tuple[Mapping[Delete, Sequence[Stored]], Contents]:
+        """What stands in the spans that would be deleted, and under the keys that would be put, as of one revision."""
+        gets = [Get(span.key, span.range_end) for span in wanted.spans]
+        keys = list(dict.fromkeys(put.key for put in wanted.puts))
+        answer = await self._store.txn((), [*gets, *map(Get, keys)])
+        responses = [each for each in answer.responses if isinstance(each, RangeResult)]
+        contents = await self._shelf.read(
+            [kv for each in responses for kv in each.kvs if kv.key.startswith(ROOT.encode())], answer.revision
+        )
+        found = {
+            span: [stored for kv in each.kvs if (stored := contents.stored.get(kv.key))]
+            for span, each in zip(wanted.spans, responses, strict=False)
+        }
+        return found, contents
+
+    async def _prepared(
+        self,
+        txn: Txn,
+        wanted: Touched,
+        found: Mapping[Delete, Sequence[Stored]],
+        contents: Contents,
+        refused: Sequence[Problem],
+        now: str,
+        author: Author,
+    ) -> tuple[Node, Sequence[Problem]]:
+        """The transaction to run, and what is odd about what it would make. Raises Inadmissible."""
+        planned: dict[Put, Plan] = {}
+        errors = list(refused)
+        for put, obj in wanted.puts.items():
+            plans, problems = self.planned([obj], contents, now)
+            errors += problems
+            if plans:
+                planned[put] = plans[0]
+        if errors:
+            raise Inadmissible(_unique(errors))
+        puts = {put: (each, _record(each.outcome, now, author)) for put, each in planned.items()}
+        removals = {
+            span: [_record(_removal(each), now, author) for each in stored] for span, stored in found.items()
+        }
+        records = [
+            *(record for _, record in puts.values()),
+            *(each for some in removals.values() for each in some),
+        ]
+        written = {id(record): self._history.put(record) for record in records}
+        subjects = [each.outcome.object for each in planned.values() if each.outcome.object]
+        gone = [each.ref for stored in found.values() for each in stored]
+        odd = [
+            *(await self._neighbours.with_(subjects) if subjects else ()),
+            *(await self._neighbours.without(gone) if gone else ()),
+        ]
+        return prepared(txn, puts, removals, written), odd
+
     async def _all(self) -> Iterable[AnyObject]:
         contents = await self._shelf.everything()
         return [stored.object for stored in contents.stored.values() if stored.object]
@@ -264,8 +357,15 @@ class Intents:
         result = await self._store.txn(unchanged(contents, keys), [*operations, *history])
         if not result.succeeded:
             return 0
-        self._audit([replace(record, revision=result.revision) for record in records])
+        await self._tell(records, result.revision)
         return result.revision
+
+    async def _tell(self, records: Sequence[Record], revision: int) -> None:
+        written = [replace(record, revision=revision) for record in records]
+        if len(written) > FEW:
+            await asyncio.to_thread(self._audit, written)
+        else:
+            self._audit(written)
 
     def judged(self, objects: Sequence[AnyObject]) -> tuple[Sequence[Problem], Sequence[Problem]]:
         """What refuses objects without a look at the store, and what is only remarked."""
@@ -304,13 +404,18 @@ class Intents:
 def unchanged(contents: Contents, keys: Sequence[bytes]) -> Sequence[Compare]:
     """Holds while objects are as they were read."""
     if len(keys) > ONE_BY_ONE:
-        return [
-            Compare(prefix, Target.MOD, Op.LESS, contents.revision + 1, prefix_end(prefix))
-            for prefix in (ROOT.encode(), HISTORY.encode())
-        ]
+        return _all_unchanged(contents)
     return [
         Compare(key, Target.MOD, Op.EQUAL, stored.mod_revision if stored else 0)
         for key, stored in ((key, contents.stored.get(key)) for key in dict.fromkeys(keys))
+    ]
+
+
+def _all_unchanged(contents: Contents) -> Sequence[Compare]:
+    """Holds while no object was written or removed since: each leaves a record."""
+    return [
+        Compare(prefix, Target.MOD, Op.LESS, contents.revision + 1, prefix_end(prefix))
+        for prefix in (ROOT.encode(), HISTORY.encode())
     ]
 
 
