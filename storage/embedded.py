@@ -10,7 +10,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from storage.base import Corrupted, StoreStatus, Unavailable
+from storage.base import Corrupted, InvalidRequest, StoreStatus, Unavailable
 from storage.engine import Engine
 from storage.ledger import Ledger
 from storage.limits import Limits
@@ -102,6 +102,40 @@ async def open_embedded(
     return EmbeddedStore(files, keep=keep, limits=limits, clock=clock, lease_tick=lease_tick)
 
 
+def make_embedded(path: Path, fill: Callable[[Ledger], None]) -> None:
+    """Makes a store of what ``fill`` records in one transaction: all of it appears at ``path``, or nothing. It blocks.
+
+    Raises InvalidRequest where there is a store, Locked, Unavailable, Full.
+    """
+    _make_folder(path.parent)
+    new = path.with_name(path.name + ".new")
+    with ExitStack() as undo:
+        undo.callback(ProcessLock(path.with_name(path.name + ".lock"), path).release)
+        if any(each.exists() for each in _files_of(path)):
+            raise InvalidRequest(
+                f"{path} exists already; move it away, with its -wal, or choose another folder"
+            )
+        try:
+            undo.callback(_remove, new)
+            _remove(new)
+            _make_file(new)
+            with translated(path):
+                _fill(new, fill)
+            new.rename(path)
+            _sync(path.parent)
+        except OSError as error:
+            raise Unavailable(f"cannot make {path}: {error.strerror}") from error
+
+
+def _fill(path: Path, fill: Callable[[Ledger], None]) -> None:
+    with closing(_connect(path)) as connection:
+        _prepare(connection, path, Keeping().file_bytes)
+        ledger = SqliteLedger(connection, path)
+        ledger.begin()
+        fill(ledger)
+        ledger.commit()
+
+
 @dataclass(frozen=True, slots=True)
 class _Files:
     """The lock, a connection for each thread, and what was found at the start."""
@@ -178,6 +212,23 @@ def _make_file(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise Unavailable(f"cannot open {path}: {error.strerror}") from error
+
+
+def _files_of(path: Path) -> Sequence[Path]:
+    return [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm")]
+
+
+def _remove(path: Path) -> None:
+    for each in _files_of(path):
+        each.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _check_sizes(path: Path) -> None:

@@ -1,0 +1,97 @@
+"""A store made of a snapshot: the file of a new embedded one, or keys put into one that runs.
+
+A new file keeps revisions and versions. A store that runs counts its own: there the keys are written anew. Leases begin
+their time again in both.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Final
+
+from storage.base import (
+    Compare,
+    Delete,
+    Event,
+    EventType,
+    InvalidRequest,
+    KeyValue,
+    Op,
+    Put,
+    Store,
+    Target,
+)
+from storage.embedded import make_embedded
+from storage.ledger import Ledger
+from storage.snapshot_file import Snapshot
+
+_OPERATIONS: Final = 100
+"""In a transaction; etcd takes 128 unless it is told otherwise."""
+_BYTES: Final = 1_000_000
+"""Written by a transaction, if it writes more than one key; etcd takes 1.5 MiB unless it is told otherwise."""
+
+
+def seed(path: Path, snapshot: Snapshot) -> None:
+    """Makes the file of a new embedded store; it blocks. Raises InvalidRequest where there is one, Locked, Unavailable."""
+    make_embedded(path, partial(_record, snapshot))
+
+
+def _record(snapshot: Snapshot, ledger: Ledger) -> None:
+    written = attrgetter("mod_revision")
+    for revision, kvs in groupby(sorted(snapshot.kvs, key=written), written):
+        ledger.record(revision, [Event(EventType.PUT, kv) for kv in kvs])
+    if snapshot.revision > ledger.revision:
+        # What was written last was a deletion. It is one of no key that anybody can see.
+        ledger.record(
+            snapshot.revision, [Event(EventType.DELETE, KeyValue(b"", b"", 0, snapshot.revision, 0))]
+        )
+    if snapshot.revision > 1:
+        ledger.compact(snapshot.revision)
+    for lease in snapshot.leases:
+        ledger.add_lease(lease.id, lease.granted)
+
+
+async def load(
+    snapshot: Snapshot,
+    store: Store,
+    *,
+    overwrite: bool = False,
+    remove: Sequence[bytes] = (),
+    progress: Callable[[int], None] = lambda _done: None,
+) -> None:
+    """Puts a snapshot's keys and leases into a store that runs, in several transactions, and removes ``remove`` at last.
+
+    ``progress`` is told how many keys were put. Raises InvalidRequest for a key that is there, unless it may be
+    overwritten, and what the store raises; what was done by then stays.
+    """
+    there = set(await store.leases()) if snapshot.leases else set()
+    for lease in snapshot.leases:
+        if lease.id not in there:
+            await store.grant(lease.granted, lease.id)
+    done = 0
+    # First those whose lease is running.
+    for batch in _batches(sorted(snapshot.kvs, key=lambda kv: not kv.lease)):
+        absent = () if overwrite else [Compare(kv.key, Target.CREATE, Op.EQUAL, 0) for kv in batch]
+        result = await store.txn(absent, [Put(kv.key, kv.value, kv.lease) for kv in batch])
+        if not result.succeeded:
+            raise InvalidRequest(f"one of {batch[0].key!r} to {batch[-1].key!r} is there already")
+        done += len(batch)
+        progress(done)
+    for start in range(0, len(remove), _OPERATIONS):
+        await store.txn((), [Delete(key) for key in remove[start : start + _OPERATIONS]])
+
+
+def _batches(kvs: Iterable[KeyValue]) -> Iterator[Sequence[KeyValue]]:
+    batch: list[KeyValue] = []
+    size = 0
+    for kv in kvs:
+        more = len(kv.key) + len(kv.value)
+        if batch and (len(batch) == _OPERATIONS or size + more > _BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(kv)
+        size += more
+    if batch:
+        yield batch
