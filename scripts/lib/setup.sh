@@ -104,3 +104,35 @@ ensure_test_programs() {
         say "without ${missing[*]} the tests that need them are skipped"
     fi
 }
+
+# An etcd of Debian's, unpacked into the cache rather than installed, so that no service of it is started here. Sets
+# XDSD_ETCD, unless an etcd is at hand.
+ensure_etcd() {
+    [[ -z "${XDSD_ETCD:-}" ]] || return 0
+    ! { command -v etcd && command -v etcdctl; } >/dev/null || return 0
+    local folder="${XDSD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xdsd}/etcd"
+    if [[ ! -x "$folder/usr/bin/etcdctl" ]] && ! unpack "$folder" etcd-server etcd-client; then
+        in_ci && die "the tests need etcd-server and etcd-client, which cannot be had here"
+        say "without etcd-server and etcd-client the tests that need them are skipped"
+        return 0
+    fi
+    export XDSD_ETCD="$folder/usr/bin"
+}
+
+# unpack FOLDER PACKAGE…: what Debian packages hold, in a folder that is there whole or not at all.
+unpack() {
+    local folder="$1" work package
+    shift
+    command -v apt-get >/dev/null || return 1
+    say "fetching $*"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update >&2 || say "the lists of packages are as they were"
+    mkdir -p "$(dirname "$folder")"
+    work="$(mktemp -d "$folder.XXXXXX")"
+    chmod 755 "$work"
+    (cd "$work" && apt-get -qq download "$@" >&2) || { rm -rf "$work" && return 1; }
+    for package in "$work"/*.deb; do
+        dpkg -x "$package" "$work" && rm "$package"
+    done
+    rm -rf "$folder"
+    mv "$work" "$folder"
+}
