@@ -275,6 +275,8 @@ def _expanded(text: str) -> Path:
 def parse_foreign_prefix(value: object) -> str:
     """A prefix of keys that are not ours."""
     text = _text(value)
+    if "," in text:
+        raise _refuse(Reason.INVALID_VALUE, f"{text!r} are several prefixes; name each by a flag of its own")
     if text.startswith("/xdsd/") or "/xdsd/".startswith(text):
         raise _refuse(
             Reason.INVALID_VALUE, f"{text!r} holds keys of xdsd itself; name a prefix beside /xdsd/"

@@ -30,7 +30,7 @@ class Daemon:
         self.xds_port = xds
         self.xds_address = f"127.0.0.1:{xds}"
         self.http_url = f"http://127.0.0.1:{http}"
-        self.endpoint = f"unix:{self.state_dir / 'admin.sock'}"
+        self.endpoint = (settings or {}).get("admin-address", f"unix:{self.state_dir / 'admin.sock'}")
         self.machines.mkdir(parents=True, exist_ok=True)
         flags = {
             "state-dir": str(self.state_dir),
