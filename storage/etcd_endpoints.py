@@ -30,6 +30,8 @@ _CHANNEL = (
     # etcd closes connections that ping more often than every 5 seconds, or without calls.
     ("grpc.keepalive_time_ms", 6000),
     ("grpc.keepalive_timeout_ms", 3000),
+    # Pings of all kinds have a time of their own, a minute, and the one for keepalive waits behind them.
+    ("grpc.http2.ping_timeout_ms", 3000),
     ("grpc.http2.max_pings_without_data", 0),
 )
 _NEEDS_LEADER: Metadata = (("hasleader", "true"),)
