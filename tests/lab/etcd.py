@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,6 +18,7 @@ from storage.base import Unavailable
 from storage.etcd import EtcdSettings, EtcdStore, EtcdTls, open_etcd
 from tests.lab.eventually import eventually
 from tests.lab.missing import missing
+from tests.lab.netns import Machine
 from tests.lab.ports import free_ports
 from xdsd.demo.program import Program
 
@@ -197,9 +199,25 @@ class EtcdServer:
 class EtcdCluster:
     """Three members. ``async with EtcdCluster(tmp_path) as cluster`` waits until all answer."""
 
-    def __init__(self, folder: Path, *, version: Release | None = None, flags: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        version: Release | None = None,
+        flags: Sequence[str] = (),
+        machines: Sequence[Machine] = (),
+    ) -> None:
+        """``machines`` are where the members run, one each; without them all run here."""
         self.members = [
-            EtcdServer(folder, name=name, version=version, flags=flags) for name in ("one", "two", "three")
+            EtcdServer(
+                folder,
+                name=name,
+                version=version,
+                flags=flags,
+                host=machine.address if machine else "127.0.0.1",
+                wrap=("ip", "netns", "exec", machine.name) if machine else (),
+            )
+            for name, machine in zip_longest(("one", "two", "three"), machines)
         ]
         for member in self.members:
             member.join(self.members)
@@ -219,9 +237,22 @@ class EtcdCluster:
             if error is not None:
                 error.add_note(f"--- {member.name}: {member.program.log}\n{member.program.tail(15)}")
 
-    def settings(self, **more: object) -> EtcdSettings:
-        """How our store reaches all of them."""
-        return settings(self.members, **more)
+    def settings(self, *, first: EtcdServer | None = None, **more: object) -> EtcdSettings:
+        """How our store reaches all of them, asking ``first`` first."""
+        return settings(sorted(self.members, key=lambda each: each is not first), **more)
+
+    @contextlib.asynccontextmanager
+    async def store(self, *, first: EtcdServer | None = None, **more: object):  # type: ignore[no-untyped-def]  # an async context manager of EtcdStore
+        """Our store on all of them."""
+        store = await open_etcd(self.settings(first=first, **more))
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    def but(self, member: EtcdServer) -> list[EtcdServer]:
+        """The other members."""
+        return [each for each in self.members if each is not member]
 
     @property
     def address(self) -> str:
