@@ -7,7 +7,7 @@ revisions and versions survive. The rest that etcd keeps in such a file (members
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from struct import Struct
@@ -89,31 +89,35 @@ def decode(data: bytes | memoryview) -> Snapshot:
         raise SnapshotError(f"it is damaged: {error}") from error
 
 
-async def take(store: Store, prefix: bytes = b"") -> Snapshot:
-    """All that a store holds now, or what is below ``prefix`` with the leases attached to it.
+async def take(store: Store, *prefixes: bytes) -> Snapshot:
+    """All that a store holds now, or what is below ``prefixes`` with the leases attached to it, as of one revision.
 
     A key whose lease runs out meanwhile is left out. Raises what the store raises.
     """
     for _ in range(_TRIES):
         with suppress(Compacted):
-            return await _taken(store, prefix)
-    return await _taken(store, prefix)
+            return await _taken(store, prefixes)
+    return await _taken(store, prefixes)
 
 
-async def _taken(store: Store, prefix: bytes) -> Snapshot:
-    end = prefix_end(prefix)
-    page = await store.range(prefix or b"\0", end, limit=_PAGE)
-    revision, kvs = page.revision, list(page.kvs)
-    while page.more:
-        page = await store.range(kvs[-1].key + b"\0", end, limit=_PAGE, revision=revision)
-        kvs += page.kvs
-    wanted = {kv.lease for kv in kvs if kv.lease} | set(() if prefix else await store.leases())
+async def _taken(store: Store, prefixes: Sequence[bytes]) -> Snapshot:
+    revision, found = 0, dict[bytes, KeyValue]()
+    for prefix in prefixes or (b"",):
+        start, end, more = prefix or b"\0", prefix_end(prefix), True
+        while more:
+            page = await store.range(start, end, limit=_PAGE, revision=revision)
+            revision = revision or page.revision
+            found |= {kv.key: kv for kv in page.kvs}
+            more = page.more
+            start = page.kvs[-1].key + b"\0" if more else b""
+    wanted = {kv.lease for kv in found.values() if kv.lease} | set(() if prefixes else await store.leases())
     leases = []
     for lease in sorted(wanted):
         with suppress(LeaseNotFound):
             leases.append(SnapshotLease(lease, (await store.time_to_live(lease)).granted))
     known = {0, *(lease.id for lease in leases)}
-    return Snapshot(revision, tuple(kv for kv in kvs if kv.lease in known), tuple(leases))
+    kvs = (kv for _, kv in sorted(found.items()) if kv.lease in known)
+    return Snapshot(revision, tuple(kvs), tuple(leases))
 
 
 def encode(snapshot: Snapshot) -> bytes:

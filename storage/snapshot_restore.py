@@ -32,6 +32,8 @@ _OPERATIONS: Final = 100
 _BYTES: Final = 1_000_000
 """Written by a transaction, if it writes more than one key; etcd takes 1.5 MiB unless it is told otherwise."""
 
+_WRITTEN: Final = attrgetter("mod_revision")
+
 
 def seed(path: Path, snapshot: Snapshot) -> None:
     """Makes the file of a new embedded store; it blocks. Raises InvalidRequest where there is one, Locked, Unavailable."""
@@ -39,8 +41,7 @@ def seed(path: Path, snapshot: Snapshot) -> None:
 
 
 def _record(snapshot: Snapshot, ledger: Ledger) -> None:
-    written = attrgetter("mod_revision")
-    for revision, kvs in groupby(sorted(snapshot.kvs, key=written), written):
+    for revision, kvs in groupby(sorted(snapshot.kvs, key=_WRITTEN), _WRITTEN):
         ledger.record(revision, [Event(EventType.PUT, kv) for kv in kvs])
     if snapshot.revision > ledger.revision:
         # What was written last was a deletion. It is one of no key that anybody can see.
@@ -59,39 +60,57 @@ async def load(
     *,
     overwrite: bool = False,
     remove: Sequence[bytes] = (),
+    apart: Callable[[bytes], bytes] = lambda _key: b"",
     progress: Callable[[int], None] = lambda _done: None,
 ) -> None:
     """Puts a snapshot's keys and leases into a store that runs, in several transactions, and removes ``remove`` at last.
 
-    ``progress`` is told how many keys were put. Raises InvalidRequest for a key that is there, unless it may be
-    overwritten, and what the store raises; what was done by then stays.
+    Keys are put in the order in which they were written, those of one revision in one transaction unless they are too
+    many. Keys of different revisions for which ``apart`` gives the same, not empty, are not put in one, so that their order
+    can still be told. ``progress`` is told how many keys were put. Raises InvalidRequest for a key that is there, unless it
+    may be overwritten, and what the store raises; what was done by then stays.
     """
+    done = 0
     there = set(await store.leases()) if snapshot.leases else set()
+    for batch in _batches([kv for kv in snapshot.kvs if not kv.lease], apart):
+        done += await _put(store, batch, overwrite=overwrite)
+        progress(done)
     for lease in snapshot.leases:
         if lease.id not in there:
             await store.grant(lease.granted, lease.id)
-    done = 0
-    # First those whose lease is running.
-    for batch in _batches(sorted(snapshot.kvs, key=lambda kv: not kv.lease)):
-        absent = () if overwrite else [Compare(kv.key, Target.CREATE, Op.EQUAL, 0) for kv in batch]
-        result = await store.txn(absent, [Put(kv.key, kv.value, kv.lease) for kv in batch])
-        if not result.succeeded:
-            raise InvalidRequest(f"one of {batch[0].key!r} to {batch[-1].key!r} is there already")
-        done += len(batch)
+    for batch in _batches([kv for kv in snapshot.kvs if kv.lease], apart):
+        done += await _put(store, batch, overwrite=overwrite)
         progress(done)
     for start in range(0, len(remove), _OPERATIONS):
         await store.txn((), [Delete(key) for key in remove[start : start + _OPERATIONS]])
 
 
-def _batches(kvs: Iterable[KeyValue]) -> Iterator[Sequence[KeyValue]]:
+async def _put(store: Store, batch: Sequence[KeyValue], *, overwrite: bool) -> int:
+    absent = () if overwrite else [Compare(kv.key, Target.CREATE, Op.EQUAL, 0) for kv in batch]
+    result = await store.txn(absent, [Put(kv.key, kv.value, kv.lease) for kv in batch])
+    if not result.succeeded:
+        raise InvalidRequest(f"one of the keys {batch[0].key!r} to {batch[-1].key!r} is there already")
+    return len(batch)
+
+
+def _batches(kvs: Iterable[KeyValue], apart: Callable[[bytes], bytes]) -> Iterator[Sequence[KeyValue]]:
     batch: list[KeyValue] = []
-    size = 0
-    for kv in kvs:
-        more = len(kv.key) + len(kv.value)
-        if batch and (len(batch) == _OPERATIONS or size + more > _BYTES):
+    families: set[bytes] = set()
+    for _, group in groupby(sorted(kvs, key=_WRITTEN), _WRITTEN):
+        together = list(group)
+        theirs = {apart(kv.key) for kv in together} - {b""}
+        if batch and (families & theirs or not _fits([*batch, *together])):
             yield batch
-            batch, size = [], 0
-        batch.append(kv)
-        size += more
+            batch, families = [], set()
+        for kv in together:
+            if batch and not _fits([*batch, kv]):
+                yield batch
+                batch, families = [], set()
+            batch.append(kv)
+        families |= theirs
     if batch:
         yield batch
+
+
+def _fits(kvs: Sequence[KeyValue]) -> bool:
+    return len(kvs) <= _OPERATIONS and sum(len(kv.key) + len(kv.value) for kv in kvs) <= _BYTES

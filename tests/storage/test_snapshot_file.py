@@ -155,6 +155,7 @@ async def test_a_part_of_a_store_is_taken_with_its_leases() -> None:
     found = await take(store, b"/ours/")
     assert [kv.key for kv in found.kvs] == [b"/ours/a"]
     assert found.leases == (SnapshotLease(ours, 600),)
+    assert await take(store, b"/theirs", b"/ours/", b"/the") == await take(store)
     await store.close()
 
 
