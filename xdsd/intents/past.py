@@ -42,9 +42,11 @@ class Past:
             return Problem(Reason.OUT_OF_RANGE, message, ref)
         if found is not None:
             return found
-        if not records and await self._store.get(self._shelf.keys.of(ref)) is None:
+        exists = await self._store.get(self._shelf.keys.of(ref)) is not None
+        if not records and not exists:
             return Problem(Reason.BROKEN_REFERENCE, "does not exist, and no record tells that it did", ref)
-        message = f"did not exist at revision {revision}; to have it so, delete it{_known(records)}"
+        advice = "to have it so, delete it" if exists else "nor does it now"
+        message = f"did not exist at revision {revision}; {advice}{_known(records)}"
         return Problem(Reason.BROKEN_REFERENCE, message, ref)
 
     async def between(self, from_revision: int, to_revision: int, wanted: Wanted) -> Differences:
