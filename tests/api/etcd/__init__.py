@@ -1,0 +1,1 @@
+"""Tests of etcd's API on the admin port."""
