@@ -32,6 +32,7 @@ _COMMANDS: Mapping[str, str] = {
     "proxies": "api.commands.proxies:proxies",
     "rollback": "api.commands.rollback:rollback",
     "schema": "api.commands.resources:schema",
+    "snapshot": "api.commands.snapshot:snapshot",
     "status": "api.commands.status:status",
     "version": "api.commands.status:version",
     "wait": "api.commands.wait:wait",
