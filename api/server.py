@@ -7,12 +7,12 @@ plaintext on loopback alone, and TLS everywhere else. Every service is added by 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import grpc
 from grpc_reflection.v1alpha import reflection
 from structlog.typing import FilteringBoundLogger
 
+from api.access.certificates import ServerTls, server_credentials
 from api.access.door import Door, Peer
 from api.access.guard import Guard
 from api.access.proving import Prover
@@ -68,15 +68,6 @@ def admin_services(
     return (*ours, *(Service(name, add) for name, add in others.items()))
 
 
-@dataclass(frozen=True, slots=True)
-class ServerTls:
-    """Files (PEM) of the port's certificate chain and key. With ``client_ca`` every caller needs a certificate of it."""
-
-    cert: Path
-    key: Path
-    client_ca: Path | None = None
-
-
 @asynccontextmanager
 async def serve_admin(
     address: Address,
@@ -119,7 +110,7 @@ async def serve_admin(
             await stack.enter_async_context(door.open())
             bound: Address = address
         else:
-            credentials = _credentials(tls) if tls else None
+            credentials = server_credentials(tls, logger) if tls else None
             bound = TcpAddress(address.host, _bind(server, address, str(address), credentials))
             await server.start()
         stack.push_async_callback(server.stop, _STOP_SECONDS)
@@ -145,43 +136,3 @@ def _bind(
         return server.add_insecure_port(target)
     except RuntimeError as error:
         raise OSError(f"cannot listen on {address}: {error}; set another --admin-address") from error
-
-
-def _credentials(tls: ServerTls) -> grpc.ServerCredentials:
-    """Credentials that follow their files; while these cannot be read, the last that could be hold."""
-    seen = _Files(tls)
-
-    def changed() -> grpc.ServerCertificateConfiguration | None:
-        try:
-            return seen.configuration() if seen.changed() else None
-        except OSError:
-            return None
-
-    return grpc.dynamic_ssl_server_credentials(
-        seen.configuration(),
-        changed,  # type: ignore[arg-type]  # None says that nothing changed
-        require_client_authentication=tls.client_ca is not None,
-    )
-
-
-class _Files:
-    """The files of the port's certificates, and when they were written last."""
-
-    def __init__(self, tls: ServerTls) -> None:
-        self._tls = tls
-        self._paths = [path for path in (tls.cert, tls.key, tls.client_ca) if path]
-        self._written = self._times()
-
-    def changed(self) -> bool:
-        """True if one of them was written since this was asked last."""
-        before, self._written = self._written, self._times()
-        return before != self._written
-
-    def configuration(self) -> grpc.ServerCertificateConfiguration:
-        """What they hold now."""
-        ca = self._tls.client_ca.read_bytes() if self._tls.client_ca else None
-        chain = [(self._tls.key.read_bytes(), self._tls.cert.read_bytes())]
-        return grpc.ssl_server_certificate_configuration(chain, ca)
-
-    def _times(self) -> list[int]:
-        return [path.stat().st_mtime_ns for path in self._paths]

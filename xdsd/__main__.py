@@ -25,10 +25,11 @@ from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
 
 from api.access.caller import Role
+from api.access.certificates import ServerTls
 from api.access.directory import Directory
 from api.access.proving import Prover
 from api.access.throttle import Throttle
-from api.server import ServerTls, admin_services, serve_admin
+from api.server import admin_services, serve_admin
 from api.services.etcd import Etcd
 from api.services.etcd.policy import KeyPolicy
 from storage.base import StorageError, Store, StoreStatus

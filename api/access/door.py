@@ -57,11 +57,15 @@ class Door:
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Listens while the block lasts. Everybody may knock; the kernel says who it is."""
-        before = os.umask(0o111)
+        self._path.unlink(missing_ok=True)  # a dead daemon's; ``refuse_taken`` has looked
+        listener = socket.socket(socket.AF_UNIX)
         try:
-            server = await asyncio.start_unix_server(self._come, self._path, backlog=128)
-        finally:
-            os.umask(before)
+            listener.bind(str(self._path))
+            self._path.chmod(0o666)
+            server = await asyncio.start_unix_server(self._come, sock=listener, backlog=128)
+        except BaseException:
+            listener.close()
+            raise
         try:
             yield
         finally:

@@ -2,16 +2,21 @@
 
 A caller proves itself by what the kernel says of a Unix socket's peer, by a bearer token, by the token that etcd's
 Authenticate gave for a password, or by a client certificate. Nothing that proves it is ever logged.
+
+A stream ends when its caller is no longer who it was: at once when a user changes, within ``proving.RECHECK`` seconds when
+a token expires. It is asked as the stream waits; one that is being written to ends when that is done.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 from structlog.typing import FilteringBoundLogger
 
 from api.access.caller import Caller, Refused, current, enter
-from api.access.proving import Prover, Unproven
+from api.access.proving import Prover, Unproven, UsersUnknown
+from api.wire import FAULT
 
 Handler = Any  # gRPC's handlers are untyped tuples
 Context = grpc.aio.ServicerContext[object, object]
@@ -65,24 +70,34 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
 
     def _stream(self, call: Callable[[Any, Context], AsyncIterator[Any]], method: str) -> Callable[..., Any]:
         async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
-            await self._admit(method, context)
+            caller = await self._admit(method, context)
+            responses = call(request, context)
+            lapse = _Lapse(lambda: self._prover.lapsed(context, caller))
             try:
-                async for response in call(request, context):
+                async for response in lapse.until(responses):
                     yield response
             except Refused as refused:
                 await self._refuse(refused, method, context)
             except Unproven as unproven:
                 await self._turn_away(unproven, method, context)
+            finally:
+                await lapse.forget()
+            if lapse.why:
+                await self._turn_away(Unproven("lapsed", caller.origin, lapse.why), method, context)
 
         return guarded
 
-    async def _admit(self, method: str, context: Context) -> None:
+    async def _admit(self, method: str, context: Context) -> Caller:
         try:
-            enter(await self._prover.caller(context, must=method not in OPEN))
+            caller = await self._prover.caller(context, must=method not in OPEN)
         except Unproven as unproven:
             await self._turn_away(unproven, method, context)
+        except UsersUnknown as unknown:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, f"the store: {unknown}", ((FAULT, "store"),))
+        enter(caller)
+        return caller
 
-    async def _turn_away(self, unproven: Unproven, method: str, context: Context) -> None:
+    async def _turn_away(self, unproven: Unproven, method: str, context: Context) -> NoReturn:
         self._count(unproven.reason)
         self._logger.warning(
             "a caller is refused", method=method, origin=unproven.origin, why=unproven.reason
@@ -96,3 +111,44 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
             "a call is refused", method=method, who=caller.name, origin=caller.origin, why=str(refused)
         )
         await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(refused))
+
+
+class _Lapse:
+    """Watches, beside a stream, whether its caller still is who it was; ``why`` is empty while it is.
+
+    Made and used in the task that serves the stream, whose waiting it ends.
+    """
+
+    def __init__(self, wait: Callable[[], Awaitable[str]]) -> None:
+        self.why = ""
+        self._wait = wait
+        self._waiting: asyncio.Timeout | None = None
+        self._watcher = asyncio.create_task(self._watch(), name="caller of a stream")
+
+    async def until(self, responses: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """The responses, as long as it is."""
+        going = True
+        while going:
+            try:
+                async with asyncio.timeout(None) as self._waiting:
+                    response = await anext(responses)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                if not self.why:
+                    raise
+                return
+            finally:
+                self._waiting = None
+            yield response
+            going = not self.why
+
+    async def forget(self) -> None:
+        """Stops to watch."""
+        self._watcher.cancel()
+        await asyncio.gather(self._watcher, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        self.why = await self._wait()
+        if self._waiting is not None:
+            self._waiting.reschedule(asyncio.get_running_loop().time())

@@ -5,6 +5,7 @@ import os
 import pwd
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,27 +16,48 @@ from api.access.caller import Binding, Caller, Method, Role
 from api.access.directory import Directory
 from api.access.door import Peer
 from api.access.throttle import Throttle, TooManyAttempts
-from api.access.users import User, password_holds, token_id
+from api.access.users import User, is_name, password_holds, token_id
 
 Context = grpc.aio.ServicerContext[object, object]
 
 SESSION = 300.0
 """Seconds without a call after which the token that a password gave is no longer taken, as in etcd."""
 SESSIONS = 10_000
+LONGEST_PASSWORD = 1024
+STARTING = 3.0
+"""Seconds that a call waits for the users to be known, while the daemon starts."""
+RECHECK = 10.0
+"""Seconds after which a stream's caller is asked about again, for what no change of users tells: that a token expired."""
 
 
 class Unproven(Exception):  # noqa: N818 - it is named after what is the matter
-    """The caller did not prove who it is. ``reason`` is a word for counting; the message says what to do."""
+    """The caller did not prove who it is. ``reason`` is a word for counting; the message says what to do.
 
-    def __init__(self, reason: str, origin: str, message: str) -> None:
+    ``tried`` is the key, for the throttle, of what was guessed at; None where nothing was.
+    """
+
+    def __init__(self, reason: str, origin: str, message: str, *, tried: str | None = None) -> None:
         super().__init__(message)
         self.reason = reason
         self.origin = origin
+        self.tried = tried
+
+
+class UsersUnknown(Exception):  # noqa: N818 - it is named after what is the matter
+    """The store has not said yet who the users are."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the users are not known yet, as it did not answer since the daemon started; try again"
+        )
 
 
 @dataclass(slots=True)
 class _Session:
+    """``password`` is the hash of what was given: with another one the session ends."""
+
     name: str
+    password: str
     used: float
 
 
@@ -63,11 +85,62 @@ class Prover:
         return peer.uid in (0, os.geteuid()) or self.directory.by_uid(peer.uid) is not None
 
     async def caller(self, context: Context, *, must: bool = True) -> Caller:
-        """Who calls. Raises Unproven; unless it must prove itself."""
+        """Who calls. Raises UsersUnknown, and Unproven; the latter not for want of credentials, unless ``must``.
+
+        What holds is never slowed, whatever others at the same address try; what does not takes its turn.
+        """
+        await self._known()
+        try:
+            return self._prove(context, must=must)
+        except Unproven as unproven:
+            if unproven.tried is not None:
+                await self._turn(_keys(unproven.origin, unproven.tried), unproven.origin)
+            raise
+
+    async def lapsed(self, context: Context, caller: Caller) -> str:
+        """Returns once the call's credentials no longer make its caller who it was; says why."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.directory.changed(), RECHECK)
+            try:
+                now = self._prove(context, must=True)
+            except Unproven as unproven:
+                return str(unproven)
+            if (now.name, now.bindings) != (caller.name, caller.bindings):
+                return f"what {caller.name} may do has changed; call again"
+
+    async def authenticate(self, name: str, password: str, origin: str) -> str:
+        """The token for a name and a password, as etcd's Authenticate gives it. Raises Unproven, UsersUnknown."""
+        await self._known()
+        keys = _keys(origin, f"as {name}" if is_name(name) else "")
+        await self._turn(keys, origin)
+        user = self.directory.user(name)
+        hashed = user.password if user and not user.disabled else ""
+        fits = len(password) <= LONGEST_PASSWORD
+        if not await asyncio.to_thread(password_holds, password if fits else "", hashed):
+            raise Unproven("wrong password", origin, "authentication failed, invalid user ID or password")
+        self._throttle.held(f"as {name}", keys)
+        self._forget_sessions()
+        token = secrets.token_urlsafe(24)
+        self._sessions[token] = _Session(name, hashed, self._clock())
+        return token
+
+    def origin(self, context: Context) -> str:
+        """Where a call comes from: an address, or a process on this machine."""
+        name = context.peer()
+        peer = self.peer(name)
+        return f"unix {peer}" if peer else _address(name)
+
+    @property
+    def lets_anybody(self) -> bool:
+        """Whether callers without credentials may do something."""
+        return self._anonymous is not None
+
+    def _prove(self, context: Context, *, must: bool) -> Caller:
         metadata = dict(context.invocation_metadata() or ())
         peer, origin = self.peer(context.peer()), self.origin(context)
-        if bearer := _bearer(metadata):
-            return await self._by_token(bearer, origin)
+        if "authorization" in metadata:
+            return self._by_token(_bearer(metadata, origin), origin)
         if session := metadata.get("token"):
             return self._by_session(str(session), origin)
         if peer is not None:
@@ -86,52 +159,30 @@ class Prover:
             "(--cert, --key); an admin makes a token with xdsctl user token NAME",
         )
 
-    def origin(self, context: Context) -> str:
-        """Where a call comes from: an address, or a process on this machine."""
-        name = context.peer()
-        peer = self.peer(name)
-        return f"unix {peer}" if peer else _address(name)
+    async def _known(self) -> None:
+        if not self.directory.known:
+            try:
+                await asyncio.wait_for(self.directory.synced(), STARTING)
+            except TimeoutError as error:
+                raise UsersUnknown from error
 
-    @property
-    def lets_anybody(self) -> bool:
-        """Whether callers without credentials may do something."""
-        return self._anonymous is not None
-
-    async def authenticate(self, name: str, password: str, origin: str) -> str:
-        """The token for a name and a password, as etcd's Authenticate gives it. Raises Unproven."""
-        keys = _keys(origin, name)
-        await self._pause(keys, origin)
-        user = self.directory.user(name)
-        hashed = user.password if user and not user.disabled else ""
-        if not await asyncio.to_thread(password_holds, password, hashed):
-            self._throttle.failed(keys)
-            raise Unproven("wrong password", origin, "authentication failed, invalid user ID or password")
-        self._throttle.succeeded(keys)
-        self._forget_sessions()
-        token = secrets.token_urlsafe(24)
-        self._sessions[token] = _Session(name, self._clock())
-        return token
-
-    async def _by_token(self, text: str, origin: str) -> Caller:
-        """A token that holds is never slowed, whatever others at the same address try."""
+    def _by_token(self, text: str, origin: str) -> Caller:
         identity = token_id(text)
         user = self.directory.by_token(identity)
-        tokens = user.tokens if user else ()
-        token = next((each for each in tokens if each.id == identity), None)
+        token = next((each for each in user.tokens if each.id == identity), None) if user else None
         now = datetime.now(UTC)
-        if user is None or token is None or not token.holds(text, now):
-            keys = _keys(origin, f"token {identity}" if identity else "")
-            self._throttle.failed(keys)
-            await self._pause(keys, origin)
-            expired = token is not None and token.expires is not None and token.expires <= now
-            why = "has expired" if expired else "is not known, or was revoked"
-            reason = "expired token" if expired else "unknown token"
-            raise Unproven(reason, origin, f"the token {why}; make another with xdsctl user token NAME")
-        return _known(user, Method.TOKEN, origin)
+        if user is not None and token is not None:
+            if token.holds(text, now):
+                return _known(user, Method.TOKEN, origin)
+            if token.is_of(text):
+                message = f"the token has expired; make another with xdsctl user token {user.name}"
+                raise Unproven("expired token", origin, message, tried="")
+        message = "the token is not known, or was revoked; make another with xdsctl user token NAME"
+        raise Unproven("unknown token", origin, message, tried=f"token {identity}" if token else "")
 
-    async def _pause(self, keys: Sequence[str], origin: str) -> None:
+    async def _turn(self, keys: Sequence[str], origin: str) -> None:
         try:
-            await self._throttle.pause(keys)
+            await self._throttle.attempt(keys)
         except TooManyAttempts as error:
             raise Unproven("too many attempts", origin, str(error)) from error
 
@@ -139,8 +190,8 @@ class Prover:
         self._forget_sessions()
         session = self._sessions.get(token)
         user = self.directory.user(session.name) if session else None
-        if session is None or user is None or user.disabled:
-            raise Unproven("unknown session", origin, "etcdserver: invalid auth token")
+        if session is None or user is None or user.disabled or user.password != session.password:
+            raise Unproven("unknown session", origin, "etcdserver: invalid auth token", tried="")
         session.used = self._clock()
         return _known(user, Method.PASSWORD, origin)
 
@@ -177,9 +228,14 @@ def _known(user: User, method: Method, origin: str) -> Caller:
     return Caller(user.name, method, origin, user.bindings)
 
 
-def _bearer(metadata: Mapping[str, Any]) -> str:
-    scheme, _, token = str(metadata.get("authorization", "")).partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
+def _bearer(metadata: Mapping[str, Any], origin: str) -> str:
+    """The token. Raises Unproven: whoever gives credentials that are none is not taken for somebody else."""
+    scheme, _, token = str(metadata["authorization"]).partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unproven(
+            "malformed credentials", origin, "the authorization metadata is not Bearer and a token", tried=""
+        )
+    return token.strip()
 
 
 def _subjects(auth: Mapping[str, Iterable[bytes]]) -> tuple[str, ...]:
@@ -194,8 +250,9 @@ def _address(peer: str) -> str:
     return rest.rpartition(":")[0] if kind in ("ipv4", "ipv6") else peer
 
 
-def _keys(origin: str, name: str) -> tuple[str, ...]:
-    return (f"from {origin}", *((f"as {name}",) if name else ()))
+def _keys(origin: str, tried: str) -> tuple[str, ...]:
+    """For the throttle: where an attempt comes from, and what it is for, if there is such a thing."""
+    return (f"from {origin}", *((tried,) if tried else ()))
 
 
 def _login(uid: int) -> str:

@@ -1,4 +1,8 @@
-"""Slowing down those who guess: each failure of an origin, or for a name, doubles the wait of its next attempt."""
+"""Slowing down those who guess: each failure of an origin, or for a name, doubles the wait of its next attempt.
+
+An attempt counts as failed before it is looked at, and is forgiven when it was right; so those that come all at once take
+turns like any others.
+"""
 
 import asyncio
 from collections import OrderedDict
@@ -38,8 +42,8 @@ class Throttle:
         self._sleep = sleep
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
 
-    async def pause(self, keys: Sequence[str]) -> None:
-        """Waits until every key's next attempt is due; attempts that come at once take turns.
+    async def attempt(self, keys: Sequence[str]) -> None:
+        """Counts a failure for each key, then waits until every key's turn has come; the first waits for nothing.
 
         Raises:
             TooManyAttempts: so many wait already that this one would take longer than ``PATIENCE``.
@@ -49,25 +53,27 @@ class Throttle:
         if start - now > PATIENCE:
             raise TooManyAttempts(start - now)
         for key in keys:
-            if known := self._failures.get(key):
-                known.last = start
+            known = self._failures.pop(key, None)
+            count = known.count + 1 if known and now - known.last < FORGIVEN else 1
+            self._failures[key] = _Failures(count, start)
+        while len(self._failures) > MOST:
+            self._failures.popitem(last=False)
         if start > now:
             await self._sleep(start - now)
 
-    def failed(self, keys: Iterable[str]) -> None:
-        """Counts a failure for each key."""
-        now = self._clock()
-        for key in keys:
-            known = self._failures.pop(key, None)
-            count = known.count + 1 if known and now - known.last < FORGIVEN else 1
-            self._failures[key] = _Failures(count, max(now, known.last) if known else now)
-        while len(self._failures) > MOST:
-            self._failures.popitem(last=False)
+    def held(self, name: str, keys: Iterable[str]) -> None:
+        """The attempt was right: forgets all failures of the key ``name``, and of the others this attempt alone.
 
-    def succeeded(self, keys: Iterable[str]) -> None:
-        """Forgets the failures of each key."""
+        Whoever knows one password is not forgiven what they tried with others from the same origin.
+        """
+        self._failures.pop(name, None)
         for key in keys:
-            self._failures.pop(key, None)
+            known = self._failures.get(key)
+            if known is None:
+                continue
+            known.count -= 1
+            if not known.count:
+                del self._failures[key]
 
     def _due(self, key: str, now: float) -> float:
         known = self._failures.get(key)

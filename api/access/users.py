@@ -2,17 +2,19 @@
 
 import hashlib
 import hmac
-import json
 import re
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from api.access.caller import Binding, Role
 
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9._@]{0,61}[A-Za-z0-9])?")
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LONGEST = 253
+_TOKENS = 100
 _COST, _BLOCK, _LANES = 2**14, 8, 1
 
 
@@ -30,9 +32,13 @@ class Token:
     expires: datetime | None = None
     description: str = ""
 
+    def is_of(self, text: str) -> bool:
+        """True for the token's text."""
+        return hmac.compare_digest(_hash(text), self.hash)
+
     def holds(self, text: str, now: datetime) -> bool:
         """True for the token's text while it has not expired."""
-        return hmac.compare_digest(_hash(text), self.hash) and (self.expires is None or now < self.expires)
+        return self.is_of(text) and (self.expires is None or now < self.expires)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,58 +79,110 @@ def password_holds(password: str, hashed: str) -> bool:
     return hmac.compare_digest(_scrypt(password, bytes.fromhex(salt)).hex(), digest)
 
 
+def is_name(text: str) -> bool:
+    """True for what can be a user's name."""
+    return _NAME.fullmatch(text) is not None
+
+
 def check_name(name: str) -> None:
     """Raises InvalidUserError for what cannot be a user's name."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         message = "is no name of a user: write at most 63 letters, digits, dots, dashes, underlines or @"
         raise InvalidUserError(f"{name!r} {message}")
 
 
+def check_user(user: User) -> None:
+    """Raises InvalidUserError for what would prove nothing, or hold nowhere."""
+    for binding in user.bindings:
+        for namespace in binding.namespaces:
+            if not _NAMESPACE.fullmatch(namespace):
+                raise InvalidUserError(
+                    f"{namespace!r} is no name of a namespace: write at most 63 small letters, digits and dashes"
+                )
+    for subject in user.certificates:
+        if not subject.strip() or len(subject) > _LONGEST:
+            raise InvalidUserError(f"a certificate's subject has 1 to {_LONGEST} characters")
+    for token in user.tokens:
+        if len(token.description) > _LONGEST:
+            raise InvalidUserError(f"a token's description has at most {_LONGEST} characters")
+    if len(user.tokens) > _TOKENS:
+        raise InvalidUserError(f"{user.name} has {_TOKENS} tokens, the most there can be; revoke some")
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class _StoredBinding(_Stored):
+    role: Role
+    namespaces: tuple[str, ...]
+
+
+class _StoredToken(_Stored):
+    id: str
+    hash: str = Field(pattern=r"^[0-9a-f]{64}$")
+    created: AwareDatetime
+    expires: AwareDatetime | None
+    description: str
+
+
+class _StoredUser(_Stored):
+    """As a user is kept: everything is said, so that nothing is understood as more than was meant."""
+
+    bindings: tuple[_StoredBinding, ...]
+    tokens: tuple[_StoredToken, ...]
+    password: str = Field(pattern=r"^(scrypt\$[0-9a-f]{32}\$[0-9a-f]{64})?$")
+    certificates: tuple[str, ...]
+    uids: tuple[int, ...]
+    disabled: bool
+
+
 def encode(user: User) -> bytes:
     """As it is kept."""
-    value = {
-        "bindings": [
-            {"role": each.role.value, "namespaces": sorted(each.namespaces)} for each in user.bindings
-        ],
-        "tokens": [
-            {
-                "id": each.id,
-                "hash": each.hash,
-                "created": each.created.isoformat(),
-                "expires": each.expires.isoformat() if each.expires else "",
-                "description": each.description,
-            }
+    stored = _StoredUser(
+        bindings=tuple(
+            _StoredBinding(role=each.role, namespaces=tuple(sorted(each.namespaces)))
+            for each in user.bindings
+        ),
+        tokens=tuple(
+            _StoredToken(
+                id=each.id,
+                hash=each.hash,
+                created=each.created,
+                expires=each.expires,
+                description=each.description,
+            )
             for each in user.tokens
-        ],
-        "password": user.password,
-        "certificates": list(user.certificates),
-        "uids": list(user.uids),
-        "disabled": user.disabled,
-    }
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+        ),
+        password=user.password,
+        certificates=user.certificates,
+        uids=user.uids,
+        disabled=user.disabled,
+    )
+    return stored.model_dump_json().encode()
 
 
 def decode(name: str, value: bytes) -> User:
     """As it was kept. Raises InvalidUserError for what is no user."""
     try:
-        fields = json.loads(value)
-        return User(
-            name,
-            tuple(Binding(Role(each["role"]), frozenset(each["namespaces"])) for each in fields["bindings"]),
-            tuple(_token(each) for each in fields["tokens"]),
-            str(fields["password"]),
-            tuple(fields["certificates"]),
-            tuple(int(uid) for uid in fields["uids"]),
-            bool(fields["disabled"]),
+        stored = _StoredUser.model_validate_json(value)
+    except ValidationError as error:
+        told = "; ".join(
+            f"{'.'.join(map(str, each['loc'])) or 'value'}: {each['msg']}"
+            for each in error.errors(include_input=False)
         )
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidUserError(f"what is kept of the user {name} cannot be read: {error}") from error
-
-
-def _token(value: Mapping[str, Any]) -> Token:
-    expires = datetime.fromisoformat(value["expires"]) if value["expires"] else None
-    created = datetime.fromisoformat(value["created"])
-    return Token(value["id"], value["hash"], created, expires, value["description"])
+        raise InvalidUserError(f"what is kept of the user {name} cannot be read: {told}") from error
+    return User(
+        name,
+        tuple(Binding(each.role, frozenset(each.namespaces)) for each in stored.bindings),
+        tuple(
+            Token(each.id, each.hash, each.created, each.expires, each.description) for each in stored.tokens
+        ),
+        stored.password,
+        stored.certificates,
+        stored.uids,
+        stored.disabled,
+    )
 
 
 def _hash(text: str) -> str:

@@ -10,6 +10,7 @@ import grpc
 
 from api.access.caller import RIGHTS, Binding, Right, Role, current
 from api.access.directory import Directory, NoSuchUserError, UserExistsError
+from api.access.proving import LONGEST_PASSWORD
 from api.access.users import InvalidUserError, Token, User, hash_password, new_token
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 
@@ -57,7 +58,7 @@ class AccessService:
                 uids=tuple(dict.fromkeys(request.uids)),
                 password=await _hashed(request.password),
             )
-            return await self._directory.add(user)
+            return await self._directory.add(user, dry_run=request.dry_run)
 
         return _user(await _told(work, context))
 
@@ -65,7 +66,7 @@ class AccessService:
         self, request: pb.DeleteUserRequest, context: Context
     ) -> pb.DeleteUserResponse:
         current().require(Right.ACCESS)
-        await _told(lambda: self._directory.remove(request.name), context)
+        await _told(lambda: self._directory.remove(request.name, dry_run=request.dry_run), context)
         return pb.DeleteUserResponse()
 
     async def UpdateUser(self, request: pb.UpdateUserRequest, context: Context) -> pb.User:  # noqa: N802
@@ -83,7 +84,7 @@ class AccessService:
                     user = replace(user, password=password)
                 return replace(user, disabled=request.disabled) if request.set_disabled else user
 
-            return await self._directory.change(request.name, change)
+            return await self._directory.change(request.name, change, dry_run=request.dry_run)
 
         return _user(await _told(work, context))
 
@@ -100,6 +101,8 @@ class AccessService:
                 )
             expires = now + timedelta(seconds=request.ttl_seconds) if request.ttl_seconds else None
             text, token = new_token(now, expires, request.description)
+            while self._directory.by_token(token.id):
+                text, token = new_token(now, expires, request.description)
             await self._directory.change(
                 request.name, lambda user: replace(user, tokens=(*_living(user.tokens, now), token))
             )
@@ -117,7 +120,7 @@ class AccessService:
             kept = [token for token in user.tokens if request.id and token.id != request.id]
             return replace(user, tokens=tuple(kept))
 
-        return _user(await _told(lambda: self._directory.change(request.name, change), context))
+        return await self._changed(request, change, context)
 
     async def ListRoles(  # noqa: N802
         self, _request: pb.ListRolesRequest, _context: Context
@@ -134,39 +137,52 @@ class AccessService:
 
     async def Grant(self, request: pb.GrantRequest, context: Context) -> pb.User:  # noqa: N802
         current().require(Right.ACCESS)
-
-        def change(user: User) -> User:
-            wanted = _binding(request.binding)
-            same = [each for each in user.bindings if each.role is wanted.role]
-            if wanted.namespaces and all(each.namespaces for each in same):
-                wanted = replace(
-                    wanted, namespaces=wanted.namespaces.union(*(each.namespaces for each in same))
-                )
-            elif same:
-                wanted = Binding(wanted.role)
-            others = [each for each in user.bindings if each.role is not wanted.role]
-            return replace(user, bindings=(*others, wanted))
-
-        return _user(await _told(lambda: self._directory.change(request.name, change), context))
+        return await self._changed(request, lambda user: _granted(user, _binding(request.binding)), context)
 
     async def Withdraw(self, request: pb.GrantRequest, context: Context) -> pb.User:  # noqa: N802
         current().require(Right.ACCESS)
+        return await self._changed(request, lambda user: _withdrawn(user, _binding(request.binding)), context)
 
-        def change(user: User) -> User:
-            unwanted = _binding(request.binding)
-            kept = []
-            for each in user.bindings:
-                if each.role is not unwanted.role:
-                    kept.append(each)
-                elif unwanted.namespaces and not each.namespaces:
-                    raise InvalidUserError(
-                        f"{user.name} is {each.role} in all namespaces; withdraw it whole, and grant it where it stays"
-                    )
-                elif unwanted.namespaces and (left := each.namespaces - unwanted.namespaces):
-                    kept.append(replace(each, namespaces=left))
-            return replace(user, bindings=tuple(kept))
+    async def _changed(
+        self,
+        request: pb.GrantRequest | pb.RevokeTokenRequest,
+        change: Callable[[User], User],
+        context: Context,
+    ) -> pb.User:
+        async def work() -> User:
+            return await self._directory.change(request.name, change, dry_run=request.dry_run)
 
-        return _user(await _told(lambda: self._directory.change(request.name, change), context))
+        return _user(await _told(work, context))
+
+
+def _granted(user: User, wanted: Binding) -> User:
+    """With a role in more namespaces than before, or in all."""
+    same = [each for each in user.bindings if each.role is wanted.role]
+    if wanted.namespaces and all(each.namespaces for each in same):
+        wanted = replace(wanted, namespaces=wanted.namespaces.union(*(each.namespaces for each in same)))
+    elif same:
+        wanted = Binding(wanted.role)
+    others = [each for each in user.bindings if each.role is not wanted.role]
+    return replace(user, bindings=(*others, wanted))
+
+
+def _withdrawn(user: User, unwanted: Binding) -> User:
+    """Without a role, or without it in some namespaces. Raises InvalidUserError where the user has it not."""
+    had = [each for each in user.bindings if each.role is unwanted.role]
+    if not had:
+        raise InvalidUserError(f"{user.name} is no {unwanted.role}")
+    if unwanted.namespaces and not all(each.namespaces for each in had):
+        raise InvalidUserError(
+            f"{user.name} is {unwanted.role} in all namespaces; withdraw it whole, and grant it where it stays"
+        )
+    lacking = sorted(unwanted.namespaces.difference(*(each.namespaces for each in had)))
+    if lacking:
+        raise InvalidUserError(f"{user.name} is no {unwanted.role} in {', '.join(lacking)}")
+    left = frozenset().union(*(each.namespaces for each in had)) - unwanted.namespaces
+    others = tuple(each for each in user.bindings if each.role is not unwanted.role)
+    if unwanted.namespaces and left:
+        others = (*others, Binding(unwanted.role, left))
+    return replace(user, bindings=others)
 
 
 async def _told(work: Callable[[], Awaitable[T]], context: Context) -> T:
@@ -184,8 +200,10 @@ async def _told(work: Callable[[], Awaitable[T]], context: Context) -> T:
 async def _hashed(password: str) -> str:
     if not password:
         return ""
-    if len(password) < SHORTEST_PASSWORD:
-        raise InvalidUserError(f"a password has at least {SHORTEST_PASSWORD} characters")
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise InvalidUserError(
+            f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters, not {len(password)}"
+        )
     return await asyncio.to_thread(hash_password, password)
 
 

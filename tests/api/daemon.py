@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from api.access.caller import ROOT, Role, enter
+from api.access.certificates import ServerTls
 from api.access.directory import Directory
 from api.access.proving import Prover
 from api.access.throttle import Throttle
 from api.client import Client
-from api.server import ServerTls, admin_services, serve_admin
+from api.server import admin_services, serve_admin
 from api.services.etcd import Etcd
 from api.services.etcd.policy import KeyPolicy
 from storage.base import StorageError, Store, StoreStatus

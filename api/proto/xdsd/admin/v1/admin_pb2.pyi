@@ -305,31 +305,35 @@ class ListUsersResponse(_message.Message):
     def __init__(self, users: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
 
 class AddUserRequest(_message.Message):
-    __slots__ = ("name", "bindings", "certificates", "uids", "password")
+    __slots__ = ("name", "bindings", "certificates", "uids", "password", "dry_run")
     NAME_FIELD_NUMBER: _ClassVar[int]
     BINDINGS_FIELD_NUMBER: _ClassVar[int]
     CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
     UIDS_FIELD_NUMBER: _ClassVar[int]
     PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     name: str
     bindings: _containers.RepeatedCompositeFieldContainer[Binding]
     certificates: _containers.RepeatedScalarFieldContainer[str]
     uids: _containers.RepeatedScalarFieldContainer[int]
     password: str
-    def __init__(self, name: _Optional[str] = ..., bindings: _Optional[_Iterable[_Union[Binding, _Mapping]]] = ..., certificates: _Optional[_Iterable[str]] = ..., uids: _Optional[_Iterable[int]] = ..., password: _Optional[str] = ...) -> None: ...
+    dry_run: bool
+    def __init__(self, name: _Optional[str] = ..., bindings: _Optional[_Iterable[_Union[Binding, _Mapping]]] = ..., certificates: _Optional[_Iterable[str]] = ..., uids: _Optional[_Iterable[int]] = ..., password: _Optional[str] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class DeleteUserRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "dry_run")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    dry_run: bool
+    def __init__(self, name: _Optional[str] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class DeleteUserResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class UpdateUserRequest(_message.Message):
-    __slots__ = ("name", "set_certificates", "certificates", "set_uids", "uids", "set_password", "password", "set_disabled", "disabled")
+    __slots__ = ("name", "set_certificates", "certificates", "set_uids", "uids", "set_password", "password", "set_disabled", "disabled", "dry_run")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SET_CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
     CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
@@ -339,6 +343,7 @@ class UpdateUserRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _ClassVar[int]
     SET_DISABLED_FIELD_NUMBER: _ClassVar[int]
     DISABLED_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     name: str
     set_certificates: bool
     certificates: _containers.RepeatedScalarFieldContainer[str]
@@ -348,7 +353,8 @@ class UpdateUserRequest(_message.Message):
     password: str
     set_disabled: bool
     disabled: bool
-    def __init__(self, name: _Optional[str] = ..., set_certificates: _Optional[bool] = ..., certificates: _Optional[_Iterable[str]] = ..., set_uids: _Optional[bool] = ..., uids: _Optional[_Iterable[int]] = ..., set_password: _Optional[bool] = ..., password: _Optional[str] = ..., set_disabled: _Optional[bool] = ..., disabled: _Optional[bool] = ...) -> None: ...
+    dry_run: bool
+    def __init__(self, name: _Optional[str] = ..., set_certificates: _Optional[bool] = ..., certificates: _Optional[_Iterable[str]] = ..., set_uids: _Optional[bool] = ..., uids: _Optional[_Iterable[int]] = ..., set_password: _Optional[bool] = ..., password: _Optional[str] = ..., set_disabled: _Optional[bool] = ..., disabled: _Optional[bool] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class IssueTokenRequest(_message.Message):
     __slots__ = ("name", "ttl_seconds", "description")
@@ -369,20 +375,24 @@ class IssueTokenResponse(_message.Message):
     def __init__(self, token: _Optional[str] = ..., info: _Optional[_Union[TokenInfo, _Mapping]] = ...) -> None: ...
 
 class RevokeTokenRequest(_message.Message):
-    __slots__ = ("name", "id")
+    __slots__ = ("name", "id", "dry_run")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     name: str
     id: str
-    def __init__(self, name: _Optional[str] = ..., id: _Optional[str] = ...) -> None: ...
+    dry_run: bool
+    def __init__(self, name: _Optional[str] = ..., id: _Optional[str] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class GrantRequest(_message.Message):
-    __slots__ = ("name", "binding")
+    __slots__ = ("name", "binding", "dry_run")
     NAME_FIELD_NUMBER: _ClassVar[int]
     BINDING_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     name: str
     binding: Binding
-    def __init__(self, name: _Optional[str] = ..., binding: _Optional[_Union[Binding, _Mapping]] = ...) -> None: ...
+    dry_run: bool
+    def __init__(self, name: _Optional[str] = ..., binding: _Optional[_Union[Binding, _Mapping]] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class ListRolesRequest(_message.Message):
     __slots__ = ()
