@@ -6,11 +6,15 @@ command is run.
 """
 
 import importlib
+import os
 from collections.abc import Mapping
 
 import click
 
-from api.commands.connection import Connection
+# gRPC looks when it is imported; what goes wrong is said once, by us.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+from api.commands.connection import connection_of, connection_options
 
 _COMMANDS: Mapping[str, str] = {
     "analyze": "api.commands.analyze:analyze",
@@ -20,6 +24,7 @@ _COMMANDS: Mapping[str, str] = {
     "compaction": "api.commands.kv.compacting:compact",
     "completion": "api.commands.completion:completion",
     "config": "api.commands.config:config",
+    "context": "api.commands.context:context",
     "delete": "api.commands.delete:delete",
     "diff": "api.commands.diff:diff",
     "edit": "api.commands.edit:edit",
@@ -30,12 +35,15 @@ _COMMANDS: Mapping[str, str] = {
     "member": "api.commands.member:member",
     "problems": "api.commands.problems:problems",
     "proxies": "api.commands.proxies:proxies",
+    "role": "api.commands.role:role",
     "rollback": "api.commands.rollback:rollback",
     "schema": "api.commands.resources:schema",
     "snapshot": "api.commands.snapshot:snapshot",
     "status": "api.commands.status:status",
+    "user": "api.commands.user:user",
     "version": "api.commands.status:version",
     "wait": "api.commands.wait:wait",
+    "whoami": "api.commands.whoami:whoami",
 }
 
 
@@ -54,13 +62,8 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--endpoint",
-    envvar="XDSCTL_ENDPOINT",
-    metavar="ADDRESS",
-    help="The daemon's admin address: unix:PATH or HOST:PORT. Default: the socket in the default state dir.",
-)
+@connection_options
 @click.pass_context
-def main(ctx: click.Context, endpoint: str | None) -> None:
+def main(ctx: click.Context, /, **said: str | None) -> None:
     """Declare what a mesh should do, and see what its proxies do."""
-    ctx.obj = Connection(endpoint)
+    ctx.obj = connection_of(ctx, said)

@@ -3,7 +3,7 @@
 ``with Client(parse_address("unix:/var/lib/xdsd/admin.sock")) as client: client.get(ref)``
 
 What the daemon refuses inside a response (problems) is in the response; what keeps it from answering raises
-``ApiError``, whose message says what to do next.
+``ApiError``, whose message says what to do next. Beyond this machine a daemon is spoken to over TLS alone.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -12,6 +12,8 @@ from typing import Any, Self, TypeVar
 
 import grpc
 
+from api.credentials import Credentials, with_token
+from api.diagnosis import unreachable
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.proto.xdsd.admin.v1 import admin_pb2_grpc as services
 from api.wire import FAULT, ref_to_wire
@@ -21,6 +23,8 @@ from xdsd.settings import Address, TcpAddress, UnixAddress
 Response = TypeVar("Response")
 
 _DEADLINE_SECONDS = 30.0
+_REACH_SECONDS = 5.0
+_NO_CREDENTIALS = Credentials()
 _CHANNEL_OPTIONS = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.max_receive_message_length", -1),
@@ -45,18 +49,19 @@ class NotFoundError(ApiError):
 
 
 class Client:
-    """A connection to one daemon; made when first used."""
+    """A connection to one daemon; made when first used. A Unix socket is never spoken to over TLS."""
 
-    def __init__(self, endpoint: Address, *, deadline: float = _DEADLINE_SECONDS) -> None:
-        if isinstance(endpoint, TcpAddress) and not endpoint.is_loopback:
-            raise ApiError(
-                grpc.StatusCode.FAILED_PRECONDITION,
-                f"{endpoint} is not on this machine, and the admin API speaks plaintext; "
-                "forward its socket to here (ssh -L) and use that",
-            )
+    def __init__(
+        self,
+        endpoint: Address,
+        credentials: Credentials = _NO_CREDENTIALS,
+        *,
+        deadline: float = _DEADLINE_SECONDS,
+    ) -> None:
         self.endpoint = endpoint
+        self._credentials = credentials
         self._deadline = deadline
-        self._channel = grpc.insecure_channel(str(endpoint), options=_CHANNEL_OPTIONS)
+        self._channel = _channel(endpoint, credentials)
         self._objects = services.ObjectsStub(self._channel)
         self._history = services.HistoryStub(self._channel)
         self._proxies = services.ProxiesStub(self._channel)
@@ -80,19 +85,31 @@ class Client:
         """What the calls go over, with all that proves who calls; other services of the port share it."""
         return self._channel
 
+    def reach(self, seconds: float = _REACH_SECONDS) -> None:
+        """Returns once the daemon answers, whatever it says. Raises UnreachableError."""
+        try:
+            self._daemon.Version(pb.VersionRequest(), timeout=seconds)
+        except grpc.RpcError as error:
+            translated = self.translated(error)
+            if isinstance(translated, UnreachableError):
+                raise translated from error
+            if translated.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+                message = f"the daemon at {self.endpoint} did not answer in {seconds:g} seconds"
+                raise UnreachableError(translated.code, message) from error
+
     def apply(self, objects: Sequence[bytes], *, dry_run: bool = False) -> pb.ApplyResponse:
         """Creates or replaces objects, each as JSON, all or none."""
         request = pb.ApplyRequest(objects=[pb.Object(json=json) for json in objects], dry_run=dry_run)
-        return self._call(self._objects.Apply, request, pb.ApplyResponse)
+        return self.call(self._objects.Apply, request, pb.ApplyResponse)
 
     def get(self, ref: ObjectRef) -> bytes:
         """An object's JSON. Raises NotFoundError."""
-        return self._call(self._objects.Get, pb.GetRequest(ref=ref_to_wire(ref)), pb.GetResponse).object.json
+        return self.call(self._objects.Get, pb.GetRequest(ref=ref_to_wire(ref)), pb.GetResponse).object.json
 
     def list(self, kind: str = "", namespace: str = "", selector: str = "") -> pb.ListResponse:
         """Objects of one kind or all, of one namespace or all, with matching labels."""
         request = pb.ListRequest(kind=kind, namespace=namespace, label_selector=selector)
-        return self._call(self._objects.List, request, pb.ListResponse)
+        return self.call(self._objects.List, request, pb.ListResponse)
 
     def delete(
         self, refs: Sequence[ObjectRef], *, dry_run: bool = False, ignore_missing: bool = False
@@ -101,12 +118,12 @@ class Client:
         request = pb.DeleteRequest(
             refs=[ref_to_wire(ref) for ref in refs], dry_run=dry_run, ignore_missing=ignore_missing
         )
-        return self._call(self._objects.Delete, request, pb.DeleteResponse)
+        return self.call(self._objects.Delete, request, pb.DeleteResponse)
 
     def diff(self, objects: Sequence[bytes]) -> pb.DiffResponse:
         """What ``apply`` of these would change."""
         request = pb.DiffRequest(objects=[pb.Object(json=json) for json in objects])
-        return self._call(self._objects.Diff, request, pb.DiffResponse)
+        return self.call(self._objects.Diff, request, pb.DiffResponse)
 
     def watch(
         self, kind: str = "", namespace: str = "", name: str = "", selector: str = ""
@@ -123,48 +140,48 @@ class Client:
 
     def history(self, wanted: pb.ListHistoryRequest) -> pb.ListHistoryResponse:
         """Records of writes, the newest first."""
-        return self._call(self._history.List, wanted, pb.ListHistoryResponse)
+        return self.call(self._history.List, wanted, pb.ListHistoryResponse)
 
     def rollback(self, ref: ObjectRef, revision: int, *, dry_run: bool = False) -> pb.ApplyResponse:
         """Makes an object what it was at a revision."""
         request = pb.RollbackRequest(ref=ref_to_wire(ref), revision=revision, dry_run=dry_run)
-        return self._call(self._history.Rollback, request, pb.ApplyResponse)
+        return self.call(self._history.Rollback, request, pb.ApplyResponse)
 
     def diff_revisions(self, wanted: pb.DiffRevisionsRequest) -> pb.DiffResponse:
         """What changed between two revisions; ``live`` is the first one's side."""
-        return self._call(self._history.Diff, wanted, pb.DiffResponse)
+        return self.call(self._history.Diff, wanted, pb.DiffResponse)
 
     def proxies(self) -> Sequence[pb.ProxyStatus]:
         """The connected proxies and how far each type has come."""
-        return self._call(self._proxies.List, pb.ListProxiesRequest(), pb.ListProxiesResponse).proxies
+        return self.call(self._proxies.List, pb.ListProxiesRequest(), pb.ListProxiesResponse).proxies
 
     def dump_config(self, node: str, type_url: str = "") -> pb.DumpConfigResponse:
         """A proxy's resources of one type, or of all. Raises NotFoundError."""
         request = pb.DumpConfigRequest(node=node, type_url=type_url)
-        return self._call(self._proxies.DumpConfig, request, pb.DumpConfigResponse)
+        return self.call(self._proxies.DumpConfig, request, pb.DumpConfigResponse)
 
     def registries(self) -> Sequence[pb.RegistryStatus]:
         """The sources of the catalog."""
         request = pb.ListRegistriesRequest()
-        return self._call(self._registries.List, request, pb.ListRegistriesResponse).registries
+        return self.call(self._registries.List, request, pb.ListRegistriesResponse).registries
 
     def problems(self, namespace: str = "") -> Sequence[pb.Problem]:
         """What is wrong now."""
         request = pb.ListProblemsRequest(namespace=namespace)
-        return self._call(self._problems.List, request, pb.ListProblemsResponse).problems
+        return self.call(self._problems.List, request, pb.ListProblemsResponse).problems
 
     def analyze(self, namespace: str = "") -> Sequence[pb.Problem]:
         """What is wrong or odd now, with every object."""
         request = pb.ListProblemsRequest(namespace=namespace)
-        return self._call(self._problems.Analyze, request, pb.ListProblemsResponse).problems
+        return self.call(self._problems.Analyze, request, pb.ListProblemsResponse).problems
 
     def version(self) -> pb.VersionResponse:
-        return self._call(self._daemon.Version, pb.VersionRequest(), pb.VersionResponse)
+        return self.call(self._daemon.Version, pb.VersionRequest(), pb.VersionResponse)
 
     def status(self) -> pb.StatusResponse:
-        return self._call(self._daemon.Status, pb.StatusRequest(), pb.StatusResponse)
+        return self.call(self._daemon.Status, pb.StatusRequest(), pb.StatusResponse)
 
-    def _call(self, method: Callable[..., Any], request: object, response: type[Response]) -> Response:
+    def call(self, method: Callable[..., Any], request: object, response: type[Response]) -> Response:
         """One unary call; generated stubs are untyped, so the answer's type is checked here."""
         try:
             answer = method(request, timeout=self._deadline)
@@ -179,7 +196,7 @@ class Client:
         code, details = error.code(), error.details() or "no reason given"
         faults = {item.key for item in error.trailing_metadata() or ()}
         if code is grpc.StatusCode.UNAVAILABLE and FAULT not in faults:
-            return UnreachableError(code, unreachable(self.endpoint, details))
+            return UnreachableError(code, unreachable(self.endpoint, details, self._credentials.tls))
         if code is grpc.StatusCode.NOT_FOUND:
             return NotFoundError(code, details)
         if code is grpc.StatusCode.UNIMPLEMENTED:
@@ -191,11 +208,35 @@ class Client:
         return ApiError(code, details)
 
 
-def unreachable(endpoint: Address, details: str) -> str:
-    """What to tell a person who finds no daemon."""
-    if isinstance(endpoint, UnixAddress) and not endpoint.path.exists():
-        details = "there is no such socket"
-    return (
-        f"no daemon answers at {endpoint}: {details}\n"
-        "Start one with `xdsd serve`, or say where it listens with --endpoint or XDSCTL_ENDPOINT."
-    )
+def connect(daemons: Sequence[tuple[Address, Credentials]]) -> Client:
+    """A client of the first that answers. Raises UnreachableError, which tells why each of them does not."""
+    if len(daemons) == 1:
+        return Client(*daemons[0])
+    told = []
+    for endpoint, credentials in daemons:
+        client = Client(endpoint, credentials)
+        try:
+            client.reach()
+        except UnreachableError as error:
+            client.close()
+            told.append(str(error).partition("\n")[0])
+        else:
+            return client
+    raise UnreachableError(grpc.StatusCode.UNAVAILABLE, "\n".join(told))
+
+
+def _channel(endpoint: Address, credentials: Credentials) -> grpc.Channel:
+    tls = credentials.tls if isinstance(endpoint, TcpAddress) else None
+    if tls is not None:
+        name = (("grpc.ssl_target_name_override", tls.server_name),) if tls.server_name else ()
+        options = (*_CHANNEL_OPTIONS, *name)
+        channel = grpc.secure_channel(str(endpoint), tls.channel_credentials(), options=options)
+    elif isinstance(endpoint, UnixAddress) or endpoint.is_loopback:
+        channel = grpc.insecure_channel(str(endpoint), options=_CHANNEL_OPTIONS)
+    else:
+        raise ApiError(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            f"{endpoint} is not on this machine, so it is spoken to over TLS alone; give the file of the CA that "
+            "made its certificate with --ca or XDSCTL_CA",
+        )
+    return with_token(channel, credentials.token) if credentials.token else channel
