@@ -145,6 +145,13 @@ class History:
         return tuple(records)
 
 
+def told(record: Record) -> str:
+    """A record as a sentence: ``alice changed it at 2026-01-31T12:00:00Z, from unix uid=1000 pid=42``."""
+    done = {Verdict.CREATED: "created", Verdict.DELETED: "deleted"}.get(record.verdict, "changed")
+    origin = f", from {record.author.origin}" if record.author.origin else ""
+    return f"{record.author.who} {done} it at {record.time}{origin}"
+
+
 def state_at(records: Iterable[Record], revision: int) -> AnyObject | None:
     """What an object was at a revision, from its records, the newest first.
 

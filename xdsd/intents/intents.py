@@ -31,6 +31,7 @@ from xdsd.intents.history import (
     HistoryPage,
     Record,
     Wanted,
+    told,
 )
 from xdsd.intents.keys import HISTORY, ROOT
 from xdsd.intents.neighbours import Neighbours
@@ -58,6 +59,9 @@ ATTEMPTS = 50
 
 ONE_BY_ONE = 60
 """Objects that a transaction compares one by one; of more it asks that no object at all has changed."""
+
+BLAMED = 20
+"""Conflicts that are looked up in the history."""
 
 Rule = Callable[[AnyObject], Iterable[Problem]]
 Audit = Callable[[Sequence[Record]], None]
@@ -149,13 +153,25 @@ class Intents:
         Objects that are so already are not written. With ``dry_run`` everything is done but the write. The records of
         a rollback tell its revision.
         """
+        try:
+            return await self._apply(objects, now, dry_run, author, rolled_back_to)
+        except TooLarge as error:
+            problem = Problem(
+                Reason.TOO_LARGE, f"{error}; apply in parts, each a transaction of its own: --chunk"
+            )
+            return Applied(False, await self._store.revision(), problems=(problem,))
+
+    async def _apply(
+        self, objects: Sequence[AnyObject], now: str, dry_run: bool, author: Author, rolled_back_to: int
+    ) -> Applied:
         # Looking at thousands of objects takes longer than the event loop may wait, so it is left to a thread.
         refused, remarks = await asyncio.to_thread(self.judged, objects)
         keys = [self._shelf.keys.of(obj.ref) for obj in objects if obj.kind in self._kinds]
         for _ in range(ATTEMPTS):
             contents = await self._shelf.some(keys)
             plans, problems = await asyncio.to_thread(self.planned, objects, contents, now)
-            if errors := (*refused, *problems):
+            blamed = [await self._blamed(each, contents) for each in problems[:BLAMED]]
+            if errors := (*refused, *blamed, *problems[BLAMED:]):
                 return Applied(False, contents.revision, problems=_unique(errors))
             subjects = [each.outcome.object for each in plans if each.outcome.object]
             found = (*remarks, *await self._neighbours.with_(subjects))
@@ -167,11 +183,7 @@ class Intents:
             puts = [
                 Put(key, each.value) for key, each in zip(keys, plans, strict=True) if each.value is not None
             ]
-            try:
-                revision = await self._commit(contents, keys, puts, records)
-            except TooLarge as error:
-                problem = Problem(Reason.TOO_LARGE, f"{error}; apply in parts, as with --chunk")
-                return Applied(False, contents.revision, problems=(problem,))
+            revision = await self._commit(contents, keys, puts, records)
             if revision:
                 outcomes = await asyncio.to_thread(self._written, plans, contents, revision)
                 return Applied(True, revision, outcomes, found)
@@ -187,6 +199,15 @@ class Intents:
         author: Author = DAEMON,
     ) -> Deleted:
         """Removes objects, all or none, as one revision; a missing one refuses all unless ignored."""
+        try:
+            return await self._delete(refs, now, dry_run, ignore_missing, author)
+        except TooLarge as error:
+            problem = Problem(Reason.TOO_LARGE, f"{error}; delete fewer at once")
+            return Deleted(False, await self._store.revision(), problems=(problem,))
+
+    async def _delete(
+        self, refs: Sequence[ObjectRef], now: str, dry_run: bool, ignore_missing: bool, author: Author
+    ) -> Deleted:
         wanted = {ref: self._shelf.keys.of(ref) for ref in refs if ref.kind in self._kinds}
         missing: tuple[ObjectRef, ...] = ()
         for _ in range(ATTEMPTS):
@@ -340,6 +361,18 @@ class Intents:
             *(await self._neighbours.without(gone) if gone else ()),
         ]
         return prepared(txn, puts, removals, written), odd
+
+    async def _blamed(self, problem: Problem, contents: Contents) -> Problem:
+        """The problem; of an object that somebody else wrote first it says who that was, as far as the history tells."""
+        ref = problem.object
+        if ref is None or problem.reason is not Reason.CONFLICT:
+            return problem
+        stored = contents.stored.get(self._shelf.keys.of(ref))
+        page = await self._history.list(Wanted(ref.kind, ref.namespace, ref.name), 1)
+        for last in page.records:
+            if stored is None or stored.mod_revision == last.revision:
+                return replace(problem, message=f"{problem.message}; {told(last)}")
+        return problem
 
     async def _all(self) -> Iterable[AnyObject]:
         contents = await self._shelf.everything()
