@@ -22,14 +22,16 @@ from storage.bolt_writer import bolt_file
 from storage.etcd_wire import key_value, key_value_message
 
 _PAGE: Final = 1000
-"""Keys read at once."""
+"""Keys read at first."""
+_PAGE_BYTES: Final = 16_000_000
+"""What is read at once after that, as far as the size of what is to come can be told from what came."""
 _TRIES: Final = 5
 """How often it begins anew because its revision was compacted meanwhile."""
 _HASH: Final = hashlib.sha256().digest_size
 _SECTOR: Final = 512
 """What a file without the hash is a multiple of, as etcd has it."""
 
-_REVISION: Final = Struct(">QcQ")
+_REVISION: Final = Struct(">qcq")
 _LEASE: Final = Struct(">q")
 _LEASE_MESSAGE: Final = rpc.LeaseCheckpoint
 """Stands for the message that etcd has for the file alone: an id and seconds, in the same fields."""
@@ -103,13 +105,14 @@ async def take(store: Store, *prefixes: bytes) -> Snapshot:
 async def _taken(store: Store, prefixes: Sequence[bytes]) -> Snapshot:
     revision, found = 0, dict[bytes, KeyValue]()
     for prefix in prefixes or (b"",):
-        start, end, more = prefix or b"\0", prefix_end(prefix), True
+        start, end, limit, more = prefix or b"\0", prefix_end(prefix), _PAGE, True
         while more:
-            page = await store.range(start, end, limit=_PAGE, revision=revision)
+            page = await store.range(start, end, limit=limit, revision=revision)
             revision = revision or page.revision
             found |= {kv.key: kv for kv in page.kvs}
-            more = page.more
-            start = page.kvs[-1].key + b"\0" if more else b""
+            if more := page.more:
+                start = page.kvs[-1].key + b"\0"
+                limit = max(_PAGE_BYTES // _average(page.kvs), 1)
     wanted = {kv.lease for kv in found.values() if kv.lease} | set(() if prefixes else await store.leases())
     leases = []
     for lease in sorted(wanted):
@@ -118,6 +121,10 @@ async def _taken(store: Store, prefixes: Sequence[bytes]) -> Snapshot:
     known = {0, *(lease.id for lease in leases)}
     kvs = (kv for _, kv in sorted(found.items()) if kv.lease in known)
     return Snapshot(revision, tuple(kvs), tuple(leases))
+
+
+def _average(kvs: Sequence[KeyValue]) -> int:
+    return sum(len(kv.key) + len(kv.value) for kv in kvs) // len(kvs) + 1
 
 
 def encode(snapshot: Snapshot) -> bytes:
@@ -156,6 +163,10 @@ def _read(reader: BoltReader) -> Snapshot:
         if key.endswith(_TOMBSTONE) and len(key) > _REVISION.size:
             live.pop(kv.key, None)
         elif kv.key:
+            if kv.mod_revision != revision:
+                raise BoltError(
+                    f"the key {kv.key!r} of revision {revision} says that it is of {kv.mod_revision}"
+                )
             live[kv.key] = kv
     meta = dict(reader.items(b"meta"))
     compacted = [_revision(meta[name]) for name in _COMPACTED if name in meta]

@@ -26,17 +26,24 @@ from storage.base import (
 from storage.embedded import make_embedded
 from storage.ledger import Ledger
 from storage.snapshot_file import Snapshot
+from storage.sqlite import SHIFT
 
 _OPERATIONS: Final = 100
 """In a transaction; etcd takes 128 unless it is told otherwise."""
 _BYTES: Final = 1_000_000
 """Written by a transaction, if it writes more than one key; etcd takes 1.5 MiB unless it is told otherwise."""
 
+_NEWEST: Final = (1 << 62 - SHIFT) - 1
+"""The last revision that may be restored: half of what an embedded store counts."""
 _WRITTEN: Final = attrgetter("mod_revision")
 
 
 def seed(path: Path, snapshot: Snapshot) -> None:
     """Makes the file of a new embedded store; it blocks. Raises InvalidRequest where there is one, Locked, Unavailable."""
+    if snapshot.revision > _NEWEST:
+        raise InvalidRequest(
+            f"{path} cannot count to revision {snapshot.revision}; the newest that may be restored is {_NEWEST}"
+        )
     make_embedded(path, partial(_record, snapshot))
 
 

@@ -112,6 +112,14 @@ async def test_a_store_in_use_is_told_by_its_process(path: Path) -> None:
     await store.close()
 
 
+def test_a_revision_beyond_what_a_file_counts_is_refused(path: Path) -> None:
+    """Only an etcd whose revision somebody has raised could have one."""
+    seed(path, Snapshot((1 << 38) - 1))
+    assert asyncio.run(opened(path)).revision == (1 << 38) - 1
+    with pytest.raises(InvalidRequest, match="cannot count to revision 274877906944"):
+        seed(path.with_name("other.db"), Snapshot(1 << 38))
+
+
 def test_a_store_that_cannot_be_finished_leaves_nothing(path: Path) -> None:
     """And what an earlier attempt left behind is no hindrance."""
     path.parent.mkdir()
