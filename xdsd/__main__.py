@@ -282,16 +282,20 @@ async def follow_intents(intents: Intents, sink: SourceSink, metrics: Metrics) -
     """Hands what the store holds, and every change of it, to the mesh. While the store is away, what it said last holds."""
 
     known: set[ObjectRef] = set()
+    counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     async for change in intents.follow(unavailable=sink.stale):
         sink.objects(ObjectsChange(change.upserts, change.removed, change.revision))
         for scope, problems in change.problems.items():
             sink.problems(scope, problems)
         sink.synced()
-        known.update(obj.ref for obj in change.upserts)
-        known.difference_update(change.removed)
-        counts = Counter(ref.kind for ref in known)
-        for kind in KINDS:
-            metrics.objects.labels(kind).set(counts[kind])
+        gone = (*known,) if change.complete else change.removed
+        counts.subtract(ref.kind for ref in known.intersection(gone))
+        known.difference_update(gone)
+        new = {obj.ref for obj in change.upserts} - known
+        counts.update(ref.kind for ref in new)
+        known |= new
+        for kind, count in counts.items():
+            metrics.objects.labels(kind).set(count)
 
 
 def _make_state_dir(folder: Path) -> None:

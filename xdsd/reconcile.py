@@ -129,6 +129,7 @@ class Reconciler:
         self._held: dict[str, tuple[set[ServiceKey], dict[WorkloadKey, Workload]]] = defaultdict(
             lambda: (set(), {})
         )
+        self._observed: Observed | None = None
         self._problems: dict[tuple[str, str], tuple[Problem, ...]] = {}
         self._mesh_settings: MeshSettings | None = None
         self._wake = asyncio.Event()
@@ -229,11 +230,16 @@ class Reconciler:
         await self._synced.wait()
 
     def observed(self) -> Observed:
-        """What sources other than the store report, for objects that refer to it."""
-        workloads = [
-            item for source, held in self._held.items() if source != STORE for item in held[1].values()
-        ]
-        return Observed(tuple(self._catalog.services().values()), tuple(workloads))
+        """What sources other than the store report, for objects that refer to it; the same value while nothing changed."""
+        if self._observed is None:
+            held = [of for source, of in self._held.items() if source != STORE]
+            keys = set[ServiceKey]().union(*(services for services, _ in held))
+            found = (self._catalog.service(key) for key in sorted(keys))
+            self._observed = Observed(
+                tuple(each for each in found if each is not None),
+                tuple(workload for _, workloads in held for workload in workloads.values()),
+            )
+        return self._observed
 
     def sources(self) -> tuple[SourceStatus, ...]:
         return tuple(self._sources.values())
@@ -341,6 +347,8 @@ class Reconciler:
             for address in delta.addresses:
                 world.put_services_at(address, self._catalog.services_at(address))
             yield
+        if source != STORE and _declares(change):
+            self._observed = None
         services, workloads = self._held[source]
         services.difference_update(change.removed_services)
         services.update(service.key for service in change.services)
@@ -391,6 +399,11 @@ class Reconciler:
         if self._sources.get(status.name) != status:
             self._sources[status.name] = status
             self._observer.source(status)
+
+
+def _declares(change: CatalogChange) -> bool:
+    """Whether a change is of services and workloads, rather than of where these are."""
+    return bool(change.services or change.removed_services or change.workloads or change.removed_workloads)
 
 
 class SourceSink:

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from storage.base import (
@@ -37,7 +38,7 @@ from xdsd.intents.keys import HISTORY, ROOT
 from xdsd.intents.neighbours import Neighbours
 from xdsd.intents.past import Differences, Past
 from xdsd.intents.planning import Outcome, Plan, Stored, Verdict, plan, repeated, written
-from xdsd.intents.shelf import FEW, Contents, Shelf
+from xdsd.intents.shelf import FEW, Contents, Shelf, aside
 from xdsd.intents.transacting import (
     Inadmissible,
     Node,
@@ -123,6 +124,7 @@ class Intents:
         self._history = History(store, self._shelf.keys)
         self._past = Past(store, self._shelf, self._history)
         self._neighbours = Neighbours(self._all, observed, domain)
+        self._followed = False
 
     async def list(self, kind: str | None = None, namespace: str | None = None) -> Listing:
         """Objects, narrowed by kind and namespace; those that cannot be read are left out. KeyError: no such kind."""
@@ -164,12 +166,16 @@ class Intents:
     async def _apply(
         self, objects: Sequence[AnyObject], now: str, dry_run: bool, author: Author, rolled_back_to: int
     ) -> Applied:
-        # Looking at thousands of objects takes longer than the event loop may wait, so it is left to a thread.
-        refused, remarks = await asyncio.to_thread(self.judged, objects)
+        refused, remarks = await aside(len(objects), lambda: self.judged(objects))
         keys = [self._shelf.keys.of(obj.ref) for obj in objects if obj.kind in self._kinds]
+        guess = self._followed and not dry_run and len(keys) <= ONE_BY_ONE
         for _ in range(ATTEMPTS):
-            contents = await self._shelf.some(keys)
-            plans, problems = await asyncio.to_thread(self.planned, objects, contents, now)
+            # What was followed is most likely what is there: if it is not, the transaction finds out, and this is done anew.
+            guessed, guess = guess, False
+            contents = self._shelf.known(keys) if guessed else await self._shelf.some(keys)
+            plans, problems = await aside(len(objects), partial(self.planned, objects, contents, now))
+            if guessed and (problems or any(each.value is None for each in plans)):
+                continue
             blamed = [await self._blamed(each, contents) for each in problems[:BLAMED]]
             if errors := (*refused, *blamed, *problems[BLAMED:]):
                 return Applied(False, contents.revision, problems=_unique(errors))
@@ -185,7 +191,7 @@ class Intents:
             ]
             revision = await self._commit(contents, keys, puts, records)
             if revision:
-                outcomes = await asyncio.to_thread(self._written, plans, contents, revision)
+                outcomes = await aside(len(objects), partial(self._written, plans, contents, revision))
                 return Applied(True, revision, outcomes, found)
         return Applied(False, contents.revision, problems=(_contended(),))
 
@@ -272,8 +278,10 @@ class Intents:
             async with aclosing(self.watch(unavailable=unavailable, retry=retry)) as changes:
                 async for change in changes:
                     await self._neighbours.follow(change)
+                    self._followed = True
                     yield change
         finally:
+            self._followed = False
             await self._neighbours.stop()
 
     async def history(self, wanted: Wanted, limit: int = 0) -> HistoryPage:
@@ -428,10 +436,15 @@ class Intents:
 
     def _written(self, plans: Sequence[Plan], contents: Contents, revision: int) -> tuple[Outcome, ...]:
         keys = [self._shelf.keys.of(each.outcome.ref) for each in plans]
-        return tuple(
-            written(each, key, contents.stored.get(key), revision)
-            for each, key in zip(plans, keys, strict=True)
-        )
+        outcomes = []
+        for each, key in zip(plans, keys, strict=True):
+            before = contents.stored.get(key)
+            outcome = written(each, key, before, revision)
+            if each.value is not None:
+                created = before.create_revision if before else revision
+                self._shelf.put(key, Stored(outcome.ref, revision, created, outcome.object))
+            outcomes.append(outcome)
+        return tuple(outcomes)
 
 
 def unchanged(contents: Contents, keys: Sequence[bytes]) -> Sequence[Compare]:

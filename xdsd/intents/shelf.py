@@ -1,8 +1,8 @@
 """Stored objects as values, each decoded once: what did not change since is not decoded again."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from storage.base import Get, KeyValue, RangeResult, Store, prefix_end
 from xdsd.intents.encoding import Undecodable, decode, stamped
@@ -11,7 +11,10 @@ from xdsd.intents.planning import Stored
 from xdsd.model.intent import Kind
 from xdsd.model.problem import ObjectRef, Problem, Reason
 
+T = TypeVar("T")
+
 FEW = 20
+"""Objects that are looked at on the event loop."""
 
 
 class Contents(NamedTuple):
@@ -20,6 +23,11 @@ class Contents(NamedTuple):
     revision: int
     stored: Mapping[bytes, Stored]
     strays: Mapping[bytes, tuple[Problem, ...]]
+
+
+async def aside(count: int, work: Callable[[], T]) -> T:
+    """What the work on so many objects gives; on many in a thread, since it takes longer than the event loop may wait."""
+    return work() if count <= FEW else await asyncio.to_thread(work)
 
 
 class Shelf:
@@ -58,10 +66,24 @@ class Shelf:
         kv = await self._store.get(key)
         return (await self.read([kv], kv.mod_revision)).stored.get(key) if kv else None
 
+    def known(self, keys: Sequence[bytes]) -> Contents:
+        """These objects as they were read last, or heard of; as of no revision in particular."""
+        found = {key: stored for key in keys if (stored := self._decoded.get(key)) is not None}
+        return Contents(0, found, {})
+
+    def put(self, key: bytes, stored: Stored) -> None:
+        """Takes in what an object is known to be now."""
+        before = self._decoded.get(key)
+        if before is None or before.mod_revision < stored.mod_revision:
+            self._decoded[key] = stored
+
+    def drop(self, key: bytes) -> None:
+        """Takes in that an object is no more."""
+        self._decoded.pop(key, None)
+
     async def read(self, kvs: Sequence[KeyValue], revision: int) -> Contents:
         """What these keys hold."""
-        # Decoding thousands of objects takes longer than the event loop may wait.
-        read = self._read_all(kvs) if len(kvs) <= FEW else await asyncio.to_thread(self._read_all, kvs)
+        read = await aside(len(kvs), lambda: self._read_all(kvs))
         stored = {key: value for key, value in read.items() if isinstance(value, Stored)}
         strays = {key: value for key, value in read.items() if not isinstance(value, Stored)}
         return Contents(revision, stored, strays)

@@ -129,9 +129,13 @@ class Follower:
         step = _Step()
         for event in batch.events:
             if event.type is EventType.DELETE:
+                self._shelf.drop(event.kv.key)
                 self._forget(event.kv.key, step)
         puts = [event.kv for event in batch.events if event.type is EventType.PUT]
-        self._tell(await self._shelf.read(puts, batch.revision), step)
+        contents = await self._shelf.read(puts, batch.revision)
+        for key, stored in contents.stored.items():
+            self._shelf.put(key, stored)
+        self._tell(contents, step)
         return step.change(batch.revision)
 
     def _tell(self, contents: Contents, step: "_Step") -> None:
