@@ -4,9 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 
 import click
+import grpc
 
+from api.client import ApiError, Client
+from api.commands.chunks import in_chunks
 from api.commands.connection import Connection, pass_connection
-from api.commands.manifests import load, manifest_options
+from api.commands.manifests import Manifests, load, manifest_options
 from api.commands.output import print_data
 from api.commands.problems import report
 from api.kinds import qualified
@@ -25,6 +28,12 @@ OUTCOMES: Mapping[int, str] = {
 @click.option("-n", "--namespace", envvar="XDSCTL_NAMESPACE", help="For objects that do not name theirs.")
 @click.option("--dry-run", is_flag=True, help="Let the daemon check everything and write nothing.")
 @click.option(
+    "--chunk",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Write N objects at a time, each chunk as a transaction of its own: for more than the store takes at once.",
+)
+@click.option(
     "-o", "--output", type=click.Choice(["json", "yaml", "name"]), help="Print what became of them."
 )
 @pass_connection
@@ -34,20 +43,38 @@ def apply(
     recursive: bool,
     namespace: str | None,
     dry_run: bool,
+    chunk: int | None,
     output: str | None,
 ) -> None:
     """Create or replace the objects of files in one transaction.
 
     If anything is wrong with one of them, every problem is printed with its file and line, and nothing is
-    changed.
+    changed. An object that says its metadata.resourceVersion is applied only if nobody wrote it since.
+
+    With --chunk the objects are first checked all, and then written in chunks, those that others name first. What stops
+    a chunk leaves the ones before it written; applying the same files again goes on.
     """
     manifests = load(filenames, recursive=recursive, namespace=namespace)
     with connection.client() as client:
+        if chunk and chunk < len(manifests.objects):
+            results = in_chunks(client, manifests, chunk, dry_run=dry_run)
+        else:
+            results = _at_once(client, manifests, dry_run=dry_run)
+    print_results(results, output, dry_run=dry_run)
+
+
+def _at_once(client: Client, manifests: Manifests, *, dry_run: bool) -> Sequence[pb.ObjectResult]:
+    try:
         response = client.apply(manifests.encoded(), dry_run=dry_run)
+    except ApiError as error:
+        if error.code is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+            raise
+        hint = "To write them in parts, each a transaction of its own: --chunk N"
+        raise click.ClickException(f"{error}\n{hint}") from error
     report(manifests.located(response.problems))
     if not response.accepted:
         raise click.exceptions.Exit(1)
-    print_results(response.results, output, dry_run=dry_run)
+    return response.results
 
 
 def print_results(results: Sequence[pb.ObjectResult], output: str | None, *, dry_run: bool) -> None:

@@ -1,10 +1,15 @@
 """``xdsctl apply``."""
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
+import grpc
 import pytest
 
+from api.client import ApiError, Client
+from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from tests.api.daemon import Daemon
 from tests.xdsctl.conftest import Xdsctl
 from tests.xdsctl.manifests import BOTH, REVIEWS, RULE
@@ -222,3 +227,99 @@ def test_it_stops_where_the_daemon_stopped(server: Daemon, xdsctl: Xdsctl) -> No
     result = xdsctl("apply", "-f", "-", input=RULE)
     assert result.exit_code == 1
     assert "the store" in result.stderr
+
+
+def test_a_dry_run_prints_what_is_odd(xdsctl: Xdsctl) -> None:
+    """Warnings come with their lines though nothing is written."""
+    result = xdsctl("apply", "--dry-run", "-f", "-", input=REVIEWS)
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: stdin:14: VirtualService default/reviews spec.http[0].route[0]")
+    assert "no DestinationRule" in result.stderr
+    assert result.stdout == "virtualservice.networking.istio.io/reviews created (server dry run)\n"
+    assert xdsctl("history").stdout == ""
+
+
+def test_who_wrote_last_is_named(xdsctl: Xdsctl) -> None:
+    """A manifest with the version that was read is refused once somebody wrote, who and when are told."""
+    xdsctl("apply", "-f", "-", input=RULE)
+    mine = xdsctl("get", "dr", "reviews", "-o", "yaml").stdout.replace("v3", "v4")
+    xdsctl("apply", "-f", "-", input=RULE.replace("v3", "v2"))
+    refused = xdsctl("apply", "-f", "-", input=mine)
+    assert refused.exit_code == 1
+    assert "'2' is out of date: the object is at 3; get it again and make the change there" in refused.stderr
+    assert re.search(r"; \S+ changed it at 20\S+Z", refused.stderr)
+    again = xdsctl("get", "dr", "reviews", "-o", "yaml").stdout.replace("v2", "v4")
+    assert xdsctl("apply", "-f", "-", input=again).exit_code == 0
+
+
+def rules(count: int) -> str:
+    return "---\n".join(RULE.replace("name: reviews", f"name: r{number}") for number in range(count))
+
+
+def test_chunks_are_transactions_of_their_own(xdsctl: Xdsctl) -> None:
+    """Each chunk is a revision, which is said; what others name comes first, so that nothing seems to be missing."""
+    result = xdsctl("apply", "--chunk", "2", "-f", "-", input=f"{REVIEWS}---\n{rules(4)}")
+    assert result.exit_code == 0
+    assert result.stderr == "chunk 1 of 3: revision 2\nchunk 2 of 3: revision 3\nchunk 3 of 3: revision 4\n"
+    assert result.stdout.splitlines()[-1] == "virtualservice.networking.istio.io/reviews created"
+    assert len(result.stdout.splitlines()) == 5
+    items = json.loads(xdsctl("apply", "--chunk", "2", "-o", "json", "-f", "-", input=rules(4)).stdout)
+    assert len(items["items"]) == 4
+
+
+def test_one_chunk_is_one_transaction(xdsctl: Xdsctl) -> None:
+    """What fits into a chunk is applied as without."""
+    result = xdsctl("apply", "--chunk", "4", "-f", "-", input=rules(4))
+    assert (result.stderr, len(result.stdout.splitlines())) == ("", 4)
+    assert xdsctl("apply", "--chunk", "0", "-f", "-", input=RULE).exit_code == 2
+
+
+def test_a_mistake_in_the_last_chunk_leaves_nothing_written(xdsctl: Xdsctl) -> None:
+    """All chunks are checked before the first is written."""
+    text = f"{rules(4)}---\n" + REVIEWS.replace("  labels:", '  resourceVersion: "99"\n  labels:')
+    result = xdsctl("apply", "--chunk", "2", "-f", "-", input=text)
+    assert result.exit_code == 1
+    assert "metadata.resourceVersion: '99' is out of date" in result.stderr
+    assert "warning" not in result.stderr
+    assert xdsctl("get", "all", "-o", "name").stdout == ""
+    dry = xdsctl("apply", "--chunk", "2", "--dry-run", "-f", "-", input=rules(4))
+    assert dry.exit_code == 0
+    assert dry.stderr.endswith("what a warning misses may stand in another chunk.\n")
+    assert xdsctl("get", "all", "-o", "name").stdout == ""
+
+
+def test_a_chunk_that_fails_says_how_far_it_came(
+    xdsctl: Xdsctl, server: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chunks before it are written, and applying the same again goes on."""
+    written = 0
+    through = Client.apply
+
+    def failing(client: Client, objects: Sequence[bytes], *, dry_run: bool = False) -> pb.ApplyResponse:
+        nonlocal written
+        written += not dry_run
+        if written == 2:
+            server.run(server.store.close())
+        return through(client, objects, dry_run=dry_run)
+
+    monkeypatch.setattr(Client, "apply", failing)
+    result = xdsctl("apply", "--chunk", "2", "-f", "-", input=rules(6))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("chunk 1 of 3: revision 2\nError: the store")
+    assert result.stderr.endswith(
+        "chunk 2 of 3 was not written; the chunks before it (1 of 3) are; apply the same files again to go on\n"
+    )
+
+
+def test_more_than_a_message_holds(xdsctl: Xdsctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the daemon does not take at once is refused with the way to part it."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ApiError(grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max")
+
+    monkeypatch.setattr(Client, "apply", refuse)
+    refused = xdsctl("apply", "-f", "-", input=RULE)
+    assert refused.exit_code == 1
+    assert refused.stderr == (
+        "Error: larger than max\nTo write them in parts, each a transaction of its own: --chunk N\n"
+    )
