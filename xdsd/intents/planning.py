@@ -27,7 +27,7 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Stored:
     """What the store holds for an object; without ``object`` the value cannot be read, and ``problems`` say
-    why.
+    why. ``fingerprint`` tells values of one revision apart: a store that was restored writes revisions again.
     """
 
     ref: ObjectRef
@@ -35,6 +35,7 @@ class Stored:
     create_revision: int
     object: AnyObject | None
     problems: tuple[Problem, ...] = ()
+    fingerprint: int = 0
 
 
 @dataclass(frozen=True, slots=True)

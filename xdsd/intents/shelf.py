@@ -93,7 +93,8 @@ class Shelf:
 
     def _read(self, kv: KeyValue) -> Stored | tuple[Problem, ...]:
         known = self._decoded.get(kv.key)
-        if known is not None and known.mod_revision == kv.mod_revision:
+        fingerprint = hash(kv.value)
+        if known is not None and (known.mod_revision, known.fingerprint) == (kv.mod_revision, fingerprint):
             return known
         ref = self.keys.ref(kv.key)
         if ref is None:
@@ -102,6 +103,6 @@ class Shelf:
         try:
             obj = decode(kv.value, ref)
         except Undecodable as error:
-            return Stored(ref, kv.mod_revision, kv.create_revision, None, error.problems)
+            return Stored(ref, kv.mod_revision, kv.create_revision, None, error.problems, fingerprint)
         obj = stamped(obj, kv.key, kv.create_revision, kv.mod_revision)
-        return Stored(ref, kv.mod_revision, kv.create_revision, obj)
+        return Stored(ref, kv.mod_revision, kv.create_revision, obj, (), fingerprint)

@@ -8,9 +8,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from storage.base import Compacted, Denied, EventType, Store, Unavailable, WatchBatch, prefix_end
+from xdsd.intents.planning import Stored
 from xdsd.intents.shelf import Contents, Shelf
 from xdsd.manifest import AnyObject
 from xdsd.model.problem import ObjectRef, Problem
+
+_Version = tuple[int, int]  # the revision of a write, and what it wrote
+_STRAY: _Version = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Follower:
         self._unavailable = unavailable
         self._retry = retry
         self._begun = False
-        self._told: dict[bytes, int] = {}
+        self._told: dict[bytes, _Version] = {}
         self._troubled: set[bytes] = set()
 
     async def changes(self) -> AsyncGenerator[IntentChange, None]:
@@ -110,8 +114,8 @@ class Follower:
             past = await self._shelf.below(self._shelf.keys.prefix(), revision)
         except Compacted:
             return False
-        self._told = {key: stored.mod_revision for key, stored in past.stored.items()}
-        self._told |= dict.fromkeys(past.strays, 0)
+        self._told = {key: _version(stored) for key, stored in past.stored.items()}
+        self._told |= dict.fromkeys(past.strays, _STRAY)
         self._troubled = {key for key, stored in past.stored.items() if stored.problems} | set(past.strays)
         return True
 
@@ -140,14 +144,14 @@ class Follower:
 
     def _tell(self, contents: Contents, step: "_Step") -> None:
         for key, stored in contents.stored.items():
-            if self._told.get(key) != stored.mod_revision:
-                self._told[key] = stored.mod_revision
+            if self._told.get(key) != (version := _version(stored)):
+                self._told[key] = version
                 self._trouble(key, stored.problems, step)
                 if stored.object is not None:
                     step.upserts.append(stored.object)
         for key, problems in contents.strays.items():
             if key not in self._told:
-                self._told[key] = 0
+                self._told[key] = _STRAY
                 self._trouble(key, problems, step)
 
     def _forget(self, key: bytes, step: "_Step") -> None:
@@ -161,6 +165,10 @@ class Follower:
         if problems or key in self._troubled:
             step.problems[key.decode("utf-8", "replace")] = problems
         (self._troubled.add if problems else self._troubled.discard)(key)
+
+
+def _version(stored: Stored) -> _Version:
+    return stored.mod_revision, stored.fingerprint
 
 
 @dataclass(slots=True)

@@ -1,0 +1,112 @@
+"""An etcd that is restored from a snapshot: its revision goes back, and what followed it has to notice."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from storage.base import Compacted
+from storage.etcd import EtcdStore
+from tests.contracts.store import take
+from tests.intents.objects import apply, entry, refs
+from tests.lab.etcd import EtcdServer
+from tests.lab.eventually import eventually
+from xdsd.intents import IntentChange, Intents
+
+pytestmark = pytest.mark.e2e
+
+KEY = b"/key"
+
+
+@pytest.fixture
+async def etcd(tmp_path: Path) -> AsyncIterator[EtcdServer]:
+    async with EtcdServer(tmp_path) as etcd:
+        yield etcd
+
+
+@pytest.fixture
+async def store(etcd: EtcdServer) -> AsyncIterator[EtcdStore]:
+    """As patient as a restore takes."""
+    async with etcd.store(patience=30.0, deadline=10.0) as store:
+        yield store
+
+
+async def saved(etcd: EtcdServer, folder: Path) -> Path:
+    """A snapshot."""
+    path = folder / "snapshot"
+    await etcd.etcdctl("snapshot", "save", str(path))
+    return path
+
+
+async def test_watch_of_a_restored_etcd(etcd: EtcdServer, store: EtcdStore, tmp_path: Path) -> None:
+    """A watch that has followed beyond the snapshot is told to resync, and does not wait for revisions that are gone."""
+    kept = await store.put(KEY, b"kept")
+    snapshot = await saved(etcd, tmp_path)
+    for number in range(10):
+        lost = await store.put(KEY, b"%d" % number)
+    watch = store.watch(KEY, start_revision=lost)
+    assert [batch.revision for batch in await take(watch, 1)] == [lost]
+    await etcd.restore(snapshot)
+    with pytest.raises(Compacted) as caught:
+        await take(watch, 1)
+    assert caught.value.compact_revision == kept
+    await watch.close()
+    resumed = store.watch(KEY, start_revision=kept + 1)
+    written = await store.put(KEY, b"after")
+    assert [batch.revision for batch in await take(resumed, 1)] == [written]
+    await resumed.close()
+
+
+async def followed(changes: AsyncIterator[IntentChange], count: int) -> Sequence[IntentChange]:
+    """So many changes that are not empty."""
+    found: list[IntentChange] = []
+    async with asyncio.timeout(20):
+        while len(found) < count:
+            change = await anext(changes)
+            found += [change] if change else []
+    return found
+
+
+async def test_intents_of_a_restored_etcd(etcd: EtcdServer, store: EtcdStore, tmp_path: Path) -> None:
+    """Whoever follows what is declared is told what the restore undid, and what it did not touch is not told again."""
+    intents = Intents(store)
+    await apply(intents, entry("same"), entry("changed", port=80))
+    snapshot = await saved(etcd, tmp_path)
+    await apply(intents, entry("changed", port=81), entry("new"))
+    why: list[str] = []
+    async with aclosing(intents.follow(unavailable=why.append)) as changes:
+        (first,) = await followed(changes, 1)
+        assert first.complete
+        await etcd.restore(snapshot)
+        (undone,) = await followed(changes, 1)
+        assert refs(undone.upserts) == [entry("changed").ref]
+        assert undone.upserts[0].spec.ports[0].number == 80
+        assert undone.removed == (entry("new").ref,)
+        await apply(intents, entry("later"))
+        (later,) = await followed(changes, 1)
+        assert refs(later.upserts) == [entry("later").ref]
+    assert why == []
+
+
+async def test_revisions_that_mean_something_else(etcd: EtcdServer, store: EtcdStore, tmp_path: Path) -> None:
+    """What is written after a restore, at the revision of a write that is undone, is told as what it is."""
+    await apply(Intents(store), entry("changed", port=80))
+    snapshot = await saved(etcd, tmp_path)
+    undone = await apply(Intents(store), entry("changed", port=81))
+    why: list[str] = []
+    async with (
+        etcd.store(patience=0.5, deadline=0.5) as following,
+        aclosing(Intents(following).follow(unavailable=why.append, retry=3.0)) as changes,
+    ):
+        (first,) = await followed(changes, 1)
+        assert first.upserts[0].spec.ports[0].number == 81
+        told = asyncio.create_task(followed(changes, 1))
+        await etcd.stop()
+        await eventually(lambda: why, "the outage is told")
+        await etcd.restore(snapshot)
+        other = await apply(Intents(store), entry("changed", port=82))
+        assert other.revision == undone.revision
+        (change,) = await told
+        assert [obj.spec.ports[0].number for obj in change.upserts] == [82]
