@@ -22,7 +22,7 @@ from api.commands.restoring import OURS, restorable, restore_etcd, restore_file
 from api.commands.store_options import etcd_settings, store_options
 from api.etcd_client import EtcdClient, Message
 from storage.base import StorageError
-from storage.etcd import EtcdSettings, open_etcd
+from storage.etcd import EtcdSettings, EtcdStore
 from storage.snapshot_file import Snapshot, SnapshotError, decode
 from xdsd.setting_values import StoreAddress
 
@@ -120,7 +120,7 @@ def restore(
 
 async def _into_etcd(chosen: Snapshot, settings: EtcdSettings, *, replacing: bool, dry_run: bool) -> int:
     total, told = len(chosen.kvs), 0
-    store = await open_etcd(settings)
+    store = EtcdStore(settings)
     try:
         with _bar("restoring", MofNCompleteColumn(), quiet=dry_run) as bar:
 
@@ -191,10 +191,19 @@ def _appearing(file: Path) -> Iterator[Path]:
         try:
             yield part
             part.replace(file)
+            _sync(file.parent)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise click.ClickException(f"{file} cannot be written: {_why(error)}") from error
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -20,8 +20,10 @@ from aetcd.rpc import rpc_pb2_grpc as services
 from storage.base import KeyValue, Store
 from storage.embedded import open_embedded
 from storage.etcd import EtcdSettings, open_etcd
+from storage.snapshot_file import Snapshot, encode
 from tests.api.daemon import Daemon
 from tests.lab.etcd import release
+from tests.lab.ports import free_ports
 from tests.xdsctl.conftest import Xdsctl
 from tests.xdsctl.etcd import Etcd, running_etcd
 from xdsd.intents import Intents
@@ -183,6 +185,29 @@ def test_a_daemon_that_runs_on_the_etcd_is_no_hindrance(alone: Xdsctl, etcd: Etc
     assert values == {**dict.fromkeys(running, "now\n"), "/xdsd/objects/x": "1\n"}
     alone("snapshot", "restore", str(tmp_path / "backup.db"), "--state-dir", str(tmp_path / "state"))
     assert contents(tmp_path / "state" / "xdsd.db") == {"/xdsd/objects/x": "1"}
+
+
+@pytest.mark.e2e
+def test_what_an_etcd_does_not_take_is_told_with_what_was_done(
+    alone: Xdsctl, etcd: Etcd, tmp_path: Path
+) -> None:
+    """An embedded store takes values that are a little too large for an etcd as it is by default."""
+    etcd.etcdctl("del", "", "--prefix")
+    kvs = (KeyValue(b"/xdsd/a", b"1", 2, 2, 1), KeyValue(b"/xdsd/b", b"x" * 1_572_864, 3, 3, 1))
+    (tmp_path / "large.db").write_bytes(encode(Snapshot(3, kvs)))
+    words = ("snapshot", "restore", str(tmp_path / "large.db"), "--store", f"etcd://{etcd.endpoint}")
+    result = alone(*words)
+    assert result.exit_code == 1
+    assert "1 of 2 keys were restored before; --replace begins anew" in result.stderr
+    assert "1.5 MiB" in result.stderr
+
+
+def test_an_etcd_that_is_not_there_is_told(alone: Xdsctl, saved: Path) -> None:
+    """By its address."""
+    (port,) = free_ports(1)
+    result = alone("snapshot", "restore", str(saved), "--store", f"etcd://127.0.0.1:{port}")
+    assert result.exit_code == 1
+    assert f"127.0.0.1:{port}" in result.stderr
 
 
 @pytest.mark.e2e
