@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from storage.base import Compacted, FutureRevision, LeaseNotFound, Unavailable
+from tests.contracts.store import take
 from tests.lab.etcd import EtcdCluster, EtcdServer
 from tests.lab.eventually import eventually
 from tests.lab.netns import Machine
@@ -14,6 +16,7 @@ from tests.storage.numbered import PREFIX, Numbered, numbered
 
 pytestmark = pytest.mark.e2e
 
+KEY = b"/key"
 BOUND = 12.0
 """Seconds that no call takes longer than, whatever happens: twice the deadline, and some for a busy machine."""
 
@@ -129,3 +132,85 @@ async def test_partitioned_member(wired: EtcdCluster, switch: Switch) -> None:
         switch.heal()
         await traffic.goes_on()
     assert traffic.refused == 0
+
+
+async def test_silent_watch_of_a_silent_member(wired: EtcdCluster, switch: Switch) -> None:
+    """A watch without events finds out too that its member is cut off, and tells what happens elsewhere since."""
+    leader = await wired.leader()
+    member = wired.but(leader)[0]
+    async with wired.store(first=member) as watching, wired.store(first=leader) as store:
+        watch = watching.watch(KEY, start_revision=await store.put(KEY, b"0"))
+        assert len(await take(watch, 1)) == 1
+        told = asyncio.create_task(take(watch, 1))
+        switch.cut(machine_of(wired, switch, member))
+        revision = await store.put(KEY, b"1")
+        async with asyncio.timeout(BOUND):
+            assert [batch.revision for batch in await told] == [revision]
+        await watch.close()
+
+
+async def test_compaction_under_a_watch(cluster: EtcdCluster) -> None:
+    """A watch whose revision was compacted while its member was away is told so, and which revision is kept."""
+    member = cluster.members[0]
+    async with cluster.store(first=cluster.members[1]) as store, member.store(patience=BOUND) as watching:
+        first = await store.put(KEY, b"0")
+        watch = watching.watch(KEY, start_revision=first)
+        assert [batch.revision for batch in await take(watch, 1)] == [first]
+        await member.kill()
+        for number in range(1, 20):
+            newest = await store.put(KEY, b"%d" % number)
+        await store.compact(newest - 5)
+        await member.start()
+        with pytest.raises(Compacted) as caught:
+            await take(watch, 1)
+        assert caught.value.compact_revision == newest - 5
+        resumed = watching.watch(KEY, start_revision=caught.value.compact_revision)
+        revisions = [batch.revision for batch in await take(resumed, 6)]
+        assert revisions == list(range(newest - 5, newest + 1))
+        await watch.close()
+        await resumed.close()
+
+
+async def test_calls_beyond_history(tmp_path: Path) -> None:
+    """What was compacted is Compacted with the oldest revision that is kept; what is yet to come is FutureRevision, and a
+    watch waits for it.
+    """
+    async with EtcdServer(tmp_path) as etcd, etcd.store() as store:
+        revisions = [await store.put(KEY, b"%d" % number) for number in range(10)]
+        await store.compact(revisions[4])
+        with pytest.raises(Compacted) as caught:
+            await store.get(KEY, revision=revisions[2])
+        assert caught.value.compact_revision == revisions[4]
+        with pytest.raises(FutureRevision):
+            await store.get(KEY, revision=revisions[-1] + 5)
+        watch = store.watch(KEY, start_revision=revisions[-1] + 3)
+        told = asyncio.create_task(take(watch, 1))
+        for number in range(4):
+            newest = await store.put(KEY, b"%d" % number)
+        assert [batch.revision for batch in await told] == [newest - 1]
+        await watch.close()
+
+
+async def test_leases_over_an_absence(tmp_path: Path) -> None:
+    """A lease outlives an etcd that is gone for longer than it lasts: its time begins again, and ends as ever."""
+    async with EtcdServer(tmp_path) as etcd, etcd.store(deadline=1.0) as store:
+        kept, left = await store.grant(3), await store.grant(3)
+        await store.put(b"/kept", b"1", lease=kept)
+        await store.put(b"/left", b"1", lease=left)
+        gone = asyncio.get_running_loop().time()
+        await etcd.kill()
+        with pytest.raises(Unavailable):
+            await store.keep_alive(kept)
+        await eventually(lambda: asyncio.get_running_loop().time() > gone + 4)
+        await etcd.start()
+        found = await store.range(b"/", b"0")
+        assert [kv.key for kv in found.kvs] == [b"/kept", b"/left"]
+
+        async def ended() -> bool:
+            assert await store.keep_alive(kept) == 3
+            return await store.get(b"/left") is None
+
+        await eventually(ended, "the lease that nobody kept ends", every=0.3)
+        assert await store.get(b"/kept") is not None
+        with pytest.raises(LeaseNotFound):
+            await store.keep_alive(left)

@@ -11,7 +11,7 @@ from storage.base import Compacted
 from storage.etcd import EtcdStore
 from tests.contracts.store import take
 from tests.intents.objects import apply, entry, refs
-from tests.lab.etcd import EtcdServer
+from tests.lab.etcd import EtcdServer, Release, releases
 from tests.lab.eventually import eventually
 from xdsd.intents import IntentChange, Intents
 
@@ -110,3 +110,29 @@ async def test_revisions_that_mean_something_else(etcd: EtcdServer, store: EtcdS
         assert other.revision == undone.revision
         (change,) = await told
         assert [obj.spec.ports[0].number for obj in change.upserts] == [82]
+
+
+@pytest.mark.parametrize(
+    "version", [each for each in releases() if not each.version.startswith(("3.4.", "3.5."))], ids=str
+)
+async def test_restored_with_newer_revisions(version: Release, tmp_path: Path) -> None:
+    """Where the restore leaps ahead and marks what was before as compacted, as 3.6 can, a watch is told to resync too."""
+    flags = ("--bump-revision", "1000000", "--mark-compacted")
+    async with EtcdServer(tmp_path, version=version) as etcd, etcd.store(patience=30.0) as store:
+        await store.put(KEY, b"kept")
+        snapshot = await saved(etcd, tmp_path)
+        lost = await store.put(KEY, b"lost")
+        watch = store.watch(KEY, start_revision=lost)
+        assert [batch.revision for batch in await take(watch, 1)] == [lost]
+        await etcd.restore(snapshot, *flags)
+        with pytest.raises(Compacted) as caught:
+            await take(watch, 1)
+        await watch.close()
+        assert caught.value.compact_revision > 1_000_000
+        found = await store.get(KEY)
+        assert found is not None
+        assert found.value == b"kept"
+        resumed = store.watch(KEY, start_revision=await store.revision() + 1)
+        written = await store.put(KEY, b"after")
+        assert [batch.revision for batch in await take(resumed, 1)] == [written]
+        await resumed.close()
