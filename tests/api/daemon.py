@@ -5,6 +5,7 @@ It runs in a thread, because the client and the commands under test block.
 
 import asyncio
 import io
+import json
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from api.access.caller import ROOT, Role, enter
+from api.access.caller import Role
 from api.access.certificates import ServerTls
 from api.access.directory import Directory
 from api.access.proving import Prover
 from api.access.throttle import Throttle
 from api.client import Client
+from api.credentials import Credentials
 from api.server import admin_services, serve_admin
 from api.services.etcd import Etcd
 from api.services.etcd.policy import KeyPolicy
@@ -33,6 +35,8 @@ from xdsd.server import ProxyStatus
 from xdsd.settings import Address, LogFormat, LogLevel, UnixAddress
 from xdsd.snapshot import Snapshot
 from xdsd.telemetry import make_logger
+
+NO_CREDENTIALS = Credentials()
 
 
 @dataclass
@@ -97,13 +101,20 @@ class Daemon:
     health: FakeHealth
     store: Store
     loop: asyncio.AbstractEventLoop
+    refused: list[str]
+    directory: Directory
 
     @property
     def endpoint(self) -> str:
         return str(self.address)
 
-    def client(self) -> Client:
-        return Client(self.address)
+    def client(self, credentials: Credentials = NO_CREDENTIALS) -> Client:
+        return Client(self.address, credentials)
+
+    def told(self, event: str = "") -> list[dict[str, Any]]:
+        """Its log lines as values, oldest first; those whose ``event`` contains ``event``."""
+        lines = (json.loads(line) for line in self.log.getvalue().splitlines())
+        return [line for line in lines if event in line["event"]]
 
     def run(self, call: Any) -> Any:
         """Runs a coroutine on the server's loop; Any, as it gives whatever the coroutine gives."""
@@ -111,7 +122,13 @@ class Daemon:
 
 
 @contextmanager
-def daemon(folder: Path, address: Address | None = None, tls: ServerTls | None = None) -> Iterator[Daemon]:
+def daemon(
+    folder: Path,
+    address: Address | None = None,
+    tls: ServerTls | None = None,
+    *,
+    anonymous: Role | None = Role.ADMIN,
+) -> Iterator[Daemon]:
     """A server on a socket in ``folder`` (or at ``address``) while it lasts."""
     running: list[Daemon] = []
     failures: list[Exception] = []
@@ -120,22 +137,20 @@ def daemon(folder: Path, address: Address | None = None, tls: ServerTls | None =
 
     async def serve() -> None:
         stop.append(asyncio.Event())
-        enter(
-            ROOT
-        )  # handlers run in the context of whoever starts the server; no guard stands before them here
         store = MemoryStore()
         mesh, proxies, health, log = FakeMesh(), FakeProxies(), FakeHealth(store), io.StringIO()
         logger = make_logger(LogFormat.JSON, LogLevel.INFO, log)
         directory, clock = Directory(store, logger), asyncio.get_running_loop().time
         following = asyncio.create_task(directory.run())
-        prover = Prover(directory, Throttle(clock), clock, anonymous=Role.ADMIN)
+        prover = Prover(directory, Throttle(clock), clock, anonymous=anonymous)
         member = Member(7, "one", "1.2.3", "2026-01-02T03:04:05Z", "unix:/admin.sock", "127.0.0.1:15010")
         etcd = Etcd(store, Membership(store, member, logger), KeyPolicy((b"/app/",)))
         offered = admin_services(Intents(store), mesh, proxies, health, prover, etcd)
         where = address or UnixAddress(folder / "admin.sock")
-        async with serve_admin(where, offered, prover, logger, tls=tls) as bound:
+        refused: list[str] = []
+        async with serve_admin(where, offered, prover, logger, tls=tls, refused=refused.append) as bound:
             loop = asyncio.get_running_loop()
-            running.append(Daemon(bound, log, mesh, proxies, health, store, loop))
+            running.append(Daemon(bound, log, mesh, proxies, health, store, loop, refused, directory))
             started.set()
             await stop[0].wait()
         following.cancel()
