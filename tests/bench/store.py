@@ -121,11 +121,12 @@ async def _published(opened: Store, settling: Settling) -> dict[str, float]:
         await _next(published)
         waits = []
         for number in range(WRITES):
+            changed = entry(number % SERVICES, number + 1)
             while not published.empty():
                 published.get_nowait()
             started = time.perf_counter()
             async with asyncio.TaskGroup() as both:
-                both.create_task(_applied(intents, entry(number % SERVICES, number + 1)))
+                both.create_task(_applied(intents, changed))
                 seen = both.create_task(_next(published))
             waits.append(seen.result() - started)
         return _percentiles(waits)

@@ -189,7 +189,13 @@ class Intents:
             puts = [
                 Put(key, each.value) for key, each in zip(keys, plans, strict=True) if each.value is not None
             ]
-            revision = await self._commit(contents, keys, puts, records)
+            expected = {
+                key: (each.value, each.outcome.object)
+                for key, each in zip(keys, plans, strict=True)
+                if each.value is not None and each.outcome.object is not None
+            }
+            with self._shelf.expecting(expected):
+                revision = await self._commit(contents, keys, puts, records)
             if revision:
                 outcomes = await aside(len(objects), partial(self._written, plans, contents, revision))
                 return Applied(True, revision, outcomes, found)
@@ -442,7 +448,8 @@ class Intents:
             outcome = written(each, key, before, revision)
             if each.value is not None:
                 created = before.create_revision if before else revision
-                self._shelf.put(key, Stored(outcome.ref, revision, created, outcome.object))
+                fingerprint = hash(each.value)
+                self._shelf.put(key, Stored(outcome.ref, revision, created, outcome.object, (), fingerprint))
             outcomes.append(outcome)
         return tuple(outcomes)
 

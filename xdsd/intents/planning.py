@@ -66,9 +66,10 @@ def plan(desired: AnyObject, stored: Stored | None, kind: Kind, now: str) -> Pla
     if given and (stored is None or given != str(stored.mod_revision)):
         return _conflict(desired.ref, given, stored)
     before = stored.object if stored else None
-    if before is not None and _same(desired, before):
+    respecified = before is None or spec_to_dict(desired.spec) != spec_to_dict(before.spec)
+    if before is not None and not respecified and _same_metadata(desired, before):
         return Plan(Outcome(desired.ref, Verdict.UNCHANGED, before, before), None)
-    kept = _kept(desired, before, kind, now)
+    kept = _kept(desired, before, kind, now, respecified=respecified)
     value = encode(kept)
     if len(value) > LARGEST:
         message = f"has {len(value)} bytes as JSON; the limit is {LARGEST}"
@@ -96,18 +97,19 @@ def written(plan_: Plan, key: bytes, stored: Stored | None, revision: int) -> Ou
     return replace(outcome, object=stamped(outcome.object, key, created, revision))
 
 
-def _same(desired: AnyObject, before: AnyObject) -> bool:
+def _same_metadata(desired: AnyObject, before: AnyObject) -> bool:
     return (
         desired.metadata.labels == before.metadata.labels
         and desired.metadata.annotations == before.metadata.annotations
-        and spec_to_dict(desired.spec) == spec_to_dict(before.spec)
     )
 
 
-def _kept(desired: AnyObject, before: AnyObject | None, kind: Kind, now: str) -> AnyObject:
+def _kept(
+    desired: AnyObject, before: AnyObject | None, kind: Kind, now: str, *, respecified: bool
+) -> AnyObject:
     generation, created = 1, now
     if before is not None:
-        generation = before.metadata.generation + (spec_to_dict(desired.spec) != spec_to_dict(before.spec))
+        generation = before.metadata.generation + respecified
         created = before.metadata.creation_timestamp
     metadata = replace(
         desired.metadata, generation=generation, creation_timestamp=created, resource_version="", uid=""

@@ -1,13 +1,15 @@
 """Stored objects as values, each decoded once: what did not change since is not decoded again."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
 from storage.base import Get, KeyValue, RangeResult, Store, prefix_end
 from xdsd.intents.encoding import Undecodable, decode, stamped
 from xdsd.intents.keys import Keys
 from xdsd.intents.planning import Stored
+from xdsd.manifest import AnyObject
 from xdsd.model.intent import Kind
 from xdsd.model.problem import ObjectRef, Problem, Reason
 
@@ -37,6 +39,7 @@ class Shelf:
         self.keys = Keys(kinds)
         self._store = store
         self._decoded: dict[bytes, Stored] = {}
+        self._expected: dict[bytes, tuple[bytes, AnyObject]] = {}
 
     async def everything(self) -> Contents:
         """All objects."""
@@ -71,6 +74,19 @@ class Shelf:
         found = {key: stored for key in keys if (stored := self._decoded.get(key)) is not None}
         return Contents(0, found, {})
 
+    @contextmanager
+    def expecting(self, values: Mapping[bytes, tuple[bytes, AnyObject]]) -> Iterator[None]:
+        """Knows, while it lasts, what values that are about to be written say, so that whoever reads them first need not
+        decode them.
+        """
+        self._expected.update(values)
+        try:
+            yield
+        finally:
+            for key, expected in values.items():
+                if self._expected.get(key) is expected:
+                    del self._expected[key]
+
     def put(self, key: bytes, stored: Stored) -> None:
         """Takes in what an object is known to be now."""
         before = self._decoded.get(key)
@@ -100,9 +116,11 @@ class Shelf:
         if ref is None:
             message = f"{kv.key.decode('utf-8', 'replace')} is no key of an object; delete it from the store"
             return (Problem(Reason.UNKNOWN_KIND, message),)
-        try:
-            obj = decode(kv.value, ref)
-        except Undecodable as error:
-            return Stored(ref, kv.mod_revision, kv.create_revision, None, error.problems, fingerprint)
+        value, obj = self._expected.get(kv.key, (None, None))
+        if obj is None or value != kv.value:
+            try:
+                obj = decode(kv.value, ref)
+            except Undecodable as error:
+                return Stored(ref, kv.mod_revision, kv.create_revision, None, error.problems, fingerprint)
         obj = stamped(obj, kv.key, kv.create_revision, kv.mod_revision)
         return Stored(ref, kv.mod_revision, kv.create_revision, obj, (), fingerprint)
