@@ -118,6 +118,17 @@ def test_a_snapshot_becomes_the_store_of_a_new_daemon(alone: Xdsctl, saved: Path
     assert (state / "xdsd.db").read_bytes() == before
 
 
+def test_a_store_belongs_to_whom_its_folder_belongs(alone: Xdsctl, saved: Path, tmp_path: Path) -> None:
+    """Root restores for the daemon's user, who could not open it otherwise; anybody else for themselves."""
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(state, 65534, 65534)
+    assert alone("snapshot", "restore", str(saved), "--state-dir", str(state)).exit_code == 0
+    owners = {path.name: path.stat().st_uid for path in state.iterdir()}
+    assert owners == dict.fromkeys(("xdsd.db", "xdsd.db.lock"), state.stat().st_uid)
+
+
 def test_the_store_of_a_daemon_that_runs_is_named_with_its_process(
     alone: Xdsctl, saved: Path, tmp_path: Path
 ) -> None:
