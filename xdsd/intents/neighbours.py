@@ -85,7 +85,8 @@ class Neighbours:
             objects = await self._everything()
             world = await asyncio.to_thread(lambda: World(objects, domain=self._domain))
         observed = self._observed() if self._observed else None
-        await self._aside(MANY + 1 if observed else 0, lambda: world.observe(observed))
+        if not world.observes(observed):
+            await asyncio.to_thread(world.observe, observed)
         return world
 
     def _take(self, change: IntentChange) -> None:

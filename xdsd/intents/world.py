@@ -57,6 +57,10 @@ class World:
         """Whether it is known what registries report."""
         return self._observed is not None
 
+    def observes(self, observed: Observed | None) -> bool:
+        """Whether that is what it was told last."""
+        return observed is self._observed
+
     def get(self, ref: ObjectRef) -> AnyObject | None:
         return self._objects.get(ref)
 
@@ -80,7 +84,7 @@ class World:
 
     def observe(self, observed: Observed | None) -> None:
         """Takes in what registries report, in the place of what they reported before."""
-        if observed is self._observed:
+        if self.observes(observed):
             return
         self._observed = observed
         ports: dict[str, set[int]] = defaultdict(set)
