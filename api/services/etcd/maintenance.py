@@ -88,13 +88,16 @@ class MaintenanceService(services.MaintenanceServicer):  # type: ignore[misc]  #
             return rpc.HashKVResponse(header=header, hash=digest, compact_revision=compacted)
 
     async def Snapshot(  # noqa: N802
-        self, _request: Message, _context: Context
+        self, _request: Message, context: Context
     ) -> AsyncIterator[Message]:
+        """The store in one file of etcd's; of an etcd that others share, what clients may see."""
         current().require(Right.STORE)
         current().require(Right.SECRETS)
-        snapshot = await take(self._store)
-        header = await self._headers.of(snapshot.revision)
-        content = await asyncio.to_thread(encode, snapshot)
+        async with told(context):
+            shared = () if self._policy.alone else self._policy.prefixes()
+            snapshot = await take(self._store, *shared)
+            header = await self._headers.of(snapshot.revision)
+            content = await asyncio.to_thread(encode, snapshot)
         for start in range(0, len(content), PIECE):
             piece = content[start : start + PIECE]
             left = len(content) - start - len(piece)
