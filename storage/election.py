@@ -44,7 +44,8 @@ async def _term(
             if not taken.succeeded:
                 await _released(store, key, taken.revision, store.revoke(lease))
                 lease = 0
-        await _work(store, lease, began, ttl, while_held)
+        if clock() < began + SAFE * ttl:
+            await _work(store, lease, began, ttl, while_held)
     finally:
         if lease:
             with suppress(StorageError, TimeoutError):

@@ -1,13 +1,13 @@
 """Of several processes one works."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from storage.base import Store
+from storage.base import Compare, Operation, Store, TxnResult
 from storage.election import hold
 from storage.memory import MemoryStore
 from tests.fleet.conftest import Away
@@ -110,6 +110,29 @@ async def test_the_holder_steps_down_before_its_lease_ends(store: Away) -> None:
         assert await MemoryStore.leases(store), "the lease had ended before"
         store.away = False
         await eventually(lambda: candidates.working == ["a"])
+
+
+async def test_a_key_that_came_too_late(store: Away) -> None:
+    """Whoever is told of its key only when its lease may have ended does not begin to work."""
+    candidates = Candidates()
+    most: list[int] = []
+
+    class Slow(Away):
+        async def txn(
+            self, compare: Sequence[Compare], success: Sequence[Operation], failure: Sequence[Operation] = ()
+        ) -> TxnResult:
+            most.append(candidates.most)
+            result = await super().txn(compare, success, failure)
+            if len(most) == 1:
+                await eventually(lambda: loop.time() > began + 0.9)
+            return result
+
+    loop = asyncio.get_running_loop()
+    slow, began = Slow(), loop.time()
+    async with standing(slow, "a", candidates, ttl=1):
+        await eventually(lambda: candidates.working == ["a"] and len(most) > 1)
+        assert most == [0, 0]
+    await slow.close()
 
 
 async def test_work_that_fails_says_so(store: Away) -> None:
