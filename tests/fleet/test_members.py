@@ -48,6 +48,23 @@ async def test_a_member_whose_lease_is_lost_registers_again(
         await eventually(lambda: _registered(store))
 
 
+async def test_an_outage_between_lease_and_key(logger: FilteringBoundLogger) -> None:
+    """A daemon whose store went away just when it had a lease is a member once the store is back."""
+
+    class GoneAfterGrant(Away):
+        async def grant(self, ttl: int, lease: int = 0) -> int:
+            granted = await super().grant(ttl, lease)
+            self.away = not self.refused
+            return granted
+
+    store = GoneAfterGrant()
+    async with running(Membership(store, member(1), logger, ttl=1).run):
+        await eventually(lambda: store.refused)
+        store.away = False
+        await eventually(lambda: _registered(store))
+    await store.close()
+
+
 async def test_a_name_that_is_taken_is_said(store: Away, logger: FilteringBoundLogger, log: StringIO) -> None:
     """Two daemons of one name are told, by the address of the other."""
     one, other = Membership(store, member(1, "same"), logger), Membership(store, member(2, "same"), logger)

@@ -66,8 +66,9 @@ class Membership:
         if self._lease:
             await self._store.keep_alive(self._lease)
             return
-        self._lease = await self._store.grant(self._ttl)
-        await self._store.txn((), (Put(self.me.key, _written(self.me), self._lease),))
+        lease = await self._store.grant(self._ttl)
+        await self._store.txn((), (Put(self.me.key, _written(self.me), lease),))
+        self._lease = lease
         for other in await self.list():
             if other.name == self.me.name and other.id != self.me.id:
                 self._logger.warning("another daemon has this name; set name", name=other.name, xds=other.xds)
