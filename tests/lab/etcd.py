@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import zip_longest
@@ -179,13 +179,10 @@ class EtcdServer:
         return settings([self], **more)
 
     @contextlib.asynccontextmanager
-    async def store(self, **more: object):  # type: ignore[no-untyped-def]  # an async context manager of EtcdStore
+    async def store(self, **more: object) -> AsyncIterator[EtcdStore]:
         """Our store on it."""
-        store = await open_etcd(self.settings(**more))
-        try:
+        async with store_on([self], **more) as store:
             yield store
-        finally:
-            await store.close()
 
     async def restore(self, snapshot: Path, *flags: str) -> None:
         """Ends it, and starts it again as it was when ``snapshot`` was saved; ``flags`` go to ``snapshot restore``."""
@@ -253,18 +250,15 @@ class EtcdCluster:
             if error is not None:
                 error.add_note(f"--- {member.name}: {member.program.log}\n{member.program.tail(15)}")
 
-    def settings(self, *, first: EtcdServer | None = None, **more: object) -> EtcdSettings:
-        """How our store reaches all of them, asking ``first`` first."""
-        return settings(sorted(self.members, key=lambda each: each is not first), **more)
+    def settings(self, **more: object) -> EtcdSettings:
+        """How our store reaches all of them."""
+        return settings(self.members, **more)
 
     @contextlib.asynccontextmanager
-    async def store(self, *, first: EtcdServer | None = None, **more: object):  # type: ignore[no-untyped-def]  # an async context manager of EtcdStore
-        """Our store on all of them."""
-        store = await open_etcd(self.settings(first=first, **more))
-        try:
+    async def store(self, *, first: EtcdServer | None = None, **more: object) -> AsyncIterator[EtcdStore]:
+        """Our store on all of them, asking ``first`` first."""
+        async with store_on(sorted(self.members, key=lambda each: each is not first), **more) as store:
             yield store
-        finally:
-            await store.close()
 
     def but(self, member: EtcdServer) -> list[EtcdServer]:
         """The other members."""
@@ -302,6 +296,16 @@ def settings(members: Sequence[EtcdServer], **more: object) -> EtcdSettings:
     )
     endpoints = tuple((each.host, each.port) for each in members)
     return EtcdSettings(**{"endpoints": endpoints, "tls": files, **more})  # type: ignore[arg-type]
+
+
+@contextlib.asynccontextmanager
+async def store_on(members: Sequence[EtcdServer], **more: object) -> AsyncIterator[EtcdStore]:
+    """Our store on these members."""
+    store = await open_etcd(settings(members, **more))
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 async def run(*command: str, text: str = "", check: bool = True) -> str:

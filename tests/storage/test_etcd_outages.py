@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from storage.base import Compacted, FutureRevision, LeaseNotFound, Unavailable
+from storage.base import Compacted, FutureRevision, LeaseNotFound, Store, Unavailable
 from tests.contracts.store import take
-from tests.lab.etcd import EtcdCluster, EtcdServer
+from tests.lab.etcd import EtcdCluster, EtcdServer, store_on
 from tests.lab.eventually import eventually
 from tests.lab.netns import Machine
 from tests.lab.switch import Switch, switched
 from tests.storage.numbered import PREFIX, Numbered, numbered
+from tests.storage.test_election import KEY as ELECTED
+from tests.storage.test_election import Candidates, standing
 
 pytestmark = pytest.mark.e2e
 
@@ -214,3 +216,42 @@ async def test_leases_over_an_absence(tmp_path: Path) -> None:
         assert await store.get(b"/kept") is not None
         with pytest.raises(LeaseNotFound):
             await store.keep_alive(left)
+
+
+async def reads(store: Store, key: bytes, value: bytes) -> bool:
+    """Whether a store can be reached, and has this value."""
+    try:
+        found = await store.get(key)
+    except Unavailable:
+        return False
+    return found is not None and found.value == value
+
+
+@pytest.mark.parametrize("holds", ["follower", "leader"])
+async def test_a_holder_that_is_partitioned(wired: EtcdCluster, switch: Switch, holds: str) -> None:
+    """Who holds a key through a member that lost the others stops before its lease ends, and never do two hold it."""
+    ttl = 4
+    leader = await wired.leader()
+    member = leader if holds == "leader" else wired.but(leader)[0]
+    others = wired.but(member)
+    candidates = Candidates()
+    async with (
+        member.store(deadline=1.0) as cut_off,
+        store_on(others) as majority,
+        standing(cut_off, "cut off", candidates, ttl),
+    ):
+        await eventually(lambda: candidates.working == ["cut off"])
+        async with standing(majority, "majority", candidates, ttl):
+            switch.cut_between(
+                machine_of(wired, switch, member), [machine_of(wired, switch, each) for each in others]
+            )
+            await eventually(lambda: candidates.working == [], every=0.005)
+            held = await majority.get(ELECTED)
+            assert held is not None, "the lease ended before its holder stopped"
+            assert held.value == b"cut off"
+            await eventually(lambda: candidates.working == ["majority"])
+            switch.heal()
+            await eventually(lambda: reads(cut_off, ELECTED, b"majority"))
+            assert candidates.working == ["majority"]
+        await eventually(lambda: candidates.working == ["cut off"])
+    assert candidates.most == 1
