@@ -13,7 +13,7 @@ outlives every config that the proxy gets later:
 - The admin page listens on loopback alone and stays reachable when the connection limit is hit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_address
@@ -98,6 +98,7 @@ _TAGS = {
 class BootstrapOptions:
     """What tells proxies apart.
 
+    ``xds_addresses`` are of daemons that share a store: any of them serves the proxy, another one when it is gone.
     ``http_proxy_port`` needs ``Interception.NONE``. ``outbound_bind`` is where a sidecar without redirection listens for its
     program, and a gateway for everybody (``0.0.0.0`` if left out).
     """
@@ -106,7 +107,7 @@ class BootstrapOptions:
     name: str
     namespace: str
     address: str
-    xds_address: ListenAddress
+    xds_addresses: tuple[ListenAddress, ...]
     domain: str = "cluster.local"
     labels: Mapping[str, str] = field(default_factory=dict)
     service_account: str = ""
@@ -141,7 +142,7 @@ def bootstrap(options: BootstrapOptions) -> Bootstrap:
         dynamic_resources=BootstrapDynamicResources(
             ads_config=_ads(), cds_config=_from_ads(), lds_config=_from_ads()
         ),
-        static_resources=BootstrapStaticResources(clusters=[_xds_cluster(options.xds_address)]),
+        static_resources=BootstrapStaticResources(clusters=[_xds_cluster(options.xds_addresses)]),
         stats_config=StatsConfig(
             use_all_default_tags=False,
             stats_tags=[TagSpecifier(tag_name=name, regex=regex) for name, regex in _TAGS.items()],
@@ -209,7 +210,7 @@ def _from_ads() -> ConfigSource:
     )
 
 
-def _xds_cluster(address: ListenAddress) -> Cluster:
+def _xds_cluster(addresses: Sequence[ListenAddress]) -> Cluster:
     http2 = Http2ProtocolOptions(
         connection_keepalive=KeepaliveSettings(interval=timedelta(seconds=30), timeout=timedelta(seconds=10))
     )
@@ -225,11 +226,12 @@ def _xds_cluster(address: ListenAddress) -> Cluster:
         )
         for priority in (RoutingPriority.DEFAULT, RoutingPriority.HIGH)
     ]
-    endpoint = LbEndpoint(endpoint=Endpoint(address=_address(address)))
+    endpoints = [LbEndpoint(endpoint=Endpoint(address=_address(each))) for each in addresses]
+    named = any(_is_name(each) for each in addresses)
     return Cluster(
         name=XDS_CLUSTER,
         alt_stat_name=f"{XDS_CLUSTER};",
-        type=ClusterDiscoveryType.STRICT_DNS if _is_name(address) else ClusterDiscoveryType.STATIC,
+        type=ClusterDiscoveryType.STRICT_DNS if named else ClusterDiscoveryType.STATIC,
         connect_timeout=timedelta(seconds=5),
         circuit_breakers=CircuitBreakers(thresholds=thresholds),
         upstream_connection_options=UpstreamConnectionOptions(
@@ -237,7 +239,7 @@ def _xds_cluster(address: ListenAddress) -> Cluster:
         ),
         typed_extension_protocol_options={_HTTP_OPTIONS: _any(protocol)},
         load_assignment=ClusterLoadAssignment(
-            cluster_name=XDS_CLUSTER, endpoints=[LocalityLbEndpoints(lb_endpoints=[endpoint])]
+            cluster_name=XDS_CLUSTER, endpoints=[LocalityLbEndpoints(lb_endpoints=endpoints)]
         ),
     )
 

@@ -33,7 +33,17 @@ def _ip(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
         raise click.BadParameter(f"{value!r} is not an IP address") from error
 
 
-def _xds(_ctx: click.Context, _param: click.Parameter, value: str) -> Address:
+def _xds(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[Address, ...]:
+    addresses = tuple(map(_xds_address, dict.fromkeys(values)))
+    pipes = [each for each in addresses if not isinstance(each, TcpAddress)]
+    if pipes and len(pipes) < len(addresses):
+        raise click.BadParameter(
+            "sockets and ports cannot be mixed: Envoy keeps them in clusters of their own"
+        )
+    return addresses
+
+
+def _xds_address(value: str) -> Address:
     try:
         address = parse_address(value)
     except PydanticCustomError as error:
@@ -81,7 +91,12 @@ def _xds(_ctx: click.Context, _param: click.Parameter, value: str) -> Address:
 @click.option("--locality", default="", metavar="REGION/ZONE/SUBZONE", help="Where it runs.")
 @click.option("--domain", default="cluster.local", help="The mesh domain of the daemon.")
 @click.option(
-    "--xds-address", default="127.0.0.1:15010", callback=_xds, help="The daemon: HOST:PORT or unix:PATH."
+    "--xds-address",
+    "xds_addresses",
+    multiple=True,
+    default=("127.0.0.1:15010",),
+    callback=_xds,
+    help="The daemon: HOST:PORT or unix:PATH; again for each further daemon on the same store.",
 )
 @click.option(
     "--admin-port", type=click.IntRange(1, 65535), default=15000, help="Envoy's admin page on loopback."
@@ -102,7 +117,7 @@ def bootstrap(
     network: str,
     locality: str,
     domain: str,
-    xds_address: Address,
+    xds_addresses: tuple[Address, ...],
     admin_port: int,
     concurrency: int | None,
     output: str,
@@ -133,7 +148,7 @@ def bootstrap(
         name=name,
         namespace=namespace,
         address=address,
-        xds_address=xds_address,
+        xds_addresses=xds_addresses,
         domain=domain,
         labels=labels,
         service_account=service_account,

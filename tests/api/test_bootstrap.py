@@ -20,8 +20,8 @@ from xdsd.settings import Address, TcpAddress, UnixAddress
 LOCAL = TcpAddress("127.0.0.1", 15010)
 
 
-def sidecar(xds: Address = LOCAL, **more: Any) -> BootstrapOptions:
-    return BootstrapOptions(Role.SIDECAR, "reviews-v1", "default", "10.0.0.1", xds, **more)
+def sidecar(*xds: Address, **more: Any) -> BootstrapOptions:
+    return BootstrapOptions(Role.SIDECAR, "reviews-v1", "default", "10.0.0.1", xds or (LOCAL,), **more)
 
 
 def parsed(options: BootstrapOptions) -> Bootstrap:
@@ -67,7 +67,7 @@ def test_the_node_says_who_the_proxy_is() -> None:
 
 def test_a_gateway_says_nothing_of_interception() -> None:
     """Its node id begins with router, and nothing is intercepted."""
-    message = parsed(BootstrapOptions(Role.ROUTER, "ingress", "istio-system", "10.0.0.9", LOCAL))
+    message = parsed(BootstrapOptions(Role.ROUTER, "ingress", "istio-system", "10.0.0.9", (LOCAL,)))
     assert message.node.id == "router~10.0.0.9~ingress.istio-system~istio-system.svc.cluster.local"
     assert "INTERCEPTION_MODE" not in message.node.metadata
 
@@ -111,6 +111,14 @@ def test_the_daemon_is_found_by_ip_name_or_socket(xds: Address, kind: str) -> No
         assert (address.socket_address.address, address.socket_address.port_value) == (xds.host, xds.port)
 
 
+def test_daemons_that_share_a_store_stand_in_for_each_other() -> None:
+    """Each is an endpoint of the cluster that the configuration comes from."""
+    (cluster,) = parsed(sidecar(LOCAL, TcpAddress("127.0.0.1", 15011))).static_resources.clusters
+    (locality,) = cluster.load_assignment.endpoints
+    ports = [each.endpoint.address.socket_address.port_value for each in locality.lb_endpoints]
+    assert ports == [15010, 15011]
+
+
 def test_the_admin_page_is_on_loopback() -> None:
     """Nobody off the machine reaches it, and no connection limit shuts it."""
     admin = parsed(sidecar(admin_port=15999)).admin
@@ -132,9 +140,10 @@ def test_misspelt_values_are_refused_when_made() -> None:
         sidecar(labels={"app": "reviews"}, locality="eu/eu-1"),
         sidecar(TcpAddress("localhost", 15010), interception=Interception.NONE, http_proxy_port=15007),
         sidecar(UnixAddress(Path("/run/xds.sock"))),
-        BootstrapOptions(Role.ROUTER, "ingress", "istio-system", "::1", TcpAddress("::1", 15010)),
+        sidecar(LOCAL, TcpAddress("localhost", 15011)),
+        BootstrapOptions(Role.ROUTER, "ingress", "istio-system", "::1", (TcpAddress("::1", 15010),)),
     ],
-    ids=["sidecar", "explicit", "socket", "router"],
+    ids=["sidecar", "explicit", "socket", "two daemons", "router"],
 )
 async def test_envoy_accepts_it(options: BootstrapOptions, tmp_path: Path) -> None:
     """A real Envoy takes each sort of bootstrap."""

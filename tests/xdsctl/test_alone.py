@@ -105,6 +105,7 @@ def test_a_bootstrap_says_how_to_run_it(alone: Xdsctl) -> None:
         (("--name", "a", "--outbound-bind", "127.0.0.1"), "add --interception none"),
         (("--name", "a", "--type", "router", "--http-proxy-port", "1"), "add --interception none"),
         (("--name", "a", "--xds-address", "10.0.0.1:15010"), "xDS over TLS is not supported yet"),
+        (("--name", "a", "--xds-address", "unix:/a", "--xds-address", "127.0.0.1:1"), "cannot be mixed"),
         (("--name", "a", "--xds-address", "127.0.0.1:0"), "must be a port of this machine"),
         (("--name", "a", "--xds-address", "x"), "write HOST:PORT, [V6]:PORT or unix:PATH"),
         (("--name", "a", "--admin-port", "0"), "0 is not in the range"),

@@ -37,7 +37,7 @@ def _proxy(layout: Layout, role: Role, name: str, address: str) -> BootstrapOpti
         name=name,
         namespace=NAMESPACE,
         address=address,
-        xds_address=TcpAddress("127.0.0.1", layout.options.xds_port),
+        xds_addresses=(TcpAddress("127.0.0.1", layout.options.xds_port),),
         admin_port=layout.options.envoy_port,
     )
 
