@@ -3,6 +3,7 @@
 from tests.compile.worlds import destination_rule, gateway, service, sidecar, virtual_service
 from xdsd.analysis import Subject, analyze_objects, merged
 from xdsd.model.catalog import Endpoint
+from xdsd.model.intent import Metadata, Object, Sidecar, VirtualService
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.registry.base import CatalogChange
 
@@ -51,3 +52,26 @@ def test_what_two_groups_tell_of_a_field_is_told_once() -> None:
     first = [problem("one"), problem("two")]
     second = [problem("three"), problem("four", "spec.hosts[0]"), problem("five", ref=None)]
     assert [each.message for each in merged(first, second, second)] == ["one", "two", "four", "five"]
+
+
+def test_all_that_is_odd_about_objects_is_told_once() -> None:
+    """A subset that nobody defines, a host that two objects route, a rule that nothing reaches, labels that nobody has."""
+    older, newer = (
+        virtual_service("a", "reviews", to="reviews"),
+        virtual_service("b", "reviews", to="reviews"),
+    )
+    rule = {"route": [{"destination": {"host": "reviews", "subset": "v9"}}]}
+    spec = VirtualService.model_validate({"hosts": ["ratings"], "http": [rule, rule]})
+    odd = Object("networking.istio.io/v1", "VirtualService", Metadata("default", "c"), spec)
+    alone = Sidecar.model_validate(
+        {"workloadSelector": {"labels": {"app": "nobody"}}, "egress": [{"hosts": ["./*"]}]}
+    )
+    selecting = Object("networking.istio.io/v1", "Sidecar", Metadata("default", "s"), alone)
+    found = analyze_objects(Subject((older, newer, odd, selecting), machines("reviews", "ratings")))
+    assert [(each.object and each.object.name, each.reason, each.path) for each in found] == [
+        ("s", Reason.BROKEN_REFERENCE, "spec.workloadSelector.labels"),
+        ("b", Reason.CONFLICT, "spec.hosts[0]"),
+        ("c", Reason.BROKEN_REFERENCE, "spec.http[0].route[0].destination.subset"),
+        ("c", Reason.UNREACHABLE_RULE, "spec.http[1]"),
+        ("c", Reason.BROKEN_REFERENCE, "spec.http[1].route[0].destination.subset"),
+    ]

@@ -193,10 +193,10 @@ def made(kind: str, name: str, spec: Mapping[str, Any]) -> AnyObject:
 
 
 def test_what_only_the_compiler_can_tell_is_asked_before_an_object_is_kept() -> None:
-    """A rule that is never reached is found; objects of other kinds are nobody's here."""
-    rule = {"route": [{"destination": {"host": "reviews"}}]}
-    (problem,) = admissible(made("VirtualService", "a", {"hosts": ["reviews"], "http": [rule, rule]}))
-    assert str(problem).startswith("VirtualService default/a spec.http[1]: is never reached")
+    """A fault that no request has is found; objects of other kinds are nobody's here."""
+    rule = {"route": [{"destination": {"host": "reviews"}}], "fault": {"delay": {"fixedDelay": "1s"}}}
+    (problem,) = admissible(made("VirtualService", "a", {"hosts": ["reviews"], "http": [rule]}))
+    assert str(problem).startswith("VirtualService default/a spec.http[0].fault.delay.percentage: no request")
     assert admissible(made("DestinationRule", "a", {"host": "reviews"})) == []
 
 

@@ -110,3 +110,14 @@ def test_rules_and_scopes_of_hosts_that_nobody_has_are_told() -> None:
     assert told(mesh) == found
     mesh.put_service(service("reviews"), Endpoint("10.0.0.1"))
     assert told(mesh) == []
+
+
+def test_a_rule_that_nothing_reaches_is_told_until_it_is_reached() -> None:
+    """It stands among the problems of the mesh, as long as the object is so."""
+    mesh = Sandbox()
+    mesh.put_service(service("reviews"), Endpoint("10.0.0.1"))
+    rule = {"route": [{"destination": {"host": "reviews"}}]}
+    mesh.put_object(routes(hosts=["reviews"], http=[rule, rule]))
+    assert told(mesh) == [("VirtualService default/v", "spec.http[1]")]
+    mesh.put_object(routes(hosts=["reviews"], http=[{**rule, "match": [{"port": 9080}]}, rule]))
+    assert told(mesh) == []

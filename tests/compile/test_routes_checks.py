@@ -125,37 +125,13 @@ def test_what_has_no_effect_is_remarked_upon() -> None:
         to(match=[{"headers": {"method": {"exact": "GET"}}}]),
         to(match=[{"uri": {"regex": "/a"}, "ignoreUriCase": True}]),
         to(fault={"delay": {"fixedDelay": "1s"}, "abort": {"httpStatus": 500}}),
-        to("b"),
     ]
     assert problems_of(*rules) == [
         ("spec.http[0].match[0].headers[method]", "InvalidValue", Severity.WARNING),
         ("spec.http[1].match[0].ignoreUriCase", "Conflict", Severity.WARNING),
         ("spec.http[2].fault.delay.percentage", "MissingField", Severity.WARNING),
         ("spec.http[2].fault.abort.percentage", "MissingField", Severity.WARNING),
-        ("spec.http[3]", "Conflict", Severity.WARNING),
     ]
-
-
-@pytest.mark.parametrize(
-    ("match", "takes_all"),
-    [
-        ([], True),
-        ([{}], True),
-        ([{"uri": {"prefix": "/"}}], True),
-        ([{"uri": {"regex": ".*"}, "name": "all"}], True),
-        ([{"uri": {"exact": "/"}}, {"uri": {"prefix": ""}}], True),
-        ([{"port": 80}], False),
-        ([{"sourceLabels": {"a": "b"}}], False),
-        ([{"uri": {"prefix": "/a"}}], False),
-        ([{"method": {"regex": ".*"}}], False),
-    ],
-)
-def test_rules_behind_one_that_takes_everything_are_unreachable(
-    match: list[dict[str, Any]], *, takes_all: bool
-) -> None:
-    """Whoever asks: conditions on the client leave the rule open to others."""
-    found = problems_of(to("a", match=match), to("b"))
-    assert [path for path, _, _ in found] == (["spec.http[1]"] if takes_all else [])
 
 
 def test_envoy_never_sees_an_error() -> None:

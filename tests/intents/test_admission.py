@@ -95,6 +95,7 @@ def test_every_destination_is_looked_at() -> None:
         "spec.http[1].route[1].destination.subset",
         "spec.http[1].mirror.subset",
         "spec.http[2].mirrors[1].destination.subset",
+        "spec.http[2]",
     ]
 
 
@@ -273,3 +274,11 @@ def test_reasons_are_stable() -> None:
     assert texts(found)[0].startswith(
         "VirtualService default/b spec.http[0].route[0].destination.subset: no "
     )
+
+
+def test_rule_that_nothing_reaches() -> None:
+    """A rule behind one that takes all that it matches; removing another object does not tell of it again."""
+    rules = [{"match": [{"uri": {"prefix": "/a"}}], "route": [to("a")]}] * 2
+    found = warnings(World([virtual_service(http=rules)]), [virtual_service(http=rules)])
+    assert [(each.reason, each.path) for each in found] == [(Reason.UNREACHABLE_RULE, "spec.http[1]")]
+    assert found[0].message == "is never reached: spec.http[0] takes every request that it matches"

@@ -157,3 +157,24 @@ def test_what_cannot_be_analyzed_is_wrong_usage(alone: Xdsctl, words: tuple[str,
     result = alone("analyze", *words)
     assert result.exit_code == 2
     assert sentence in " ".join(result.stderr.split())
+
+
+def test_what_is_odd_comes_with_the_write_and_stays_known(xdsctl: Xdsctl) -> None:
+    """A dangling subset, a host that another routes, a rule that nothing reaches: apply warns, and so does analyze."""
+    older = REVIEWS.replace("name: reviews", "name: older", 1)
+    assert xdsctl("apply", "-f", "-", input=f"{RULE}---\n{older}").stderr == ""
+    odd = REVIEWS.replace("subset: v3", "subset: v9") + REVIEWS[REVIEWS.index("  - route:") :]
+    applied = xdsctl("apply", "-f", "-", input=odd)
+    assert applied.exit_code == 0
+    places = [
+        "spec.http[0].route[1].destination.subset: no DestinationRule",
+        "spec.hosts[0]: sidecars that see VirtualService default/older",
+        "spec.http[1]: is never reached: spec.http[0] takes every request (UnreachableRule)",
+    ]
+    lines = applied.stderr.splitlines()
+    assert all(line.startswith("warning: stdin:") for line in lines)
+    assert [place in line for place, line in zip(places, lines, strict=True)] == [True] * 3
+    live = xdsctl("analyze")
+    assert live.exit_code == 1
+    assert [any(place in line for line in live.stdout.splitlines()) for place in places] == [True] * 3
+    assert len(live.stdout.splitlines()) == 3

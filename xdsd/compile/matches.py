@@ -115,11 +115,7 @@ def string_matcher(pattern: StringMatch) -> StringMatcher:
 
 def is_presence(pattern: StringMatch) -> bool:
     """True if any value will do: ``{}``, an empty prefix, or an expression that everything matches."""
-    if pattern.exact is not None:
-        return False
-    if pattern.prefix is not None:
-        return pattern.prefix == ""
-    return pattern.regex is None or pattern.regex in _ANYTHING
+    return pattern.takes_anything
 
 
 def _set_path(out: RouteMatch, uri: StringMatch | None) -> None:

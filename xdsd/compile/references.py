@@ -1,4 +1,4 @@
-"""What an object names that is not there: services, ports, subsets, gateways, hosts.
+"""What an object names that is not there: services, ports, subsets, gateways, hosts; and rules that nothing reaches.
 
 Such an object is valid, and is compiled: what it names may come later. Until then its owner hears of it. Each object
 is a query that reads only what the object names, so a problem comes and goes with the change that makes or mends it,
@@ -25,6 +25,7 @@ from xdsd.model.intent import (
     VirtualService,
 )
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
+from xdsd.model.unreachable import unreachable_rules
 
 HTTP_PORT = 80
 
@@ -37,11 +38,14 @@ class Broken(NamedTuple):
 
 
 def broken_references(graph: Graph, ref: ObjectRef) -> None:
-    """Reports what an object names in vain; reports nothing for kinds that name nothing."""
+    """Reports what an object says in vain; reports nothing for kinds that name nothing."""
     obj = read_object(graph, ref)
     check = _CHECKS.get(type(obj.spec)) if obj is not None else None
     if obj is None or check is None:
         return
+    if isinstance(obj.spec, VirtualService):
+        for problem in unreachable_rules(obj.spec, ref):
+            graph.report(problem)
     for broken in check(graph, ref, obj.spec):
         problem = Problem(
             Reason.BROKEN_REFERENCE, broken.message, ref, broken.path, severity=Severity.WARNING

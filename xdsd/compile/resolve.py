@@ -320,6 +320,15 @@ def _ignored(ref: ObjectRef, path: str, why: str) -> Problem:
     return Problem(Reason.CONFLICT, f"has no effect: {why}", ref, path, severity=Severity.WARNING)
 
 
+def _routed(graph: Graph, ref: ObjectRef, older: ObjectRef, host: str) -> Problem:
+    """A host of an object that an older one routes; the path is that of its closest name."""
+    domain = settings(graph).domain
+    names = [resolve_host(each, ref.namespace, domain) for each in virtual_service_spec(graph, ref).hosts]
+    fitting = [index for index, name in enumerate(names) if host_matches(name, host)]
+    index = max(fitting, key=lambda each: (not names[each].startswith("*"), len(names[each])), default=0)
+    return _ignored(ref, f"spec.hosts[{index}]", f"{older} is older and routes {host} already")
+
+
 def virtual_service_for(
     graph: Graph, namespace: str, hosts: tuple[EgressHosts, ...], host: str
 ) -> ObjectRef | None:
@@ -333,7 +342,7 @@ def virtual_service_for(
     ]
     if exact:
         for ref in exact[1:]:
-            graph.report(_ignored(ref, "spec.hosts", f"{exact[0]} is older and routes {host} already"))
+            graph.report(_routed(graph, ref, exact[0], host))
         return exact[0]
     best: tuple[int, ObjectRef] | None = None
     for ref in read_refs(graph, "wildcard-virtual-services"):
@@ -342,7 +351,7 @@ def virtual_service_for(
         if not longest or not _routes_for(graph, ref, namespace, hosts, host):
             continue
         if best and longest == best[0]:
-            graph.report(_ignored(ref, "spec.hosts", f"{best[1]} is older and routes {host} already"))
+            graph.report(_routed(graph, ref, best[1], host))
         elif best is None or longest > best[0]:
             best = (longest, ref)
     return best[1] if best else None

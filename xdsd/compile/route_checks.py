@@ -42,18 +42,11 @@ class Remark:
 def route_problems(spec: VirtualService, owner: ObjectRef) -> list[Problem]:
     """Everything that is wrong with the http section, in the order of the rules."""
     problems: list[Problem] = []
-    taken = ""
     for index, rule in enumerate(spec.http):
         place = f"spec.http[{index}]"
-        remarks = [*_all_match_remarks(rule), *action_remarks(rule)]
-        if taken:
-            message = f"is never reached: {taken} takes every request"
-            remarks.append(Remark("", message, Reason.CONFLICT, Severity.WARNING))
-        for remark in remarks:
-            path = f"{place}.{remark.path}" if remark.path else place
+        for remark in (*_all_match_remarks(rule), *action_remarks(rule)):
+            path = f"{place}.{remark.path}"
             problems.append(Problem(remark.reason, remark.message, owner, path, severity=remark.severity))
-        if not taken and _takes_everything(rule):
-            taken = place
     return problems
 
 
@@ -95,19 +88,6 @@ def _all_match_remarks(rule: HTTPRoute) -> Iterator[Remark]:
     for index, match in enumerate(rule.match):
         for remark in match_remarks(match):
             yield replace(remark, path=f"match[{index}].{remark.path}")
-
-
-def _takes_everything(rule: HTTPRoute) -> bool:
-    """True if no client's request passes the rule by."""
-    return not rule.match or any(_is_unconditional(match) for match in rule.match)
-
-
-def _is_unconditional(match: HTTPMatchRequest) -> bool:
-    who = match.port or match.gateways or match.source_labels or match.source_namespace
-    what = match.headers or match.without_headers or match.query_params
-    special = match.method or match.authority or match.scheme
-    any_path = match.uri is None or is_presence(match.uri) or match.uri.prefix == "/"
-    return any_path and not (who or what or special)
 
 
 def _takes_nothing_too(pattern: StringMatch) -> bool:

@@ -3,8 +3,8 @@ them.
 
 All of these are warnings. The published API lets objects be applied in any order, so what one refers to may
 come later; until then the reference has no effect, or what is sent there is answered with an error, and its
-author should know. What refuses an object is told by its own messages, and by the rules that ``Intents`` is
-given.
+author should know. So should who wrote a rule that nothing reaches. What refuses an object is told by its own
+messages, and by the rules that ``Intents`` is given.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +15,7 @@ from xdsd.manifest import AnyObject
 from xdsd.model.hosts import resolve_host
 from xdsd.model.intent import Destination, DestinationRule, Gateway, ServiceEntry, Sidecar, VirtualService
 from xdsd.model.problem import Problem, Reason, Severity
+from xdsd.model.unreachable import unreachable_rules
 
 __all__ = ["Observed", "World", "warnings"]
 
@@ -32,6 +33,7 @@ def _warnings(world: World, obj: AnyObject) -> Iterator[Problem]:
                 yield from _destination(world, obj, path, destination)
             yield from _gateways(world, obj, spec)
             yield from _rivals(world, obj, spec)
+            yield from unreachable_rules(spec, obj.ref)
         case DestinationRule():
             host = resolve_host(spec.host, obj.metadata.namespace, world.domain)
             if not host.startswith("*"):

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     TOO_LARGE = "TooLarge"
     UNKNOWN_FIELD = "UnknownField"
     UNKNOWN_KIND = "UnknownKind"
+    UNREACHABLE_RULE = "UnreachableRule"
     UNREADABLE_FILE = "UnreadableFile"
     WRONG_TYPE = "WrongType"
     REJECTED_BY_PROXY = "RejectedByProxy"

@@ -22,6 +22,15 @@ class StringMatch(Message):
     prefix: Str | None = absent("How the text begins.", keep_empty=True)
     regex: RegexOrStar | None = absent("RE2 expression that the whole text matches.", keep_empty=True)
 
+    @property
+    def takes_anything(self) -> bool:
+        """True if any value will do: ``{}``, an empty prefix, or an expression that everything matches."""
+        if self.exact is not None:
+            return False
+        if self.prefix is not None:
+            return self.prefix == ""
+        return self.regex is None or self.regex in ("*", ".*")
+
     def fault(self, *, empty_prefix: bool = False, star: bool = False) -> Finding | None:
         """What is wrong with it in its place: an empty prefix, or the star that only stands for "present"."""
         if self.prefix == "" and not empty_prefix:
