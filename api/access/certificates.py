@@ -81,11 +81,9 @@ class _Files:
             raise OSError(
                 f"{tls.cert} and {tls.key} are no certificate in PEM and its key, without a password; {_SETTINGS}"
             ) from error
-        if ca is not None:
+        if tls.client_ca:
             try:
-                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(
-                    cadata=ca.decode("ascii", "replace")
-                )
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(tls.client_ca)
             except ssl.SSLError as error:
                 raise OSError(f"{tls.client_ca} holds no certificates in PEM; {_SETTINGS}") from error
         return grpc.ssl_server_certificate_configuration(chain, ca)

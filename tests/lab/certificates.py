@@ -1,83 +1,57 @@
-"""Certificates for tests, of a CA that each test makes for itself."""
+"""Certificates for tests, made by ``openssl``: a CA, and what it signs, good or wrong in one way."""
 
-import ipaddress
-from collections.abc import Sequence
+import shutil
+import subprocess
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
-
-_DAY = timedelta(days=1)
+from tests.lab.missing import missing
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Files (PEM) of a certificate and its key."""
+    """A certificate and its key."""
 
     cert: Path
     key: Path
 
 
 class Authority:
-    """A CA whose files are in ``folder``; ``ca`` is its certificate."""
+    """A CA of its own folder; ``cert`` is what trusts it."""
 
-    def __init__(self, folder: Path, name: str = "ca") -> None:
+    def __init__(self, folder: Path, name: str = "test CA") -> None:
+        if shutil.which("openssl") is None:
+            missing("openssl", "install openssl")
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.ca = folder / f"{name}.pem"
-        made = self._builder(self._name, self._key, timedelta(days=-10), timedelta(days=10)).add_extension(
-            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        self.cert, self._key = folder / "ca.pem", folder / "ca.key"
+        _openssl(
+            *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "7"),
+            *("-subj", f"/CN={name}", "-keyout", str(self._key), "-out", str(self.cert)),
+            *("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign"),
         )
-        self.ca.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
-    def issue(
-        self,
-        common_name: str,
-        *,
-        names: Sequence[str] = (),
-        addresses: Sequence[str] = (),
-        uris: Sequence[str] = (),
-        expired: bool = False,
-        file: str = "",
-    ) -> Pair:
-        """A certificate for these; its files are called ``file``, by default after the common name."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        begins, ends = (-3 * _DAY, -_DAY) if expired else (-_DAY, _DAY)
-        made = self._builder(subject, key, begins, ends)
-        alternatives: list[x509.GeneralName] = [
-            *(x509.DNSName(name) for name in names),
-            *(x509.IPAddress(ipaddress.ip_address(address)) for address in addresses),
-            *(x509.UniformResourceIdentifier(uri) for uri in uris),
-        ]
-        if alternatives:
-            made = made.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        pair = Pair(self._folder / f"{file or common_name}.crt", self._folder / f"{file or common_name}.key")
-        pair.cert.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
-        pair.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    def issue(self, name: str, *names: str, expired: bool = False) -> Pair:
+        """A certificate named ``name``, for servers under ``names`` (``DNS:…``, ``IP:…``) and for clients alike."""
+        pair = Pair(self._folder / f"{name}.pem", self._folder / f"{name}.key")
+        request, extensions = self._folder / f"{name}.csr", self._folder / f"{name}.ext"
+        _openssl(
+            *("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+            *("-subj", f"/CN={name}", "-keyout", str(pair.key), "-out", str(request)),
+        )
+        lines = ["extendedKeyUsage=serverAuth,clientAuth", "basicConstraints=CA:FALSE"]
+        lines += [f"subjectAltName={','.join(names)}"] if names else []
+        extensions.write_text("\n".join(lines) + "\n")
+        # Before 1970-01-02 nothing was valid: an end that lies before the beginning is an end that is over.
+        days = "-1" if expired else "7"
+        _openssl(
+            *("x509", "-req", "-in", str(request), "-CA", str(self.cert), "-CAkey", str(self._key)),
+            *("-set_serial", str(abs(hash((name, expired))) + 1), "-days", days),
+            *("-extfile", str(extensions), "-out", str(pair.cert)),
+        )
         return pair
 
-    def server(self, *, expired: bool = False, file: str = "server") -> Pair:
-        """A certificate for this machine's loopback."""
-        return self.issue("server", names=["localhost"], addresses=["127.0.0.1"], expired=expired, file=file)
 
-    def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, begins: timedelta, ends: timedelta
-    ) -> x509.CertificateBuilder:
-        now = datetime.now(UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now + begins)
-            .not_valid_after(now + ends)
-        )
+def _openssl(*words: str) -> None:
+    done = subprocess.run(["openssl", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"openssl {' '.join(words)}: {done.stderr}"
