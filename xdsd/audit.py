@@ -1,5 +1,10 @@
-"""Every write as a structured log line: who, from where, what, before and after."""
+"""Every write as a structured log line: who, from where, what, before and after.
 
+Logs go to more places than the store does, so what may be a secret there is left out of the line: values of headers, query
+parameters, annotations and labels whose names say so, as ``authorization`` or ``x-api-key`` does.
+"""
+
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,6 +12,12 @@ from structlog.typing import FilteringBoundLogger
 
 from xdsd.intents import Record
 from xdsd.manifest import AnyObject, object_to_dict
+
+HIDDEN = "***"
+_SECRET = re.compile(
+    r"authorization|cookie|token|secret|passw|credential(?!name)|api-?key|private-?key|last-applied",
+    re.IGNORECASE,
+)
 
 
 def audit_log(logger: FilteringBoundLogger) -> Callable[[Sequence[Record]], None]:
@@ -19,10 +30,12 @@ def audit_log(logger: FilteringBoundLogger) -> Callable[[Sequence[Record]], None
                 who=record.author.who,
                 origin=record.author.origin,
                 verdict=record.verdict.value,
+                rolled_back_to=record.rolled_back_to or None,
                 kind=record.ref.kind,
                 namespace=record.ref.namespace,
                 name=record.ref.name,
                 revision=record.revision,
+                time=record.time,
                 before=_said(record.before),
                 after=_said(record.after),
             )
@@ -31,4 +44,15 @@ def audit_log(logger: FilteringBoundLogger) -> Callable[[Sequence[Record]], None
 
 
 def _said(obj: AnyObject | None) -> Any:  # Any: JSON
-    return object_to_dict(obj) if obj else None
+    return _shown(object_to_dict(obj)) if obj else None
+
+
+def _shown(value: Any, *, secret: bool = False) -> Any:
+    """The value; texts below a name that tells of a secret are hidden."""
+    if isinstance(value, dict):
+        return {
+            name: _shown(inner, secret=secret or bool(_SECRET.search(name))) for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_shown(inner, secret=secret) for inner in value]
+    return HIDDEN if secret and isinstance(value, str) and value else value
