@@ -13,7 +13,7 @@ DOCS = ROOT / "docs"
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("name", ["first-mesh.md", "machines.md", "operations.md", "xdsctl.md"])
+@pytest.mark.parametrize("name", ["first-mesh.md", "history.md", "machines.md", "operations.md", "xdsctl.md"])
 def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
     """From an empty folder, every command succeeds and prints what the page shows."""
     ports = moved_ports("8080", "9081", "9082", "15000", "15010", "15012", "15013", "15014")
@@ -48,7 +48,15 @@ def test_every_page_with_commands_is_run() -> None:
         for page in DOCS.glob("*.md")
         if any(isinstance(s, Command) for s in steps(page.read_text()))
     }
-    assert pages == {"first-mesh.md", "machines.md", "operations.md", "demo.md", "systemd.md", "xdsctl.md"}
+    assert pages == {
+        "first-mesh.md",
+        "history.md",
+        "machines.md",
+        "operations.md",
+        "demo.md",
+        "systemd.md",
+        "xdsctl.md",
+    }
 
 
 def test_links_lead_somewhere() -> None:
