@@ -71,7 +71,7 @@ def history(
         _print_diffs(found.records)
     elif found.records:
         _print(found.records, wanted, wide=output == "wide", header=not no_headers)
-    _print_rest(found, since)
+    _print_rest(found, wanted, since)
 
 
 def what_happened(found: pb.HistoryRecord) -> str:
@@ -128,17 +128,19 @@ def _print_diffs(records: Sequence[pb.HistoryRecord]) -> None:
         if number:
             click.echo()
         revision, moment, who, origin, what = _cells(record)
-        click.echo(f"revision {revision} of {moment}: {who} ({origin}) {what} {_full_name(record.ref)}")
+        ref = record.ref
         click.echo(
-            unified(_full_name(record.ref), record.before.json, record.after.json, ("before", "after")),
-            nl=False,
+            f"revision {revision} of {moment}: {who} ({origin}) {what} {ref.kind} {ref.namespace}/{ref.name}"
         )
+        name = f"{ref.kind}.{ref.namespace}.{ref.name}"
+        click.echo(unified(name, record.before.json, record.after.json, ("before", "after")), nl=False)
 
 
-def _print_rest(found: pb.ListHistoryResponse, since: Moment | None) -> None:
+def _print_rest(found: pb.ListHistoryResponse, wanted: Subject, since: Moment | None) -> None:
     """What the answer does not hold goes to the error stream."""
     if not found.records:
-        click.echo("No records found.", err=True)
+        where = f" in {wanted.namespace} namespace" if wanted.namespace else ""
+        click.echo(f"No records found{where}.", err=True)
     if found.more and found.records:
         # Several records may have one revision, and the page may end among them.
         after = found.records[-1].revision + 1
@@ -180,7 +182,3 @@ def _name(ref: pb.ObjectRef) -> str:
     """As the other commands take it: ``virtualservice/reviews``."""
     kind = KINDS.get(ref.kind)
     return f"{kind.singular if kind else ref.kind.lower()}/{ref.name}"
-
-
-def _full_name(ref: pb.ObjectRef) -> str:
-    return f"{ref.kind} {ref.namespace}/{ref.name}"

@@ -46,7 +46,7 @@ def rollback(
 ) -> None:
     """Make an object what it was at a revision, deleted ones included; an ordinary write, which is checked as any.
 
-    ``xdsctl history KIND NAME`` tells the revisions.
+    The revisions are told by: xdsctl history KIND NAME
     """
     ref = one_object(kinds, name, namespace)
     with connection.client() as client:

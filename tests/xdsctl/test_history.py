@@ -49,7 +49,11 @@ def test_history_of_a_kind_and_of_an_object(written: Xdsctl) -> None:
     assert [row[0] for row in lines(written("history", "vs", "reviews").stdout)[1:]] == ["3", "2"]
     assert written("history", "vs/reviews").stdout == written("history", "vs", "reviews").stdout
     nothing = written("history", "-n", "elsewhere")
-    assert (nothing.stdout, nothing.stderr, nothing.exit_code) == ("", "No records found.\n", 0)
+    assert (nothing.stdout, nothing.stderr, nothing.exit_code) == (
+        "",
+        "No records found in elsewhere namespace.\n",
+        0,
+    )
     everywhere = lines(written("history", "-A", "--no-headers", "all").stdout)
     assert {row[5] for row in everywhere} == {"default"}
     assert written("history", "vs", "-o", "name").stdout == "virtualservice/reviews\n" * 2
@@ -67,7 +71,7 @@ def test_diffs_stand_below_their_record(written: Xdsctl) -> None:
     output = written("history", "vs", "reviews", "--diff", "--limit", "1").stdout
     assert re.match(rf"revision 3 of {TIME}: \S+ \(.*\) changed VirtualService default/reviews\n", output)
     assert "-      weight: 90\n+      weight: 50\n" in output
-    assert "--- before/VirtualService default/reviews" in output
+    assert "--- before/VirtualService.default.reviews\n" in output
     created = written("history", "dr", "reviews", "--diff").stdout
     assert "-  name: reviews\n" in created
     assert "+  name: reviews\n" in created
@@ -156,7 +160,7 @@ def test_forgotten_records_are_mentioned(server: Daemon, written: Xdsctl) -> Non
     assert nothing.stdout == ""
     assert (
         nothing.stderr
-        == "No records found.\nOlder records were forgotten: all are kept from revision 5 on.\n"
+        == "No records found in default namespace.\nOlder records were forgotten: all are kept from revision 5 on.\n"
     )
     assert written("apply", "-f", "-", input=RULE).exit_code == 0
     assert "from revision 5 on" in written("history").stderr
