@@ -196,11 +196,15 @@ class Prover:
         return _known(user, Method.PASSWORD, origin)
 
     def _by_peer(self, peer: Peer, origin: str) -> Caller:
+        """Root and the daemon's own user may do everything, whatever users there are: they can change the store anyway,
+        and there is always somebody who can mend what was said of users.
+        """
         user = self.directory.by_uid(peer.uid)
+        if peer.uid in (0, os.geteuid()):
+            name = user.name if user else _login(peer.uid)
+            return Caller(name, Method.UNIX, origin, (Binding(Role.ADMIN),))
         if user is not None:
             return _known(user, Method.UNIX, origin)
-        if peer.uid in (0, os.geteuid()):
-            return Caller(_login(peer.uid), Method.UNIX, origin, (Binding(Role.ADMIN),))
         raise Unproven(
             "unknown uid", origin, f"uid {peer.uid} is no user; xdsctl user add NAME --uid {peer.uid}"
         )
