@@ -9,6 +9,8 @@ from itertools import pairwise
 import pytest
 
 from storage.base import Store
+from storage.limits import Limits
+from storage.memory import MemoryStore
 from tests.intents.objects import LATER, NOW, apply, entry, route, rule
 from xdsd.intents import Author, Intents, Record, Undecodable, Verdict, Wanted
 from xdsd.model.problem import ObjectRef, Reason
@@ -239,3 +241,23 @@ async def test_a_write_that_warns_is_recorded_all_the_same(intents: Intents) -> 
     assert [each.reason for each in applied.problems] == [Reason.BROKEN_REFERENCE]
     (record,) = (await intents.history(Wanted("VirtualService", "default", "reviews"))).records
     assert record.ref == ObjectRef("VirtualService", "default", "reviews")
+
+
+@pytest.mark.parametrize("limits", [Limits(transaction=8_000), Limits(operations=30)])
+async def test_more_than_a_transaction_holds(limits: Limits) -> None:
+    """Applying and deleting too much at once is a problem, with the way to part it; nothing is written or recorded."""
+    store = MemoryStore(limits=limits)
+    intents = Intents(store)
+    many = [entry(f"e{number}") for number in range(20)]
+    refused = await intents.apply(many, now=NOW)
+    assert not refused.accepted
+    (problem,) = refused.problems
+    assert problem.reason is Reason.TOO_LARGE
+    assert problem.message.endswith("apply in parts, each a transaction of its own: --chunk")
+    assert await store.revision() == 1
+    for start in range(0, 20, 5):
+        await apply(intents, *many[start : start + 5])
+    deleted = await intents.delete([obj.ref for obj in many], now=NOW)
+    assert [each.reason for each in deleted.problems] == [Reason.TOO_LARGE]
+    assert (deleted.accepted, len((await intents.list()).objects)) == (False, 20)
+    assert len((await intents.history(ALL)).records) == 20
