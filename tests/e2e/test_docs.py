@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.bookinfo import Bookinfo
+from tests.lab.etcd import release
 from tests.lab.pages import Command, File, Reader, moved_ports, steps
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +26,15 @@ def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
     )
     with Reader(tmp_path, ports) as reader:
         assert reader.do(page) >= 5
+
+
+@pytest.mark.e2e
+def test_the_page_of_etcd_does_what_it_says(tmp_path: Path) -> None:
+    """With an etcd and several daemons, each on ports that the page names."""
+    release()
+    ports = moved_ports("2379", "2380", "15001", "15002", "15003", "15010", "15012", "15013", "15014")
+    with Reader(tmp_path, ports) as reader:
+        assert reader.do((DOCS / "etcd.md").read_text()) >= 15
 
 
 @pytest.mark.e2e
@@ -49,6 +59,7 @@ def test_every_page_with_commands_is_run() -> None:
         if any(isinstance(s, Command) for s in steps(page.read_text()))
     }
     assert pages == {
+        "etcd.md",
         "first-mesh.md",
         "history.md",
         "machines.md",

@@ -22,6 +22,7 @@ import pytest
 
 from tests.lab.daemon import plain_environment
 from tests.lab.envoy import envoy_binary
+from tests.lab.etcd import releases
 from tests.lab.ports import free_ports
 from xdsd.demo import tied
 
@@ -79,6 +80,9 @@ class Reader:
             file.chmod(0o755)
         (self._programs / "envoy").symlink_to(envoy_binary())
         (self._programs / "python3").symlink_to(sys.executable)
+        for version in releases()[:1]:
+            for name in ("etcd", "etcdctl"):
+                (self._programs / name).symlink_to(version.program(name))
         root = Path(__file__).parents[2]
         path = f"{self._programs}:{os.environ['PATH']}"
         self._environment |= {"PATH": path, "PYTHONPATH": str(root), "PYTHONWARNINGS": "default"}
@@ -155,13 +159,14 @@ class Reader:
                 start_new_session=True,
             )
         self._background.append((text, process))
-        if text.startswith("xdsd serve"):
-            self._wait_for_daemon(process)
+        if text.startswith("xdsd serve") and "--admin-address" not in text:
+            found = re.search(r"--state-dir (\S+)", text)
+            self._wait_for_daemon(process, found[1] if found else "state")
 
-    def _wait_for_daemon(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait_for_daemon(self, process: subprocess.Popen[bytes], state: str) -> None:
         # A reader types slower than a daemon starts.
         deadline = time.monotonic() + 30
-        socket = self._folder / "state" / "admin.sock"
+        socket = self._folder / state / "admin.sock"
         while not socket.exists():
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail("the daemon does not start")
