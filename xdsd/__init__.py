@@ -12,7 +12,9 @@ layers. The *snapshot* is all layers at one *generation*. A *problem* is a user'
                                   reconcile --> compile --> snapshot --> server
     registries --changes--> catalog /
 
-- ``storage`` (beside this package) keeps keys with revisions and knows nothing of meshes; ``intents`` keeps objects in it.
+- ``storage`` (beside this package) keeps keys with revisions, in memory, in a file or in an etcd, and knows nothing of meshes.
+- ``intents`` keeps objects in it: it admits what is written, records who wrote it, and tells what changed.
+- ``fleet`` is what daemons on one store know of each other: its *members*, and *singletons*, work that one does for all.
 - ``registry`` watches platforms; its ``catalog`` joins what all of them say.
 - ``reconcile`` is the loop and the only writer: it takes changes in, lets them settle, compiles, publishes.
 - ``compile`` is pure. Its ``graph`` remembers what every result was made from, so a change recompiles what it reaches and
@@ -20,8 +22,11 @@ layers. The *snapshot* is all layers at one *generation*. A *problem* is a user'
 - ``snapshot`` is the hand-over: encoded resources in layers, and what changed since when. Plain values; what is behind it
   could run in another process.
 - ``protocol`` decides, without I/O or clock, what each stream is sent and when; ``server`` performs it on gRPC.
+- ``listening`` keeps the xDS port over a restart, and ``watchdog`` tells a service manager that the loop turns.
 - ``model`` holds the values, ``manifest`` reads them from YAML, ``http`` and ``telemetry`` let the daemon be watched, and
-  ``__main__`` builds and joins everything. The admin API and ``xdsctl`` are the package ``api`` beside this one.
+  ``__main__`` builds and joins everything.
+- ``api`` (beside this package) is the admin port and ``xdsctl``: ``access`` says who calls and what they may, ``services``
+  answers, in ``services.etcd`` in etcd's words, and ``commands`` ask.
 
 Imports point one way only; ``pyproject.toml`` lists the contracts and ``scripts/check`` enforces them.
 
