@@ -29,7 +29,8 @@ from storage.base import (
     TxnResult,
     Unavailable,
 )
-from storage.etcd_endpoints import Endpoints, EtcdSettings, EtcdTls, Member, Metadata
+from storage.etcd_credentials import EtcdTls, EtcdTlsFiles
+from storage.etcd_endpoints import Endpoints, EtcdSettings, Member, Metadata
 from storage.etcd_watch import EtcdWatch, History
 from storage.etcd_wire import (
     delete_request,
@@ -44,7 +45,7 @@ from storage.etcd_wire import (
 )
 from storage.limits import Limits, check_request
 
-__all__ = ["EtcdSettings", "EtcdStore", "EtcdTls", "open_etcd"]
+__all__ = ["EtcdSettings", "EtcdStore", "EtcdTls", "EtcdTlsFiles", "open_etcd"]
 
 Message = Any  # aetcd's generated messages carry no type information
 
@@ -56,7 +57,9 @@ OPERATIONS = 128
 
 
 async def open_etcd(settings: EtcdSettings) -> "EtcdStore":
-    """The store; an etcd that cannot be reached now is asked again with each call. Raises Denied."""
+    """The store; an etcd that cannot be reached now is asked again with each call. Raises Denied, for files too that are
+    not what they should be.
+    """
     store = EtcdStore(settings)
     try:
         await store.revision()

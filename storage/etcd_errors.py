@@ -66,6 +66,41 @@ _WORDS: tuple[tuple[str, type[StorageError], str], ...] = (
     ),
 )
 
+_UNREACHED: tuple[tuple[str, str], ...] = (
+    (
+        "certificate has expired",
+        "its certificate has expired; let etcd have a new one, or set this machine's clock",
+    ),
+    ("certificate is not yet valid", "its certificate is not valid yet; set this machine's clock, or etcd's"),
+    (
+        "Hostname Verification Check failed",
+        "its certificate is for another name; check the name in store, or etcd's",
+    ),
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate comes from no CA that is trusted here; check store-ca"),
+    (
+        "TSI_DATA_CORRUPTED",
+        "it does not take our client certificate, or wants one; check store-cert and store-key",
+    ),
+    (
+        "Handshake read failed",
+        "it ends the TLS handshake; if it speaks plaintext, leave out store-ca and store-cert",
+    ),
+    ("WRONG_VERSION_NUMBER", "it speaks no TLS; leave out store-ca and store-cert"),
+    ("Socket closed", "it ends the connection at once; if it speaks TLS, set store-ca"),
+    (
+        "Failed to create security handshaker",
+        "the certificates for it cannot be used; check store-ca, store-cert, store-key",
+    ),
+    ("Connection refused", "connection refused"),
+    ("DNS resolution failed", "its name cannot be resolved"),
+    ("No route to host", "no route to host"),
+    ("Network is unreachable", "network unreachable"),
+    ("connect failed", "it does not answer"),
+    ("Timed out", "it does not answer"),
+    ("FD Shutdown", "it does not answer"),
+)
+_SILENT = ("Deadline Exceeded", "ping timeout", "keepalive watchdog timeout")
+
 _COMPACTED = "required revision has been compacted"
 _STALE_TOKEN = ("invalid auth token", "revision of auth store is old")
 _NOT_RUN = (
@@ -115,6 +150,16 @@ def fate(error: grpc.aio.AioRpcError) -> Fate:
     return Fate.REFUSED
 
 
+def reason(error: grpc.aio.AioRpcError) -> str:
+    """Why a member could not be asked, for whoever runs us."""
+    details = error.details() or error.code().name
+    if "failed to connect to all addresses" in details or "DNS resolution failed" in details:
+        return next((sentence for words, sentence in _UNREACHED if words in details), details)
+    if any(words in details for words in _SILENT):
+        return "it does not answer"
+    return details
+
+
 def is_compacted(error: grpc.aio.AioRpcError) -> bool:
     """True where a revision was asked for that is no longer kept."""
     return _COMPACTED in (error.details() or "")
@@ -123,9 +168,8 @@ def is_compacted(error: grpc.aio.AioRpcError) -> bool:
 def refusal(error: grpc.aio.AioRpcError) -> StorageError:
     """What a call that etcd refused raises."""
     details = error.details() or error.code().name
-    for words, kind, sentence in _WORDS:
-        if words in details:
-            return kind(sentence)
+    if found := _known(details):
+        return found
     if is_compacted(error):
         return Compacted(0)
     if error.code() in {Code.UNAUTHENTICATED, Code.PERMISSION_DENIED}:
@@ -133,3 +177,17 @@ def refusal(error: grpc.aio.AioRpcError) -> StorageError:
     if error.code() is Code.INVALID_ARGUMENT:
         return InvalidRequest(f"etcd refuses the request: {details}")
     return Unavailable(f"etcd cannot do it now: {details}")
+
+
+def is_about_us(said: str) -> bool:
+    """True where etcd ended a watch for who we are, or for a token that ended."""
+    return "permission denied" in said or "auth" in said or "user name" in said
+
+
+def refused(said: str) -> StorageError:
+    """What a watch that etcd ended for who we are raises."""
+    return _known(said) or Denied(f"etcd refuses us: {said}")
+
+
+def _known(details: str) -> StorageError | None:
+    return next((kind(sentence) for words, kind, sentence in _WORDS if words in details), None)

@@ -15,8 +15,8 @@ import grpc
 from aetcd import rpc
 
 from storage.base import Compacted, StorageError, Unavailable, WatchBatch
-from storage.etcd_endpoints import Endpoints, Member
-from storage.etcd_errors import Fate, fate, refusal
+from storage.etcd_endpoints import Endpoints, Member, Metadata
+from storage.etcd_errors import Fate, fate, is_about_us, reason, refusal, refused
 from storage.etcd_wire import event
 from storage.spans import Span
 
@@ -82,6 +82,8 @@ class EtcdWatch:
         self._pieces: list[Message] = []
         self._stream: Stream = None
         self._member: Member | None = None
+        self._metadata: Metadata = ()
+        self._proved = False
         self._created = False
         self._asked = False
         self._doubted = False
@@ -112,6 +114,10 @@ class EtcdWatch:
             except Unavailable as error:
                 await self._drop()
                 await self._wait(str(error))
+            except TimeoutError:
+                if self._member is not None:
+                    self._endpoints.leave(self._member)
+                await self._wait("it does not answer")
             except grpc.aio.UsageError:  # the channel was closed under the stream
                 await self._drop()
         raise StopAsyncIteration
@@ -138,7 +144,11 @@ class EtcdWatch:
             return
         if message.created:
             await self._check_history()
+        if message.canceled:
+            await self._canceled(message)
+            return
         self._unreachable_since = None
+        self._proved = False
         self._take(message)
         if message.created:
             self._ask_progress()
@@ -160,10 +170,10 @@ class EtcdWatch:
         return None if reading.cancelled() else reading.result()
 
     async def _open(self) -> Stream:
-        member = self._endpoints.current
+        member = await self._endpoints.pick()
         self._member = member
-        metadata = await self._endpoints.credentials(member, self._patience)
-        stream = self._stream = member.watch.Watch(metadata=metadata)
+        self._metadata = await self._endpoints.credentials(member, self._patience)
+        stream = self._stream = member.watch.Watch(metadata=self._metadata)
         self._pieces = []
         key, range_end = self._span
         create = rpc.WatchCreateRequest(
@@ -183,9 +193,7 @@ class EtcdWatch:
             self._lost = Compacted(self._history.revision)
 
     def _take(self, message: Message) -> None:
-        if message.canceled:
-            self._canceled(message)
-        elif message.created:
+        if message.created:
             self._created = self._pinned = True
             self._next = self._next or message.header.revision + 1
         elif message.events or message.fragment:
@@ -210,19 +218,22 @@ class EtcdWatch:
         else:
             self._doubted = True
 
-    def _canceled(self, message: Message) -> None:
+    async def _canceled(self, message: Message) -> None:
+        """etcd ended the watch, and says why; the stream goes with it."""
+        said, used = message.cancel_reason, self._metadata
+        await self._drop()
         if message.compact_revision and not self._pinned:
             # From now on was asked for: what happened before the call is owed to nobody.
             self._next = message.compact_revision
-            self._created = False
-            self._stream = None
         elif message.compact_revision:
             self._lost = Compacted(message.compact_revision)
-        elif "permission denied" in message.cancel_reason or "auth" in message.cancel_reason:
-            self._endpoints.forget_token()
-            self._lost = Unavailable(f"etcd ended the watch: {message.cancel_reason}")
+        elif not self._proved and is_about_us(said):
+            # Releases differ in what they say of a token that ended, so that is what is thought first.
+            self._proved = True
+            self._endpoints.forget_token(used)
         else:
-            self._stream = None
+            self._lost = refused(said) if is_about_us(said) else self._lost
+            await self._wait(f"etcd ended it: {said}")
 
     def _ask_progress(self) -> None:
         if self._asked and self._created and (self._asking is None or self._asking.done()):
@@ -253,12 +264,12 @@ class EtcdWatch:
         await self._drop()
         found = fate(error)
         if found is Fate.STALE_TOKEN:
-            self._endpoints.forget_token()
+            self._endpoints.forget_token(self._metadata)
         elif found is Fate.REFUSED:
             raise refusal(error) from error
         elif self._member is not None:
             self._endpoints.leave(self._member)
-        await self._wait(error.details() or error.code().name)
+        await self._wait(reason(error))
 
     async def _wait(self, why: str) -> None:
         """A moment before the next attempt. Raises Unavailable where none has succeeded for long."""

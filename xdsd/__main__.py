@@ -34,7 +34,7 @@ from api.services.etcd import Etcd
 from api.services.etcd.policy import KeyPolicy
 from storage.base import StorageError, Store, StoreStatus
 from storage.embedded import open_embedded
-from storage.etcd import EtcdSettings, EtcdTls, open_etcd
+from storage.etcd import EtcdSettings, EtcdTlsFiles, open_etcd
 from xdsd.audit import audit_log
 from xdsd.compile.compiler import Compiler
 from xdsd.compile.route_checks import route_problems
@@ -186,14 +186,12 @@ def etcd_settings(options: Settings) -> EtcdSettings:
     """Where etcd is and who we are to it. Beyond this machine it is spoken to over TLS alone."""
     tls = None
     if options.store_ca or options.store_cert or not options.store.is_loopback:
-        ca, cert, key = (_content(path) for path in (options.store_ca, options.store_cert, options.store_key))
-        tls = EtcdTls(ca, cert, key)
-    password = _content(options.store_password_file)
+        tls = EtcdTlsFiles(options.store_ca, options.store_cert, options.store_key)
     return EtcdSettings(
         endpoints=tuple((address.host, address.port) for address in options.store.etcd),
         tls=tls,
         user=options.store_user or "",
-        password=password.decode().rstrip("\r\n") if password else "",
+        password=options.store_password_file or "",
         probe=b"/xdsd/",
     )
 
@@ -210,10 +208,6 @@ def anonymous_role(options: Settings) -> Role | None:
     if options.admin_anonymous is Anonymous.NONE or not isinstance(options.admin_address, TcpAddress):
         return None
     return Role(options.admin_anonymous.value) if options.admin_address.is_loopback else None
-
-
-def _content(path: Path | None) -> bytes | None:
-    return path.read_bytes() if path else None
 
 
 def _member(options: Settings, started: datetime) -> Member:
