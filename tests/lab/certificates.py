@@ -28,7 +28,12 @@ class Authority:
         _openssl(
             *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "7"),
             *("-subj", f"/CN={name}", "-keyout", str(self._key), "-out", str(self.cert)),
-            *("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign"),
+            *(
+                "-addext",
+                "basicConstraints=critical,CA:TRUE",
+                "-addext",
+                "keyUsage=critical,keyCertSign,cRLSign",
+            ),
         )
 
     def issue(self, name: str, *names: str, expired: bool = False) -> Pair:
