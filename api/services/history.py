@@ -12,7 +12,7 @@ from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.services.objects import OUTCOMES, applied_to_wire, author, check_kind, now, reader
 from api.wire import object_json, ref_from_wire, ref_to_wire
 from storage.base import Compacted, FutureRevision
-from xdsd.intents import Record, Wanted
+from xdsd.intents import Differences, Record, Wanted
 from xdsd.manifest import AnyObject
 
 Context = grpc.aio.ServicerContext[object, object]
@@ -79,11 +79,14 @@ class HistoryService:
                 f"what was before revision {error.compact_revision} is no longer kept; begin there or later"
             )
             await context.abort(grpc.StatusCode.OUT_OF_RANGE, message)
-        diffs = [
-            pb.ObjectDiff(ref=ref_to_wire(ref), live=_object(before), proposed=_object(after))
-            for ref, (before, after) in found.items()
-        ]
-        return pb.DiffResponse(accepted=True, diffs=diffs)
+        return pb.DiffResponse(accepted=True, diffs=await asyncio.to_thread(_diffs, found))
+
+
+def _diffs(found: Differences) -> list[pb.ObjectDiff]:
+    return [
+        pb.ObjectDiff(ref=ref_to_wire(ref), live=_object(before), proposed=_object(after))
+        for ref, (before, after) in found.items()
+    ]
 
 
 def _time(request: pb.ListHistoryRequest, field: Literal["since_time", "before_time"]) -> datetime | None:

@@ -7,6 +7,9 @@ import pytest
 from storage.base import Compacted, FutureRevision, Store
 from tests.intents.objects import LATER, NOW, apply, entry, rule
 from xdsd.intents import Differences, Intents, Wanted
+from xdsd.intents.history import History
+from xdsd.intents.keys import Keys
+from xdsd.model.intent import KINDS
 
 ALL = Wanted()
 FAR = datetime.fromisoformat(LATER) + timedelta(days=1)
@@ -83,3 +86,15 @@ async def test_the_future_cannot_be_compared(intents: Intents) -> None:
     for first, second in ((2, 99), (99, 2), (99, 0)):
         with pytest.raises(FutureRevision, match="the newest is 6"):
             await intents.between(first, second, ALL)
+
+
+async def test_many_writes_between_cost_two_records_an_object(store: Store) -> None:
+    """Only the first state and the last one are read, however often an object was written."""
+    intents = Intents(store)
+    for number in range(1, 31):
+        await apply(intents, entry("a", port=number))
+    await apply(intents, entry("b", port=1))
+    history = History(store, Keys(KINDS))
+    records = await history.ends(Wanted(since=5))
+    assert [(each.revision, each.ref.name) for each in records] == [(32, "b"), (31, "a"), (5, "a")]
+    assert brief(await intents.between(4, 31, ALL)) == {"a": (3, 30)}

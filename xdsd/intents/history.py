@@ -10,18 +10,23 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from storage.base import Compare, Delete, Get, KeyValue, Op, Put, RangeResult, Store, Target, prefix_end
 from xdsd.intents.encoding import Undecodable, decode
 from xdsd.intents.keys import Keys
 from xdsd.intents.planning import Verdict
+from xdsd.intents.shelf import aside
 from xdsd.manifest import AnyObject, object_to_dict
 from xdsd.model.problem import ObjectRef
 
 KEPT_SINCE = b"/xdsd/meta/history"
 AT_ONCE = 100
 """Records that are read or dropped in one transaction; below what etcd takes by default."""
+
+Found = tuple[int, bytes, ObjectRef]
+"""A record's revision, key and object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +100,31 @@ class History:
 
     async def list(self, wanted: Wanted, limit: int = 0) -> HistoryPage:
         """The newest records that are wanted; ``limit`` 0: all. Raises KeyError for an unknown kind."""
+        chosen = await self._found(wanted)
+        shown = chosen[:limit] if limit else chosen
+        return HistoryPage(await self._read(shown), len(shown) < len(chosen), await self.kept_since())
+
+    async def ends(self, wanted: Wanted) -> tuple[Record, ...]:
+        """Of each object the newest and the oldest of the records that are wanted, the newest first."""
+        chosen = await self._found(wanted)
+        newest = {ref: key for _, key, ref in reversed(chosen)}
+        oldest = {ref: key for _, key, ref in chosen}
+        kept = {*newest.values(), *oldest.values()}
+        return await self._read([each for each in chosen if each[1] in kept])
+
+    async def _found(self, wanted: Wanted) -> Sequence[Found]:
         prefix = self._keys.history_prefix(wanted.kind, wanted.namespace, wanted.name)
         found = await self._store.range(prefix, prefix_end(prefix), keys_only=True)
+        return await aside(len(found.kvs), lambda: self._chosen(found.kvs, wanted))
+
+    def _chosen(self, kvs: Iterable[KeyValue], wanted: Wanted) -> Sequence[Found]:
         chosen = [
             (kv.create_revision, kv.key, ref)
-            for kv in found.kvs
+            for kv in kvs
             if (ref := self._keys.recorded(kv.key)) is not None and _is_wanted(wanted, ref, kv)
         ]
         chosen.sort(key=lambda each: (-each[0], each[1]))
-        shown = chosen[:limit] if limit else chosen
-        return HistoryPage(await self._read(shown), len(shown) < len(chosen), await self.kept_since())
+        return chosen
 
     async def kept_since(self) -> int:
         """The oldest revision of which no record was dropped; 0: none was."""
@@ -116,7 +136,9 @@ class History:
         oldest = _milliseconds(before).encode()
         prefix = self._keys.history_prefix()
         found = await self._store.range(prefix, prefix_end(prefix), keys_only=True)
-        old = [kv for kv in found.kvs if kv.key.rpartition(b"/")[2] < oldest]
+        old = await aside(
+            len(found.kvs), lambda: [kv for kv in found.kvs if kv.key.rpartition(b"/")[2] < oldest]
+        )
         if not old:
             return 0
         await self._raise_kept_since(max(kv.create_revision for kv in old) + 1)
@@ -134,14 +156,12 @@ class History:
             if (await self._store.txn([unchanged], [Put(KEPT_SINCE, value)])).succeeded:
                 return
 
-    async def _read(self, chosen: Sequence[tuple[int, bytes, ObjectRef]]) -> tuple[Record, ...]:
+    async def _read(self, chosen: Sequence[Found]) -> tuple[Record, ...]:
         records: list[Record] = []
         for start in range(0, len(chosen), AT_ONCE):
             some = chosen[start : start + AT_ONCE]
             answer = await self._store.txn((), [Get(key) for _, key, _ in some])
-            for (_, _, ref), response in zip(some, answer.responses, strict=True):
-                if isinstance(response, RangeResult) and response.kvs:
-                    records.append(_decoded(response.kvs[0], ref))
+            records += await aside(len(some), partial(_all_decoded, some, answer.responses))
         return tuple(records)
 
 
@@ -225,6 +245,15 @@ def _bare(obj: AnyObject | None) -> Any:  # Any: JSON
     if obj is None:
         return None
     return object_to_dict(replace(obj, metadata=replace(obj.metadata, resource_version="", uid="")))
+
+
+def _all_decoded(some: Sequence[Found], responses: Sequence[object]) -> list[Record]:
+    """Those that were not dropped meanwhile."""
+    return [
+        _decoded(response.kvs[0], ref)
+        for (_, _, ref), response in zip(some, responses, strict=True)
+        if isinstance(response, RangeResult) and response.kvs
+    ]
 
 
 def _decoded(kv: KeyValue, ref: ObjectRef) -> Record:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from storage.base import Compacted, FutureRevision, Store
 from xdsd.intents.history import History, Record, Wanted, changed_between, state_at
-from xdsd.intents.shelf import Shelf
+from xdsd.intents.shelf import Shelf, aside
 from xdsd.manifest import AnyObject
 from xdsd.model.problem import ObjectRef, Problem, Reason
 
@@ -62,8 +62,8 @@ class Past:
         first, then = sorted((from_revision, last))
         if first + 1 < kept:
             raise Compacted(kept - 1)
-        page = await self._history.list(replace(wanted, since=first + 1, before=then + 1))
-        found = changed_between(page.records)
+        records = await self._history.ends(replace(wanted, since=first + 1, before=then + 1))
+        found = await aside(len(records), lambda: changed_between(records))
         if from_revision > last:
             return {ref: (after, before) for ref, (before, after) in found.items()}
         return found
