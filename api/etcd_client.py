@@ -14,6 +14,7 @@ from aetcd import rpc
 from aetcd.rpc import rpc_pb2_grpc as services
 
 from api.client import Client
+from api.wire import WARNING
 
 Message = Any  # etcd's generated messages carry no types
 
@@ -21,11 +22,21 @@ _DEADLINE_SECONDS = 30.0
 
 
 class EtcdClient:
-    """The calls of etcd's API, as many as ``xdsctl`` makes; each takes and gives etcd's messages."""
+    """The calls of etcd's API, as many as ``xdsctl`` makes; each takes and gives etcd's messages.
 
-    def __init__(self, client: Client, *, deadline: float = _DEADLINE_SECONDS) -> None:
+    ``warn`` is told, a sentence each, what admission remarks of a write.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        deadline: float = _DEADLINE_SECONDS,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._client = client
         self._deadline = deadline
+        self._warn = warn
         self._kv = services.KVStub(client.channel)
         self._watch = services.WatchStub(client.channel)
         self._lease = services.LeaseStub(client.channel)
@@ -87,9 +98,13 @@ class EtcdClient:
 
     def _call(self, method: Callable[..., Any], request: Message) -> Message:
         try:
-            return method(request, timeout=self._deadline)
+            answer, call = method.with_call(request, timeout=self._deadline)  # type: ignore[attr-defined]
         except grpc.RpcError as error:
             raise self._client.translated(error) from error
+        for name, value in call.trailing_metadata() or ():
+            if name == WARNING:
+                self._warn(value.decode("utf-8", "replace"))
+        return answer
 
     def _stream(self, call: Any, requests: "_Requests | None" = None) -> Generator[Message, None, None]:
         try:

@@ -8,6 +8,8 @@ from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 
 FAULT = "xdsd-fault"
 """Trailing metadata of a call that failed though the daemon lives; its value says what is out of order."""
+WARNING = "xdsd-warning-bin"
+"""Trailing metadata of a write in etcd's API: what admission remarks, one entry each."""
 
 _SEVERITIES = {Severity.ERROR: pb.SEVERITY_ERROR, Severity.WARNING: pb.SEVERITY_WARNING}
 

@@ -41,6 +41,11 @@ def report(problems_found: Sequence[Problem]) -> bool:
     return any(problem.severity is Severity.ERROR for problem in problems_found)
 
 
+def warn(text: str) -> None:
+    """Prints a remark to the error stream."""
+    click.echo(f"warning: {text}", err=True)
+
+
 def problem_json(problem: Problem) -> dict[str, Any]:
     """A problem as data; the names are stable."""
     return {

@@ -71,3 +71,11 @@ def test_a_put_of_an_invalid_object_is_refused_in_the_words_of_apply(
     assert result.exit_code == 1
     assert "VirtualService default/a spec.http[0].route[0].weight: -5 is below 0" in result.stderr
     assert server.run(server.store.get(f"{FOLDER}/a".encode())) is None
+
+
+def test_remarks_of_a_write_are_warnings(server: Daemon, xdsctl: Xdsctl) -> None:
+    """On the error stream, beside what etcdctl prints."""
+    route = {"route": [{"destination": {"host": "reviews", "subset": "v9"}}]}
+    result = xdsctl("kv", "put", f"{FOLDER}/a", input=virtual_service("a", http=[route]))
+    assert result.stdout == "OK\n"
+    assert "warning: VirtualService default/a spec.http[0].route[0].destination.subset: " in result.stderr

@@ -31,6 +31,7 @@ from api.commands.kv.operations import (
     text_bytes,
 )
 from api.commands.kv.printing import print_txn
+from api.commands.problems import warn
 from api.etcd_client import EtcdClient, Message
 
 _HEADINGS = ("compares:", "success requests (get, put, del):", "failure requests (get, put, del):")
@@ -104,7 +105,7 @@ def txn(
         if dry_run:
             print_txn_effect(client, request, shown)
         else:
-            print_txn(shown, EtcdClient(client).txn(request))
+            print_txn(shown, EtcdClient(client, warn=warn).txn(request))
 
 
 def parse(lines: Iterator[str], say: Callable[[str], object] | None = None) -> Message:

@@ -17,6 +17,7 @@ from api.commands.kv.operations import (
     text_bytes,
 )
 from api.commands.kv.printing import print_delete, print_put
+from api.commands.problems import warn
 from api.etcd_client import EtcdClient
 
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be, and write nothing.")
@@ -48,7 +49,7 @@ def put(
         if dry_run:
             print_effect(client, [rpc.RequestOp(request_put=request)], shown)
         else:
-            print_put(shown, EtcdClient(client).put(request))
+            print_put(shown, EtcdClient(client, warn=warn).put(request))
 
 
 @click.command(name="del")
@@ -72,4 +73,4 @@ def delete(
         if dry_run:
             print_effect(client, [rpc.RequestOp(request_delete_range=request)], shown)
         else:
-            print_delete(shown, EtcdClient(client).delete(request))
+            print_delete(shown, EtcdClient(client, warn=warn).delete(request))

@@ -24,15 +24,13 @@ from api.services.etcd.writing import (
     writes,
 )
 from api.services.objects import author, now
+from api.wire import WARNING
 from storage.base import Store, TxnResult
 from storage.base import Txn as Steps
 from storage.spans import Span
 from xdsd.model.problem import Problem
 
 Message = Any  # aetcd's generated messages carry no type information
-
-WARNING = "xdsd-warning-bin"
-"""Trailing metadata of a write: what admission remarks, one entry each."""
 
 MANY = 1000
 """Keys above which an answer is made in a thread."""
