@@ -14,10 +14,12 @@ DOCS = ROOT / "docs"
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("name", ["first-mesh.md", "history.md", "machines.md", "operations.md", "xdsctl.md"])
+@pytest.mark.parametrize(
+    "name", ["access.md", "first-mesh.md", "history.md", "machines.md", "operations.md", "xdsctl.md"]
+)
 def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
     """From an empty folder, every command succeeds and prints what the page shows."""
-    ports = moved_ports("8080", "9081", "9082", "15000", "15010", "15012", "15013", "15014")
+    ports = moved_ports("8080", "9081", "9082", "15000", "15010", "15012", "15013", "15014", "15017")
     page = (DOCS / name).read_text()
     for flag, port in (("--xds-address", "15010"), ("--http-address", "15014")):
         page = page.replace("xdsd serve ", f"xdsd serve {flag} 127.0.0.1:{port} ")
@@ -59,6 +61,7 @@ def test_every_page_with_commands_is_run() -> None:
         if any(isinstance(s, Command) for s in steps(page.read_text()))
     }
     assert pages == {
+        "access.md",
         "etcd.md",
         "first-mesh.md",
         "history.md",

@@ -1,8 +1,9 @@
 """Runs the commands of a documentation page, as a reader would type them.
 
 A fenced block ``console`` holds commands after ``$ `` and, below a command, lines that its output must have. A block
-``yaml file=NAME`` is written to that file. A command that ends in ``&`` goes on until the page ends; ``export`` holds for
-the commands that follow. Well-known ports are replaced by free ones, so that a page runs beside anything else.
+``yaml file=NAME`` is written to that file. A command that ends in ``&`` goes on until the page ends, or until ``kill %N``
+ends the N-th of them; ``export`` holds for the commands that follow. Well-known ports are replaced by free ones, so that
+a page runs beside anything else.
 """
 
 import os
@@ -85,6 +86,7 @@ class Reader:
                 (self._programs / name).symlink_to(version.program(name))
         root = Path(__file__).parents[2]
         path = f"{self._programs}:{os.environ['PATH']}"
+        self._environment |= {"XDG_CONFIG_HOME": str(self._folder / ".config")}  # the reader's own, not ours
         self._environment |= {"PATH": path, "PYTHONPATH": str(root), "PYTHONWARNINGS": "default"}
         return self
 
@@ -123,6 +125,8 @@ class Reader:
         if text.startswith("export "):
             name, _, value = text.removeprefix("export ").partition("=")
             self._environment[name] = value
+        elif text.startswith("kill %"):
+            self._end(int(text.removeprefix("kill %")))
         elif text.endswith(" &"):
             self._start(text.removesuffix(" &"))
         else:
@@ -162,6 +166,12 @@ class Reader:
         if text.startswith("xdsd serve") and "--admin-address" not in text:
             found = re.search(r"--state-dir (\S+)", text)
             self._wait_for_daemon(process, found[1] if found else "state")
+
+    def _end(self, job: int) -> None:
+        """Ends what was started so many-th, and waits, as a reader does before typing on."""
+        process = self._background[job - 1][1]
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
 
     def _wait_for_daemon(self, process: subprocess.Popen[bytes], state: str) -> None:
         # A reader types slower than a daemon starts.
