@@ -4,7 +4,9 @@ An object lives under a *key* made of its kind, namespace and name, as canonical
 to make them so, all or none: *admission* says what refuses them (errors) and what they will not do
 (warnings), a *plan* says for each whether it is created, configured or unchanged, and one transaction
 writes the plan if nobody was faster. A *change* is what a watch says: objects added or replaced, objects
-gone, problems of stored values that cannot be read.
+gone, problems of stored values that cannot be read. Each write leaves a *record* of each object, with its
+*author* and both states: the *history* is all of them, the *past* what objects were by them, and a *rollback*
+an ordinary write of what one was.
 """
 
 from xdsd.intents.encoding import Undecodable, parse
