@@ -157,8 +157,9 @@ class _Files:
             _make_file(path)
             _check_sizes(path)
             with translated(path):
+                is_new = _look(path)
                 writing, reading = (undo.enter_context(closing(_connect(path))) for _ in range(2))
-                _prepare(writing, path, file_bytes)
+                _prepare(writing, path, file_bytes, is_new)
                 reading.execute("PRAGMA query_only = ON")
                 ledgers = SqliteLedger(writing, path), SqliteLedger(reading, path)
                 revision, compacted, leases = ledgers[1].snapshot(
@@ -240,14 +241,37 @@ def _check_sizes(path: Path) -> None:
         raise Corrupted(f"{path} is empty, but {log} still holds writes; both were left as they are")
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+def _connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
     connection.execute("PRAGMA busy_timeout = 5000")
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, file_bytes: int) -> None:
-    """Checks that the file is ours and whole before anything is written to it."""
+def _look(path: Path) -> bool | None:
+    """Checks a file with a log beside it, as ``_check`` does, on a connection that cannot write: another would move the log
+    into the file when it is closed, whatever state that is in. None: only who may write can check it.
+    """
+    log = path.with_name(path.name + "-wal")
+    if not log.exists() or not log.stat().st_size:
+        return None
+    try:
+        with closing(_connect(path, "ro")) as connection:
+            return _check(connection, path)
+    except sqlite3.OperationalError as error:
+        # Somebody died while the file was made, and what was begun has to be taken back first.
+        if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
+            raise
+        return None
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file is new. Raises Corrupted for one that is not ours, or not whole."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -259,6 +283,13 @@ def _prepare(connection: sqlite3.Connection, path: Path, file_bytes: int) -> Non
     (damage,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if damage != "ok":
         raise Corrupted(f"{path} is damaged ({damage}); it was left as it is")
+    return is_new
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, file_bytes: int, is_new: bool | None = None) -> None:
+    """Makes a new file ours, and sets how it is written; a file of which nothing is known is checked first."""
+    if is_new is None:
+        is_new = _check(connection, path)
     (page_size,) = connection.execute("PRAGMA page_size").fetchone()
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")

@@ -32,7 +32,7 @@ from api.access.throttle import Throttle
 from api.server import admin_services, serve_admin
 from api.services.etcd import Etcd
 from api.services.etcd.policy import KeyPolicy
-from storage.base import StorageError, Store, StoreStatus
+from storage.base import Corrupted, StorageError, Store, StoreStatus
 from storage.embedded import open_embedded
 from storage.etcd import EtcdSettings, EtcdTlsFiles, open_etcd
 from xdsd.audit import audit_log
@@ -383,6 +383,13 @@ def _flags(command: Any) -> Any:  # Any: click's decorators
     return click.option("--config", type=click.Path(path_type=Path), help="YAML file with settings.")(command)
 
 
+def _mending(state_dir: Path) -> str:
+    return (
+        f"to begin again from a snapshot, move {state_dir / STORE_FILE}* elsewhere and run "
+        f"xdsctl snapshot restore FILE --state-dir {state_dir}"
+    )
+
+
 def _load(config: Path | None, flags: Mapping[str, object]) -> Settings:
     try:
         return load(config, os.environ, flags)
@@ -409,6 +416,8 @@ def serve_command(config: Path | None, **flags: object) -> None:
         asyncio.run(serve(options, logger, lambda: load(config, os.environ, flags)))
     except (StorageError, OSError) as error:
         click.echo(f"xdsd: {error}", err=True)
+        if isinstance(error, Corrupted):
+            click.echo(f"xdsd: {_mending(options.state_dir)}", err=True)
         raise SystemExit(1) from error
 
 
