@@ -1,6 +1,5 @@
 """The objects of a store: read, applied, deleted, watched, and what they were."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -9,19 +8,11 @@ from functools import partial
 from typing import NamedTuple
 
 from storage.base import (
-    Compare,
     Delete,
-    Get,
-    Op,
-    Operation,
     Put,
-    RangeResult,
     Store,
-    Target,
     TooLarge,
     Txn,
-    TxnResult,
-    prefix_end,
 )
 from xdsd.intents.admission import Observed
 from xdsd.intents.encoding import Undecodable
@@ -30,42 +21,25 @@ from xdsd.intents.history import (
     Author,
     History,
     HistoryPage,
-    Record,
     Wanted,
     told,
 )
-from xdsd.intents.keys import HISTORY, ROOT
+from xdsd.intents.judging import Judge, Rule
+from xdsd.intents.ledger import ATTEMPTS, ONE_BY_ONE, Audit, Ledger, contended, record_of, removal
 from xdsd.intents.neighbours import Neighbours
 from xdsd.intents.past import Differences, Past
-from xdsd.intents.planning import Outcome, Plan, Stored, Verdict, plan, repeated, written
-from xdsd.intents.shelf import FEW, Contents, Shelf, aside
-from xdsd.intents.transacting import (
-    Inadmissible,
-    Node,
-    Touched,
-    Transacted,
-    answered,
-    prepared,
-    recorded,
-    touched,
-)
+from xdsd.intents.planning import Outcome, Plan, Stored, written
+from xdsd.intents.shelf import Contents, Shelf, aside
+from xdsd.intents.transacting import Transacted
+from xdsd.intents.transactions import Transactions
 from xdsd.intents.watching import Follower, IntentChange
 from xdsd.manifest import AnyObject
 from xdsd.model.hosts import DEFAULT_DOMAIN
 from xdsd.model.intent import KINDS, Kind
-from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
-
-ATTEMPTS = 50
-"""How often a transaction is tried again because somebody else wrote first."""
-
-ONE_BY_ONE = 60
-"""Objects that a transaction compares one by one; of more it asks that no object at all has changed."""
+from xdsd.model.problem import ObjectRef, Problem, Reason
 
 BLAMED = 20
 """Conflicts that are looked up in the history."""
-
-Rule = Callable[[AnyObject], Iterable[Problem]]
-Audit = Callable[[Sequence[Record]], None]
 
 
 class Listing(NamedTuple):
@@ -118,12 +92,15 @@ class Intents:
     ) -> None:
         self._store = store
         self._kinds = kinds
-        self._rules = rules
-        self._audit = audit
         self._shelf = Shelf(store, kinds)
         self._history = History(store, self._shelf.keys)
+        self._judge = Judge(kinds, rules, self._shelf.keys)
+        self._ledger = Ledger(store, self._history, audit)
         self._past = Past(store, self._shelf, self._history)
         self._neighbours = Neighbours(self._all, observed, domain)
+        self._transactions = Transactions(
+            store, self._shelf, self._history, self._judge, self._ledger, self._neighbours
+        )
         self._followed = False
 
     async def list(self, kind: str | None = None, namespace: str | None = None) -> Listing:
@@ -166,14 +143,14 @@ class Intents:
     async def _apply(
         self, objects: Sequence[AnyObject], now: str, dry_run: bool, author: Author, rolled_back_to: int
     ) -> Applied:
-        refused, remarks = await aside(len(objects), lambda: self.judged(objects))
+        refused, remarks = await aside(len(objects), lambda: self._judge.judged(objects))
         keys = [self._shelf.keys.of(obj.ref) for obj in objects if obj.kind in self._kinds]
         guess = self._followed and not dry_run and len(keys) <= ONE_BY_ONE
         for _ in range(ATTEMPTS):
             # What was followed is most likely what is there: if it is not, the transaction finds out, and this is done anew.
             guessed, guess = guess, False
             contents = self._shelf.known(keys) if guessed else await self._shelf.some(keys)
-            plans, problems = await aside(len(objects), partial(self.planned, objects, contents, now))
+            plans, problems = await aside(len(objects), partial(self._judge.planned, objects, contents, now))
             if guessed and (problems or any(each.value is None for each in plans)):
                 continue
             blamed = [await self._blamed(each, contents) for each in problems[:BLAMED]]
@@ -184,7 +161,7 @@ class Intents:
             outcomes = tuple(each.outcome for each in plans)
             if dry_run or all(each.value is None for each in plans):
                 return Applied(True, contents.revision, outcomes, found)
-            made = [_record(each.outcome, now, author) for each in plans if each.value is not None]
+            made = [record_of(each.outcome, now, author) for each in plans if each.value is not None]
             records = [replace(each, rolled_back_to=rolled_back_to) for each in made]
             puts = [
                 Put(key, each.value) for key, each in zip(keys, plans, strict=True) if each.value is not None
@@ -195,11 +172,11 @@ class Intents:
                 if each.value is not None and each.outcome.object is not None
             }
             with self._shelf.expecting(expected):
-                revision = await self._commit(contents, keys, puts, records)
+                revision = await self._ledger.commit(contents, keys, puts, records)
             if revision:
                 outcomes = await aside(len(objects), partial(self._written, plans, contents, revision))
                 return Applied(True, revision, outcomes, found)
-        return Applied(False, contents.revision, problems=(_contended(),))
+        return Applied(False, contents.revision, problems=(contended(),))
 
     async def delete(
         self,
@@ -228,38 +205,23 @@ class Intents:
             missing = tuple(dict.fromkeys(ref for ref in refs if wanted.get(ref) not in found))
             if missing and not ignore_missing:
                 return Deleted(False, contents.revision, missing=missing)
-            outcomes = tuple(_removal(stored) for stored in found.values())
+            outcomes = tuple(removal(stored) for stored in found.values())
             remarks = await self._neighbours.without([stored.ref for stored in found.values()])
             if dry_run or not found:
                 return Deleted(True, contents.revision, outcomes, missing, remarks)
-            records = [_record(outcome, now, author) for outcome in outcomes]
+            records = [record_of(outcome, now, author) for outcome in outcomes]
             deletes = [Delete(key) for key in found]
-            revision = await self._commit(contents, list(found), deletes, records)
+            revision = await self._ledger.commit(contents, list(found), deletes, records)
             if revision:
                 return Deleted(True, revision, outcomes, missing, remarks)
-        return Deleted(False, contents.revision, missing=missing, problems=(_contended(),))
+        return Deleted(False, contents.revision, missing=missing, problems=(contended(),))
 
     async def transact(self, txn: Txn, *, now: str, author: Author = DAEMON) -> Transacted:
         """Runs a transaction of raw keys. Objects that it would write are admitted, canonical and recorded.
 
         Raises Inadmissible, and all that ``Store.txn`` raises; nothing was done then.
         """
-        wanted = touched(txn, self._shelf.keys)
-        if not wanted:
-            return Transacted(await self._store.txn(txn.compare, txn.success, txn.failure))
-        refused, remarks = await asyncio.to_thread(self._each_judged, tuple(wanted.puts.values()))
-        for _ in range(ATTEMPTS):
-            found, contents = await self._touched(wanted)
-            node, odd = await self._prepared(txn, wanted, found, contents, refused, now, author)
-            keys = [put.key for put in wanted.puts]
-            guards = unchanged(contents, keys) if not wanted.spans else _all_unchanged(contents)
-            result = await self._store.txn(guards, (node.txn,))
-            inner = result.responses[0] if result.succeeded else None
-            if isinstance(inner, TxnResult):
-                inner = replace(inner, revision=result.revision)
-                await self._tell(list(recorded(node, inner)), result.revision)
-                return Transacted(answered(node, inner), (*remarks, *odd))
-        raise Inadmissible([_contended()])
+        return await self._transactions.run(txn, now, author)
 
     async def watch(
         self, from_revision: int = 0, *, unavailable: Callable[[str], None] | None = None, retry: float = 1.0
@@ -319,63 +281,6 @@ class Intents:
         """What stands under these keys, as of one revision."""
         return await self._shelf.some(keys)
 
-    def _each_judged(self, objects: Sequence[AnyObject]) -> tuple[Sequence[Problem], Sequence[Problem]]:
-        """``judged``, of objects of which some may stand on the other way of a transaction."""
-        found = [self.judged([obj]) for obj in objects]
-        return [each for errors, _ in found for each in errors], [each for _, odd in found for each in odd]
-
-    async def _touched(self, wanted: Touched) -> tuple[Mapping[Delete, Sequence[Stored]], Contents]:
-        """What stands in the spans that would be deleted, and under the keys that would be put, as of one revision."""
-        gets = [Get(span.key, span.range_end) for span in wanted.spans]
-        keys = list(dict.fromkeys(put.key for put in wanted.puts))
-        answer = await self._store.txn((), [*gets, *map(Get, keys)])
-        responses = [each for each in answer.responses if isinstance(each, RangeResult)]
-        contents = await self._shelf.read(
-            [kv for each in responses for kv in each.kvs if kv.key.startswith(ROOT.encode())], answer.revision
-        )
-        found = {
-            span: [stored for kv in each.kvs if (stored := contents.stored.get(kv.key))]
-            for span, each in zip(wanted.spans, responses, strict=False)
-        }
-        return found, contents
-
-    async def _prepared(
-        self,
-        txn: Txn,
-        wanted: Touched,
-        found: Mapping[Delete, Sequence[Stored]],
-        contents: Contents,
-        refused: Sequence[Problem],
-        now: str,
-        author: Author,
-    ) -> tuple[Node, Sequence[Problem]]:
-        """The transaction to run, and what is odd about what it would make. Raises Inadmissible."""
-        planned: dict[Put, Plan] = {}
-        errors = list(refused)
-        for put, obj in wanted.puts.items():
-            plans, problems = self.planned([obj], contents, now)
-            errors += problems
-            if plans:
-                planned[put] = plans[0]
-        if errors:
-            raise Inadmissible(_unique(errors))
-        puts = {put: (each, _record(each.outcome, now, author)) for put, each in planned.items()}
-        removals = {
-            span: [_record(_removal(each), now, author) for each in stored] for span, stored in found.items()
-        }
-        records = [
-            *(record for _, record in puts.values()),
-            *(each for some in removals.values() for each in some),
-        ]
-        written = {id(record): self._history.put(record) for record in records}
-        subjects = [each.outcome.object for each in planned.values() if each.outcome.object]
-        gone = [each.ref for stored in found.values() for each in stored]
-        odd = [
-            *(await self._neighbours.with_(subjects) if subjects else ()),
-            *(await self._neighbours.without(gone) if gone else ()),
-        ]
-        return prepared(txn, puts, removals, written), odd
-
     async def _blamed(self, problem: Problem, contents: Contents) -> Problem:
         """The problem; of an object that somebody else wrote first it says who that was, as far as the history tells."""
         ref = problem.object
@@ -392,54 +297,6 @@ class Intents:
         contents = await self._shelf.everything()
         return [stored.object for stored in contents.stored.values() if stored.object]
 
-    async def _commit(
-        self,
-        contents: Contents,
-        keys: Sequence[bytes],
-        operations: Sequence[Operation],
-        records: Sequence[Record],
-    ) -> int:
-        """The revision; 0 if something is no longer as it was. Raises TooLarge."""
-        history = [self._history.put(record) for record in records]
-        result = await self._store.txn(unchanged(contents, keys), [*operations, *history])
-        if not result.succeeded:
-            return 0
-        await self._tell(records, result.revision)
-        return result.revision
-
-    async def _tell(self, records: Sequence[Record], revision: int) -> None:
-        written = [replace(record, revision=revision) for record in records]
-        if len(written) > FEW:
-            await asyncio.to_thread(self._audit, written)
-        else:
-            self._audit(written)
-
-    def judged(self, objects: Sequence[AnyObject]) -> tuple[Sequence[Problem], Sequence[Problem]]:
-        """What refuses objects without a look at the store, and what is only remarked."""
-        unknown = [
-            Problem(Reason.UNKNOWN_KIND, f"{obj.kind} is none of {', '.join(self._kinds)}", obj.ref, "kind")
-            for obj in objects
-            if obj.kind not in self._kinds
-        ]
-        ruled = [problem for obj in objects for rule in self._rules for problem in rule(obj)]
-        broken = [problem for problem in ruled if problem.severity is Severity.ERROR]
-        remarks = [problem for problem in ruled if problem.severity is Severity.WARNING]
-        return (*unknown, *repeated([obj.ref for obj in objects]), *broken), remarks
-
-    def planned(
-        self, objects: Sequence[AnyObject], contents: Contents, now: str
-    ) -> tuple[Sequence[Plan], Sequence[Problem]]:
-        """What applying objects would do, and what is wrong with it."""
-        planned = [
-            plan(obj, contents.stored.get(self._shelf.keys.of(obj.ref)), self._kinds[obj.kind], now)
-            for obj in objects
-            if obj.kind in self._kinds
-        ]
-        return (
-            [each for each in planned if isinstance(each, Plan)],
-            [each for each in planned if isinstance(each, Problem)],
-        )
-
     def _written(self, plans: Sequence[Plan], contents: Contents, revision: int) -> tuple[Outcome, ...]:
         keys = [self._shelf.keys.of(each.outcome.ref) for each in plans]
         outcomes = []
@@ -452,39 +309,6 @@ class Intents:
                 self._shelf.put(key, Stored(outcome.ref, revision, created, outcome.object, (), fingerprint))
             outcomes.append(outcome)
         return tuple(outcomes)
-
-
-def unchanged(contents: Contents, keys: Sequence[bytes]) -> Sequence[Compare]:
-    """Holds while objects are as they were read."""
-    if len(keys) > ONE_BY_ONE:
-        return _all_unchanged(contents)
-    return [
-        Compare(key, Target.MOD, Op.EQUAL, stored.mod_revision if stored else 0)
-        for key, stored in ((key, contents.stored.get(key)) for key in dict.fromkeys(keys))
-    ]
-
-
-def _all_unchanged(contents: Contents) -> Sequence[Compare]:
-    """Holds while no object was written or removed since: each leaves a record."""
-    return [
-        Compare(prefix, Target.MOD, Op.LESS, contents.revision + 1, prefix_end(prefix))
-        for prefix in (ROOT.encode(), HISTORY.encode())
-    ]
-
-
-def _record(outcome: Outcome, now: str, author: Author) -> Record:
-    after = None if outcome.verdict is Verdict.DELETED else outcome.object
-    before = outcome.object if outcome.verdict is Verdict.DELETED else outcome.before
-    return Record(outcome.ref, outcome.verdict, now, author, before, after)
-
-
-def _removal(stored: Stored) -> Outcome:
-    return Outcome(stored.ref, Verdict.DELETED, stored.object)
-
-
-def _contended() -> Problem:
-    message = f"others changed the same objects {ATTEMPTS} times in a row; try again"
-    return Problem(Reason.CONFLICT, message)
 
 
 def _unique(problems: Sequence[Problem]) -> tuple[Problem, ...]:
