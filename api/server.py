@@ -117,10 +117,10 @@ async def serve_admin(
         yield bound
 
 
-def _admitted(
+async def _admitted(
     prover: Prover, peer: Peer, logger: FilteringBoundLogger, refused: Callable[[str], None]
 ) -> bool:
-    if prover.admits(peer):
+    if await prover.admits(peer):
         return True
     refused("unknown uid")
     logger.warning("a connection is refused", origin=f"unix {peer}", why="unknown uid")

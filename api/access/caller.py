@@ -1,6 +1,6 @@
 """The caller of the admin API whose call is being served, and what it may do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
@@ -94,6 +94,7 @@ NOBODY = Caller("nobody", Method.ANONYMOUS)
 """Whoever no guard has let in."""
 
 _current: ContextVar[Caller] = ContextVar("caller", default=NOBODY)
+_report: ContextVar[Callable[[Refused], None]] = ContextVar("report", default=lambda _: None)
 
 
 def current() -> Caller:
@@ -101,9 +102,15 @@ def current() -> Caller:
     return _current.get()
 
 
-def enter(caller: Caller) -> None:
-    """Makes a caller the one of the call that the running task serves."""
+def enter(caller: Caller, heard: Callable[[Refused], None] = lambda _: None) -> None:
+    """Makes a caller the one of the call that the running task serves; ``heard`` is told of what is refused in it."""
     _current.set(caller)
+    _report.set(heard)
+
+
+def report(refused: Refused) -> None:
+    """Says that a part of the call was refused, where the call itself goes on; what ends it, the guard hears anyway."""
+    _report.get()(refused)
 
 
 def require_somewhere(right: Right) -> None:

@@ -71,9 +71,10 @@ class Directory:
         """True once the users are known."""
         return self._synced.is_set()
 
-    async def changed(self) -> None:
-        """Returns when some user has changed."""
-        await self._changed.wait()
+    @property
+    def next_change(self) -> asyncio.Event:
+        """Is set when some user changes; each change has an event of its own."""
+        return self._changed
 
     def users(self) -> list[User]:
         return [self._users[name] for name in sorted(self._users)]

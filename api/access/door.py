@@ -14,7 +14,7 @@ import shutil
 import socket
 import stat
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Peer:
 class Door:
     """Peers of open connections, by the name that gRPC has for them."""
 
-    def __init__(self, path: Path, admits: Callable[[Peer], bool]) -> None:
+    def __init__(self, path: Path, admits: Callable[[Peer], Awaitable[bool]]) -> None:
         self._path = path
         self._admits = admits
         self._peers: dict[str, Peer] = {}
@@ -90,7 +90,7 @@ class Door:
         name = f"xdsd-{secrets.token_hex(8)}"
         known = f"unix-abstract:{name}"
         try:
-            if self._admits(peer):
+            if await self._admits(peer):
                 self._peers[known] = peer
                 await self._both_ways(reader, writer, name)
         except* OSError:  # one of the two hung up

@@ -94,7 +94,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
             await self._turn_away(unproven, method, context)
         except UsersUnknown as unknown:
             await context.abort(grpc.StatusCode.UNAVAILABLE, f"the store: {unknown}", ((FAULT, "store"),))
-        enter(caller)
+        enter(caller, lambda refused: self._hear(refused, method))
         return caller
 
     async def _turn_away(self, unproven: Unproven, method: str, context: Context) -> NoReturn:
@@ -105,12 +105,15 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
         await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(unproven))
 
     async def _refuse(self, refused: Refused, method: str, context: Context) -> None:
+        self._hear(refused, method)
+        await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(refused))
+
+    def _hear(self, refused: Refused, method: str) -> None:
         caller: Caller = current()
         self._count("rights")
         self._logger.warning(
             "a call is refused", method=method, who=caller.name, origin=caller.origin, why=str(refused)
         )
-        await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(refused))
 
 
 class _Lapse:

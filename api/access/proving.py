@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import IPv6Address, IPv6Network
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 
@@ -24,6 +26,8 @@ SESSION = 300.0
 """Seconds without a call after which the token that a password gave is no longer taken, as in etcd."""
 SESSIONS = 10_000
 LONGEST_PASSWORD = 1024
+HASHED_AT_ONCE = 2
+"""Passwords; each takes a core and 16 MiB for a while, and others need the threads too."""
 STARTING = 3.0
 """Seconds that a call waits for the users to be known, while the daemon starts."""
 RECHECK = 10.0
@@ -79,17 +83,23 @@ class Prover:
         self._anonymous = anonymous
         self.peer = peer
         self._sessions: dict[str, _Session] = {}
+        self._hashing = asyncio.Semaphore(HASHED_AT_ONCE)
 
-    def admits(self, peer: Peer) -> bool:
+    async def admits(self, peer: Peer) -> bool:
         """True for a process whose connection is taken: root's, the daemon's own user's, and users' by their uid."""
-        return peer.uid in (0, os.geteuid()) or self.directory.by_uid(peer.uid) is not None
+        if _is_ours(peer):
+            return True
+        with suppress(UsersUnknown):
+            await self._known()
+        return self.directory.by_uid(peer.uid) is not None
 
     async def caller(self, context: Context, *, must: bool = True) -> Caller:
         """Who calls. Raises UsersUnknown, and Unproven; the latter not for want of credentials, unless ``must``.
 
         What holds is never slowed, whatever others at the same address try; what does not takes its turn.
         """
-        await self._known()
+        if self._needs_users(context):
+            await self._known()
         try:
             return self._prove(context, must=must)
         except Unproven as unproven:
@@ -100,14 +110,15 @@ class Prover:
     async def lapsed(self, context: Context, caller: Caller) -> str:
         """Returns once the call's credentials no longer make its caller who it was; says why."""
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.directory.changed(), RECHECK)
+            change = self.directory.next_change
             try:
                 now = self._prove(context, must=True)
             except Unproven as unproven:
                 return str(unproven)
             if (now.name, now.bindings) != (caller.name, caller.bindings):
                 return f"what {caller.name} may do has changed; call again"
+            with suppress(TimeoutError):
+                await asyncio.wait_for(change.wait(), RECHECK)
 
     async def authenticate(self, name: str, password: str, origin: str) -> str:
         """The token for a name and a password, as etcd's Authenticate gives it. Raises Unproven, UsersUnknown."""
@@ -117,7 +128,9 @@ class Prover:
         user = self.directory.user(name)
         hashed = user.password if user and not user.disabled else ""
         fits = len(password) <= LONGEST_PASSWORD
-        if not await asyncio.to_thread(password_holds, password if fits else "", hashed):
+        async with self._hashing:
+            holds = await asyncio.to_thread(password_holds, password if fits else "", hashed)
+        if not holds or not fits:
             raise Unproven("wrong password", origin, "authentication failed, invalid user ID or password")
         self._throttle.held(f"as {name}", keys)
         self._forget_sessions()
@@ -159,6 +172,13 @@ class Prover:
             "(--cert, --key); an admin makes a token with xdsctl user token NAME",
         )
 
+    def _needs_users(self, context: Context) -> bool:
+        """False for who is let in without: whoever runs the daemon can look at it while its store is away."""
+        if not {"authorization", "token"}.isdisjoint(dict(context.invocation_metadata() or ())):
+            return True
+        peer = self.peer(context.peer())
+        return not _is_ours(peer) if peer else bool(_subjects(context.auth_context()))
+
     async def _known(self) -> None:
         if not self.directory.known:
             try:
@@ -187,12 +207,15 @@ class Prover:
             raise Unproven("too many attempts", origin, str(error)) from error
 
     def _by_session(self, token: str, origin: str) -> Caller:
-        self._forget_sessions()
         session = self._sessions.get(token)
+        now = self._clock()
+        if session is not None and now - session.used >= SESSION:
+            del self._sessions[token]
+            session = None
         user = self.directory.user(session.name) if session else None
         if session is None or user is None or user.disabled or user.password != session.password:
             raise Unproven("unknown session", origin, "etcdserver: invalid auth token", tried="")
-        session.used = self._clock()
+        session.used = now
         return _known(user, Method.PASSWORD, origin)
 
     def _by_peer(self, peer: Peer, origin: str) -> Caller:
@@ -200,7 +223,7 @@ class Prover:
         and there is always somebody who can mend what was said of users.
         """
         user = self.directory.by_uid(peer.uid)
-        if peer.uid in (0, os.geteuid()):
+        if _is_ours(peer):
             name = user.name if user else _login(peer.uid)
             return Caller(name, Method.UNIX, origin, (Binding(Role.ADMIN),))
         if user is not None:
@@ -248,15 +271,31 @@ def _subjects(auth: Mapping[str, Iterable[bytes]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.decode("utf-8", "replace") for name in names))
 
 
+def _is_ours(peer: Peer) -> bool:
+    """True for root's processes and for those of the daemon's own user."""
+    return peer.uid in (0, os.geteuid())
+
+
 def _address(peer: str) -> str:
     """The address in gRPC's name for a peer, without what changes with each connection."""
     kind, _, rest = peer.partition(":")
-    return rest.rpartition(":")[0] if kind in ("ipv4", "ipv6") else peer
+    return unquote(rest.rpartition(":")[0]).strip("[]") if kind in ("ipv4", "ipv6") else peer
+
+
+def _network(origin: str) -> str:
+    """Of an IPv6 address the network, as whoever has one address has them all."""
+    try:
+        address = IPv6Address(origin.partition("%")[0])
+    except ValueError:
+        return origin
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((address, 64), strict=False))
 
 
 def _keys(origin: str, tried: str) -> tuple[str, ...]:
     """For the throttle: where an attempt comes from, and what it is for, if there is such a thing."""
-    return (f"from {origin}", *((tried,) if tried else ()))
+    return (f"from {_network(origin)}", *((tried,) if tried else ()))
 
 
 def _login(uid: int) -> str:

@@ -12,7 +12,7 @@ from api.ports import Mesh, Proxies
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from xdsd.protocol.watch import State, TypeStatus
 from xdsd.server.status import ProxyStatus
-from xdsd.snapshot import TYPES, Layer, Resource, Snapshot
+from xdsd.snapshot import SECRET, TYPES, Layer, Resource, Snapshot
 
 Context = grpc.aio.ServicerContext[object, object]
 
@@ -55,6 +55,8 @@ class ProxiesService:
                 grpc.StatusCode.INVALID_ARGUMENT,
                 f"{request.type_url} is not a type that proxies are served; there are {known}",
             )
+        if request.type_url == SECRET:
+            current().require(Right.SECRETS)
         snapshot = self._mesh.snapshot
         found = find_nodes(request.node, snapshot.assigned)
         if len(found) > 1:
@@ -66,6 +68,8 @@ class ProxiesService:
             await context.abort(grpc.StatusCode.NOT_FOUND, _unknown(request.node, snapshot.assigned))
         response = pb.DumpConfigResponse(node_id=found[0], generation=snapshot.generation)
         for resource in served(snapshot, found[0], request.type_url):
+            if resource.type_url == SECRET and not current().may(Right.SECRETS):
+                continue  # asked for by name they are refused; among all types they are left out
             item = response.resources.add(name=resource.name, version=resource.version)
             item.resource.type_url = resource.type_url
             item.resource.value = resource.body

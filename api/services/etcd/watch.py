@@ -9,7 +9,7 @@ import grpc
 from aetcd import rpc
 from aetcd.rpc import rpc_pb2_grpc as services
 
-from api.access.caller import Caller, Refused, current
+from api.access.caller import Caller, Refused, current, report
 from api.services.etcd.errors import COMPACTED, NO_KEY
 from api.services.etcd.following import Followed
 from api.services.etcd.headers import Headers
@@ -127,6 +127,7 @@ class _Stream:
         try:
             self._policy.check_read(self._caller, Span.of(asked.key, asked.range_end or None))
         except Refused as refused:
+            report(refused)
             return f"etcdserver: permission denied: {refused}"
         return ""
 

@@ -61,11 +61,11 @@ async def test_what_another_daemon_writes_arrives(log: io.StringIO) -> None:
 async def test_what_we_write_holds_at_once(log: io.StringIO) -> None:
     """Not only when the store tells it back; and whoever waits for a change is told."""
     async with following(MemoryStore(), log) as directory:
-        changed = asyncio.create_task(directory.changed())
-        await asyncio.sleep(0)
+        changed = directory.next_change
         user = await directory.add(alice())
         assert directory.by_uid(1000) == user
-        await asyncio.wait_for(changed, 10)
+        assert changed.is_set()
+        assert not directory.next_change.is_set()
         await directory.remove("alice")
         assert directory.by_uid(1000) is None
 

@@ -18,6 +18,7 @@ from tests.api.access.people import binding, sidecar, with_token
 from tests.api.daemon import Daemon, daemon
 from xdsd.model.problem import ObjectRef, Problem, Reason
 from xdsd.settings import TcpAddress
+from xdsd.snapshot import CLUSTER, SECRET, LayerChange, LayerId, Resource, SnapshotChange
 
 A, B = ObjectRef("Sidecar", "a", "x"), ObjectRef("Sidecar", "b", "x")
 
@@ -150,6 +151,24 @@ def test_looking_at_proxies_is_of_no_namespace(server: Daemon) -> None:
         assert client.status().ready
 
 
+def test_secrets_of_a_proxy_are_an_admins(server: Daemon) -> None:
+    """Asked for by their type they are refused, among all types they are left out."""
+    layer = LayerId("secrets")
+    resources = (Resource.of(SECRET, "default", b"\x0a\x07default"), Resource.of(CLUSTER, "a", b"\x0a\x01a"))
+    server.mesh.snapshot.apply(
+        SnapshotChange(1, (LayerChange(layer, resources),), assigned={"node": (layer,)})
+    )
+    with server.client(with_token(server, "carol", binding("editor"))) as client:
+        refused(
+            lambda: client.dump_config("node", SECRET), "carol may not read private configuration of proxies"
+        )
+        assert [each.name for each in client.dump_config("node").resources] == ["a"]
+        assert [each.name for each in client.dump_config("node", CLUSTER).resources] == ["a"]
+    with server.client(with_token(server, "boss", binding("admin"))) as client:
+        assert [each.name for each in client.dump_config("node").resources] == ["a", "default"]
+        assert [each.name for each in client.dump_config("node", SECRET).resources] == ["default"]
+
+
 def test_only_an_admin_of_all_says_who_may_do_what(server: Daemon) -> None:
     """An admin of one namespace cannot give itself the others, in whatever way."""
     with server.client(with_token(server, "eve", binding("admin", "a"), binding("editor"))) as client:
@@ -176,6 +195,9 @@ def test_only_an_admin_of_all_says_who_may_do_what(server: Daemon) -> None:
             answer = next(watch)
         assert "eve may not read private configuration" in answer.cancel_reason
         watch.close()
+        # A watch that is refused ends no call, and is counted and logged all the same.
+        assert server.told("a call is refused")[-1]["method"] == "/etcdserverpb.Watch/Watch"
+        assert server.refused.count("rights") == len(server.told("a call is refused"))
         refused(lambda: list(EtcdClient(client).snapshot()), "eve may not")
 
 
