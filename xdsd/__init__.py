@@ -12,7 +12,7 @@ layers. The *snapshot* is all layers at one *generation*. A *problem* is a user'
                                   reconcile --> compile --> snapshot --> server
     registries --changes--> catalog /
 
-- ``storage`` (beside this package) keeps keys with revisions, in memory, in a file or in an etcd; it knows nothing of meshes.
+- ``storage`` (beside this package) keeps keys with revisions in memory, a file or an etcd, and knows nothing of meshes.
 - ``intents`` keeps objects in it: it admits what is written, records who wrote it, and tells what changed.
 - ``fleet`` is what daemons on one store know of each other: its *members*, and *singletons*, work that one does for all.
 - ``registry`` watches platforms; its ``catalog`` joins what all of them say.
