@@ -282,7 +282,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> bool:
         raise Corrupted(f"{path} has format {version}, this program reads {FORMAT}; it was left as it is")
     (damage,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if damage != "ok":
-        raise Corrupted(f"{path} is damaged ({damage}); it was left as it is")
+        raise Corrupted(f"{path} is damaged ({damage.splitlines()[-1]}); it was left as it is")
     return is_new
 
 

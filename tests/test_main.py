@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,8 +30,8 @@ from xdsd.intents import Intents
 from xdsd.manifest import AnyObject, parse_object
 from xdsd.model.problem import Problem
 from xdsd.reconcile import ObjectsChange, SourceSink
-from xdsd.settings import Settings, settings
-from xdsd.telemetry import Metrics
+from xdsd.settings import LogFormat, LogLevel, Settings, settings
+from xdsd.telemetry import Metrics, make_logger
 
 
 @pytest.fixture(autouse=True)
@@ -237,7 +238,8 @@ async def test_what_the_store_holds_reaches_the_mesh() -> None:
     sink = Sink()
     rule = made("DestinationRule", "a", {"host": "reviews"})
     await intents.apply([rule], now="2026-01-01T00:00:00Z")
-    following = asyncio.create_task(follow_intents(intents, cast("SourceSink", sink), metrics))
+    logger = make_logger(LogFormat.JSON, LogLevel.INFO, StringIO())
+    following = asyncio.create_task(follow_intents(intents, cast("SourceSink", sink), metrics, logger))
     assert await sink.heard() == {"a"}
     await intents.apply([made("DestinationRule", "b", {"host": "reviews"})], now="2026-01-01T00:00:00Z")
     assert await sink.heard() == {"a", "b"}

@@ -145,7 +145,9 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         stop = _stop_event()
         async with asyncio.TaskGroup() as tasks:
             work = [
-                tasks.create_task(follow_intents(intents, mesh.expect(STORE), metrics), name="intents"),
+                tasks.create_task(
+                    follow_intents(intents, mesh.expect(STORE), metrics, logger), name="intents"
+                ),
                 *(
                     tasks.create_task(registry.run(mesh.expect(registry.name)), name=registry.name)
                     for registry in registries(options)
@@ -272,12 +274,25 @@ async def forget_history(intents: Intents, retention: timedelta) -> None:
         await asyncio.sleep(min(HOUR, retention.total_seconds() / 10))
 
 
-async def follow_intents(intents: Intents, sink: SourceSink, metrics: Metrics) -> None:
+async def follow_intents(
+    intents: Intents, sink: SourceSink, metrics: Metrics, logger: FilteringBoundLogger
+) -> None:
     """Hands what the store holds, and every change of it, to the mesh. While the store is away, what it said last holds."""
+    away = ""
+
+    def unavailable(why: str) -> None:
+        nonlocal away
+        sink.stale(why)
+        if why != away:
+            logger.warning("store unavailable", why=why)
+        away = why
 
     known: set[ObjectRef] = set()
     counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
-    async for change in intents.follow(unavailable=sink.stale):
+    async for change in intents.follow(unavailable=unavailable):
+        if away:
+            away = ""
+            logger.info("store available again", revision=change.revision)
         sink.objects(ObjectsChange(change.upserts, change.removed, change.revision))
         for scope, problems in change.problems.items():
             sink.problems(scope, problems)
@@ -385,7 +400,7 @@ def _flags(command: Any) -> Any:  # Any: click's decorators
 
 def _mending(state_dir: Path) -> str:
     return (
-        f"to begin again from a snapshot, move {state_dir / STORE_FILE}* elsewhere and run "
+        f"To begin again from a snapshot, move {state_dir / STORE_FILE}* elsewhere and run "
         f"xdsctl snapshot restore FILE --state-dir {state_dir}"
     )
 
@@ -415,9 +430,8 @@ def serve_command(config: Path | None, **flags: object) -> None:
     try:
         asyncio.run(serve(options, logger, lambda: load(config, os.environ, flags)))
     except (StorageError, OSError) as error:
-        click.echo(f"xdsd: {error}", err=True)
-        if isinstance(error, Corrupted):
-            click.echo(f"xdsd: {_mending(options.state_dir)}", err=True)
+        advice = f". {_mending(options.state_dir)}" if isinstance(error, Corrupted) else ""
+        click.echo(f"xdsd: {error}{advice}", err=True)
         raise SystemExit(1) from error
 
 
