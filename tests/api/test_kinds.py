@@ -26,9 +26,9 @@ def test_a_kind_has_many_names(word: str) -> None:
     ("word", "sentence"),
     [
         ("virtualservce", 'there is no kind "virtualservce"; did you mean virtualservice?'),
-        ("pod", 'there is no kind "pod"; there are destinationrules, gateways'),
+        ("pod", 'there is no kind "pod"; there are destinationrules, envoyfilters'),
         ("vs.x.io", 'there is no kind "vs.x.io"; did you mean vs.networking.istio.io?'),
-        ("envoyfilter", "EnvoyFilter is not supported yet; there are destinationrules"),
+        ("telemetry", "Telemetry is not supported yet; there are destinationrules"),
         ("peerauthentications.security.istio.io", "PeerAuthentication is not supported yet"),
     ],
 )

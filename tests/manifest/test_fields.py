@@ -14,6 +14,11 @@ from xdsd.model.problem import Problem, Reason
 
 SAMPLE = {
     "DestinationRule": {"host": "a", "trafficPolicy": {"loadBalancer": {"simple": "RANDOM"}}},
+    "EnvoyFilter": {
+        "configPatches": [
+            {"applyTo": "CLUSTER", "patch": {"operation": "MERGE", "value": {"connect_timeout": "1s"}}}
+        ]
+    },
     "Gateway": {"servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]},
     "ServiceEntry": {"hosts": ["a.example.com"], "ports": [{"number": 80, "name": "http"}]},
     "Sidecar": {"egress": [{"hosts": ["*/*"]}]},
@@ -56,7 +61,7 @@ def _set(line: FieldLine, leaf: Any) -> tuple[str, list[Problem]]:
 def _some(line: FieldLine) -> Any:
     if line.type.startswith("string "):
         return line.type.removeprefix("string ").split("|")[0]
-    return {"s": "1s", "i": 1, "n": 1.5, "b": True}[line.type[0]]
+    return {"s": "1s", "i": 1, "n": 1.5, "b": True, "o": {"a": 1}}[line.type[0]]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -90,6 +95,7 @@ def test_a_leaf_of_another_type_is_told_at_its_path(kind: str, leaf: Any) -> Non
         "number(double)": (int, float),
         "boolean": (bool,),
         "string(byte)": (str,),
+        "object": (dict,),
     }
     quiet = []
     for line in field_lines(kind):
@@ -113,7 +119,10 @@ def _maps(value: Any, path: str = "spec") -> Iterator[tuple[str, dict[str, Any]]
 
 @pytest.mark.parametrize("path", FULL, ids=lambda path: path.stem)
 def test_an_unknown_field_is_told_wherever_it_is(path: Any) -> None:
-    """Every message of a full object refuses a field that it does not have; maps take any key that is valid."""
+    """Every message of a full object refuses a field that it does not have; maps take any key that is valid.
+
+    The value of an EnvoyFilter's patch is a message of Envoy's, which the compiler knows.
+    """
     keyed = (
         "labels",
         "selector",
@@ -125,17 +134,22 @@ def test_an_unknown_field_is_told_wherever_it_is(path: Any) -> None:
         "queryParams",
         "set",
         "add",
+        "metadata",
     )
     for item in parse_manifest(path.read_bytes(), path.name).objects:
         for place, _ in list(_maps(object_to_dict(item.object)["spec"])):
             copied = object_to_dict(item.object)
             next(each for where, each in _maps(copied["spec"]) if where == place)["zzz"] = "1"
             found = parse_object(copied)
-            if place.rpartition(".")[2] not in keyed:
+            if place.rpartition(".")[2] not in keyed and ".patch.value" not in place:
                 assert isinstance(found, list), place
                 assert any(
                     each.reason is Reason.UNKNOWN_FIELD and each.path == f"{place}.zzz" for each in found
                 ) or any(key in place for key in ("headers.", "withoutHeaders.", "queryParams.")), place
+
+
+def _is_at(leaf: str, line: FieldLine) -> bool:
+    return leaf == line.path or (line.type == "object" and leaf.startswith(f"{line.path}."))
 
 
 def test_the_full_objects_set_every_leaf_that_is_compiled() -> None:
@@ -151,7 +165,11 @@ def test_the_full_objects_set_every_leaf_that_is_compiled() -> None:
             prefix, braces, rest = line.path.partition("{}")
             found = any(
                 kind == line.kind
-                and (leaf == prefix if not braces else leaf.startswith(f"{prefix}.") and leaf.endswith(rest))
+                and (
+                    _is_at(leaf, line)
+                    if not braces
+                    else leaf.startswith(f"{prefix}.") and leaf.endswith(rest)
+                )
                 for kind, leaf in written
             )
             if not found:

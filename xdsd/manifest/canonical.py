@@ -42,7 +42,7 @@ def _value(value: Any) -> Any:
     match value:
         case Message():
             return spec_to_dict(value)
-        case tuple():
+        case tuple() | list():
             return [_value(each) for each in value]
         case dict():
             return {key: _value(value[key]) for key in sorted(value)}

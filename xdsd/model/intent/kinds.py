@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from xdsd.model.intent.base import Message
 from xdsd.model.intent.destination_rule import DestinationRule
+from xdsd.model.intent.envoy_filter import EnvoyFilter
 from xdsd.model.intent.gateway import Gateway
 from xdsd.model.intent.service_entry import ServiceEntry, WorkloadEntry
 from xdsd.model.intent.sidecar import Sidecar
@@ -45,6 +46,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         kind.kind: kind
         for kind in (
             _networking("DestinationRule", "destinationrules", ("dr",), DestinationRule),
+            Kind(
+                "EnvoyFilter", NETWORKING, "envoyfilters", "envoyfilter", ("ef",), ("v1alpha3",), EnvoyFilter
+            ),
             _networking("Gateway", "gateways", ("gw",), Gateway),
             _networking("ServiceEntry", "serviceentries", ("se",), ServiceEntry),
             _networking("Sidecar", "sidecars", (), Sidecar),
@@ -57,7 +61,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 NOT_YET: Mapping[str, str] = MappingProxyType(
     {
         "AuthorizationPolicy": "security.istio.io",
-        "EnvoyFilter": "networking.istio.io",
         "PeerAuthentication": "security.istio.io",
         "ProxyConfig": "networking.istio.io",
         "RequestAuthentication": "security.istio.io",
