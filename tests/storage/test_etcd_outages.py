@@ -78,8 +78,8 @@ async def test_one_of_three_in_trouble(cluster: EtcdCluster, trouble: Trouble, l
 async def test_quorum_lost(cluster: EtcdCluster) -> None:
     """With two of three gone every call ends in Unavailable in time; once they are back nothing is lost."""
     async with (
-        cluster.store(first=cluster.members[0]) as store,
-        cluster.store(first=cluster.members[0]) as watching,
+        cluster.store(first=cluster.members[0], deadline=2.0) as store,
+        cluster.store(first=cluster.members[0], patience=2.0) as watching,
         numbered(store, watching) as traffic,
     ):
         for member in cluster.members[1:]:
@@ -153,8 +153,9 @@ async def test_silent_watch_of_a_silent_member(wired: EtcdCluster, switch: Switc
 
 async def test_compaction_under_a_watch(cluster: EtcdCluster) -> None:
     """A watch whose revision was compacted while its member was away is told so, and which revision is kept."""
-    member = cluster.members[0]
-    async with cluster.store(first=cluster.members[1]) as store, member.store(patience=BOUND) as watching:
+    leader = await cluster.leader()
+    member = cluster.but(leader)[0]
+    async with cluster.store(first=leader) as store, member.store(patience=BOUND) as watching:
         first = await store.put(KEY, b"0")
         watch = watching.watch(KEY, start_revision=first)
         assert [batch.revision for batch in await take(watch, 1)] == [first]
