@@ -79,12 +79,14 @@ class Caller:
         """Raises Refused."""
         if not self.may(right, namespace):
             where = f" in namespace {namespace}" if namespace else ""
-            least = next(role for role in Role if right in RIGHTS[role])
-            scope = f" --namespace {namespace}" if namespace else ""
-            raise Refused(
-                f"{self.name} may not {right.value}{where}; an admin can allow it: "
-                f"xdsctl role grant {self.name} {least}{scope}"
-            )
+            raise Refused(f"{self.name} may not {right.value}{where}; {self._remedy(right, namespace)}")
+
+    def _remedy(self, right: Right, namespace: str) -> str:
+        if self.method is Method.ANONYMOUS:
+            return "give a token (--token-file) or a client certificate (--cert, --key) of a user who may"
+        least = next(role for role in Role if right in RIGHTS[role])
+        scope = f" --namespace {namespace}" if namespace else ""
+        return f"an admin can allow it: xdsctl role grant {self.name} {least}{scope}"
 
 
 ROOT = Caller("root", Method.UNIX, bindings=(Binding(Role.ADMIN),))

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
-from api.access.users import InvalidUserError, User, check_name, check_user, decode, encode
+from api.access.caller import current
+from api.access.users import InvalidUserError, User, check_name, check_user, decode, encode, summary
 from storage.base import (
     Compacted,
     Compare,
@@ -104,6 +105,7 @@ class Directory:
             raise UserExistsError(f"there is a user {user.name} already")
         if not dry_run:
             self._take(user.name, user, result.revision)
+            self._record("a user is added", user.name, after=summary(user))
         return user
 
     async def change(self, name: str, change: Callable[[User], User], *, dry_run: bool = False) -> User:
@@ -114,7 +116,8 @@ class Directory:
             kv = await self._store.get(key)
             if kv is None:
                 raise NoSuchUserError(f"there is no user {name}; xdsctl user list tells who there is")
-            changed = change(decode(name, kv.value))
+            before = decode(name, kv.value)
+            changed = change(before)
             check_user(changed)
             self._check_unique(changed)
             if dry_run:
@@ -123,6 +126,9 @@ class Directory:
             result = await self._store.txn([same], [Put(key, encode(changed))])
             if result.succeeded:
                 self._take(name, changed, result.revision)
+                told = {"before": summary(before), "after": summary(changed)}
+                password = changed.password != before.password
+                self._record("a user is changed", name, **told, **({"password": "new"} if password else {}))
                 return changed
         raise InvalidUserError(f"others changed the user {name} all the time; try again")
 
@@ -135,6 +141,7 @@ class Directory:
             raise NoSuchUserError(f"there is no user {name}; xdsctl user list tells who there is")
         if not dry_run:
             self._take(name, None, result.revision)
+            self._record("a user is deleted", name)
 
     async def _follow(self) -> None:
         found = await self._store.range(PREFIX.encode(), prefix_end(PREFIX.encode()))
@@ -176,6 +183,11 @@ class Directory:
         if user is not None:
             self._users[name] = user
         self._index()
+
+    def _record(self, event: str, name: str, **what: object) -> None:
+        """Says in the log who changed a user, and from where."""
+        caller = current()
+        self._logger.info(event, user=name, who=caller.name, origin=caller.origin, **what)
 
     def _index(self) -> None:
         users = [user for user in self._users.values() if not user.disabled]

@@ -109,6 +109,21 @@ def check_user(user: User) -> None:
         raise InvalidUserError(f"{user.name} has {_TOKENS} tokens, the most there can be; revoke some")
 
 
+def summary(user: User) -> dict[str, object]:
+    """What a log may say of a user: nothing that helps to be taken for it."""
+    return {
+        "roles": [
+            f"{each.role}({','.join(sorted(each.namespaces))})" if each.namespaces else each.role.value
+            for each in user.bindings
+        ],
+        "tokens": [token.id for token in user.tokens],
+        "password": bool(user.password),
+        "certificates": list(user.certificates),
+        "uids": list(user.uids),
+        "disabled": user.disabled,
+    }
+
+
 class _Stored(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 

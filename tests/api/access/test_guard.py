@@ -13,6 +13,8 @@ import grpc
 import pytest
 from aetcd import rpc
 from aetcd.rpc import rpc_pb2_grpc as etcd_services
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from api.access.users import User, hash_password
 from api.client import ApiError
@@ -78,7 +80,7 @@ def test_every_refusal_is_counted_and_logged_without_the_secret(
     said = refusal(server, *metadata)
     assert sentence in said
     assert server.refused == [reason]
-    (line,) = server.told()
+    (line,) = server.told("refused")
     assert line["event"] == "a caller is refused"
     assert (line["method"], line["origin"], line["why"]) == (
         "/xdsd.admin.v1.Access/WhoAmI",
@@ -106,6 +108,36 @@ def test_an_expired_token_says_so_to_whoever_has_it(server: Daemon) -> None:
     assert "not known" in refusal(server, ("authorization", f"Bearer {alice.token[:-1]}"))
     assert server.refused == ["expired token", "unknown token"]
     assert alice.token[14:] not in server.log.getvalue()
+
+
+def test_every_service_is_guarded(server: Daemon) -> None:
+    """Reflection too; only etcd's Authenticate can be called by who is not known."""
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    with plain_channel(server) as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        with pytest.raises(grpc.RpcError, match="who calls is not known"):
+            list(stub.ServerReflectionInfo(iter([request]), timeout=20))
+        alice = ("authorization", f"Bearer {with_token(server, 'alice').token}")
+        (answer,) = stub.ServerReflectionInfo(iter([request]), timeout=20, metadata=[alice])
+        names = {each.name for each in answer.list_services_response.service}
+        for name in sorted(names - {"grpc.reflection.v1alpha.ServerReflection"}):
+            described = reflection_pb2.ServerReflectionRequest(file_containing_symbol=name)
+            (answer,) = stub.ServerReflectionInfo(iter([described]), timeout=20, metadata=[alice])
+            pool = [
+                FileDescriptorProto.FromString(each)
+                for each in answer.file_descriptor_response.file_descriptor_proto
+            ]
+            (service,) = [each for file in pool for each in file.service if name.endswith(each.name)]
+            for method in service.method:
+                path = f"/{name}/{method.name}"
+                if path == "/etcdserverpb.Auth/Authenticate":
+                    continue
+                call = channel.stream_stream(path, None, None)(iter([b""]), timeout=20)
+                with pytest.raises(grpc.RpcError) as caught:
+                    list(call)
+                assert code(caught.value) is grpc.StatusCode.UNAUTHENTICATED, path
+    assert len(server.refused) > 40
+    assert set(server.refused) == {"no credentials"}
 
 
 def test_a_wrong_token_is_nobody_even_where_everybody_is_let_in(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import grpc
 import pytest
 from aetcd import rpc
 
+from api.access.caller import Role
 from api.access_client import AccessClient
 from api.client import ApiError, Client
 from api.credentials import Credentials
@@ -295,3 +296,39 @@ def test_a_token_works_at_once_and_not_after_it_is_revoked(server: Daemon, acces
     with server.client(Credentials(token=two.token)) as client:
         assert AccessClient(client).whoami().name == "alice"
     assert one.token[14:] not in server.log.getvalue()
+
+
+def test_who_changed_a_user_is_logged(server: Daemon, access: AccessClient) -> None:
+    """With what it was and what it is, from where, and without anything by which one is taken for it."""
+    access.add(pb.AddUserRequest(name="alice", uids=[7], password="correct horse"))
+    access.grant("alice", "editor", ["b", "a"])
+    issued = access.issue_token("alice", 60, "of a script")
+    access.update(pb.UpdateUserRequest(name="alice", set_password=True, password="another one"))
+    access.delete("alice", dry_run=True)
+    access.delete("alice")
+    told = [line for line in server.told("a user is") if line["user"] == "alice"]
+    assert [line["event"] for line in told] == [
+        "a user is added",
+        "a user is changed",
+        "a user is changed",
+        "a user is changed",
+        "a user is deleted",
+    ]
+    assert {(line["who"], line["origin"]) for line in told} == {("boss", "127.0.0.1")}
+    assert (told[1]["before"]["roles"], told[1]["after"]["roles"]) == ([], ["editor(a,b)"])
+    assert told[2]["after"]["tokens"] == [issued.info.id]
+    assert told[3]["password"] == "new"
+    log = server.log.getvalue()
+    for secret in (issued.token, issued.token[14:], "correct horse", "another one", "scrypt"):
+        assert secret not in log
+
+
+def test_what_nobody_may_is_told_to_somebody_without_a_name(tmp_path: Path) -> None:
+    """No role can be granted to callers without credentials, so they are told to bring some."""
+    with daemon(tmp_path, TcpAddress("127.0.0.1", 0), anonymous=Role.VIEWER) as server:  # noqa: SIM117
+        with server.client() as client:
+            assert list(client.list().objects) == []
+            refused(
+                lambda: client.apply([sidecar("a")]),
+                "anonymous may not write objects in namespace a; give a token (--token-file) or a client certificate",
+            )
