@@ -308,7 +308,9 @@ def test_tcp_beyond_loopback_is_refused_from_both_sides(tmp_path: Path) -> None:
         daemon(tmp_path, address),
     ):
         pass
-    with pytest.raises(ApiError, match="is not on this machine, so it is spoken to over TLS alone; give the file"):
+    with pytest.raises(
+        ApiError, match="is not on this machine, so it is spoken to over TLS alone; give the file"
+    ):
         Client(address)
 
 
