@@ -15,9 +15,6 @@ from xdsd.compile.access_logs import OFF, AccessLog, LogEncoding
 from xdsd.compile.listener_settings import ListenerSettings
 from xdsd.compile.listeners import (
     FALLTHROUGH_CHAIN,
-    TcpTarget,
-    distinct,
-    fallthrough_cluster,
     http_proxy_listener,
     outbound_http_listener,
     outbound_tcp_listener,
@@ -25,6 +22,7 @@ from xdsd.compile.listeners import (
 )
 from xdsd.compile.names import BLACK_HOLE_CLUSTER, PASSTHROUGH_CLUSTER
 from xdsd.compile.tcp_proxies import TcpOptions
+from xdsd.compile.tcp_targets import TcpTarget, distinct
 
 MYSQL = "outbound|3306||mysql.default.svc.cluster.local"
 OTHER = "outbound|3306||other.default.svc.cluster.local"
@@ -42,7 +40,7 @@ def ranges(chain: Any) -> list[str]:
 
 def test_virtual_outbound_hands_over_by_original_destination() -> None:
     """The listener that the kernel redirects to passes a connection to the listener it was meant for."""
-    listener = virtual_outbound(allow_any=True)
+    listener = virtual_outbound(PASSTHROUGH_CLUSTER)
     assert listener.name == "virtualOutbound"
     assert listener.address.socket_address.address == "0.0.0.0"
     assert listener.address.socket_address.port_value == 15001
@@ -51,16 +49,15 @@ def test_virtual_outbound_hands_over_by_original_destination() -> None:
     assert not listener.HasField("bind_to_port")
 
 
-@pytest.mark.parametrize(("allow_any", "cluster"), [(True, PASSTHROUGH_CLUSTER), (False, BLACK_HOLE_CLUSTER)])
-def test_unknown_destinations_follow_the_policy(*, allow_any: bool, cluster: str) -> None:
-    """ALLOW_ANY passes unknown connections on, REGISTRY_ONLY lets them end nowhere."""
-    assert proxy(virtual_outbound(allow_any=allow_any)).cluster == cluster
-    assert fallthrough_cluster(allow_any=allow_any) == cluster
+@pytest.mark.parametrize("cluster", [PASSTHROUGH_CLUSTER, BLACK_HOLE_CLUSTER])
+def test_unknown_destinations_go_where_they_are_sent(cluster: str) -> None:
+    """The catch-all chain leads to the cluster that is named."""
+    assert proxy(virtual_outbound(cluster)).cluster == cluster
 
 
 def test_virtual_outbound_does_not_pass_to_itself() -> None:
     """A connection that nobody redirected ends nowhere, instead of going round for ever."""
-    listener = virtual_outbound(allow_any=True, port=15101)
+    listener = virtual_outbound(PASSTHROUGH_CLUSTER, port=15101)
     chain = chains(listener)["virtualOutbound-blackhole"]
     assert chain.filter_chain_match.destination_port.value == 15101
     assert proxy(chain).cluster == BLACK_HOLE_CLUSTER
@@ -217,7 +214,7 @@ def test_settings_reach_every_listener() -> None:
     """Logs and buffers are decided once, for all listeners."""
     settings = ListenerSettings(access_log=OFF, buffer_limit=32768)
     for listener in (
-        virtual_outbound(allow_any=True, settings=settings),
+        virtual_outbound(PASSTHROUGH_CLUSTER, settings=settings),
         outbound_tcp_listener("10.0.0.1", 1, [TcpTarget("a")], None, bind_to_port=False, settings=settings),
     ):
         assert listener.per_connection_buffer_limit_bytes.value == 32768
@@ -240,8 +237,8 @@ def test_envoy_takes_every_outbound_listener() -> None:
     log = validate_with_envoy(
         [Cluster(name=name, type=Cluster.STATIC) for name in names],
         [
-            virtual_outbound(allow_any=True),
-            virtual_outbound(allow_any=False, bind="::", settings=json_logs),
+            virtual_outbound(PASSTHROUGH_CLUSTER),
+            virtual_outbound(BLACK_HOLE_CLUSTER, bind="::", settings=json_logs),
             outbound_http_listener("0.0.0.0", 9080, "9080", bind_to_port=False),
             outbound_http_listener("0.0.0.0", 80, "80", bind_to_port=False, fallthrough=PASSTHROUGH_CLUSTER),
             outbound_http_listener("unix://@app", 0, "app", bind_to_port=True, settings=json_logs),

@@ -16,13 +16,13 @@ from tests.lab.static import static_bootstrap, static_cluster
 from xdsd.compile.clusters import black_hole_cluster, inbound_passthrough_cluster, passthrough_cluster
 from xdsd.compile.inbound import InboundPort, virtual_inbound
 from xdsd.compile.listeners import (
-    TcpTarget,
-    fallthrough_cluster,
     outbound_http_listener,
     outbound_tcp_listener,
     virtual_outbound,
 )
+from xdsd.compile.names import BLACK_HOLE_CLUSTER, PASSTHROUGH_CLUSTER
 from xdsd.compile.routes import default_http_route
+from xdsd.compile.tcp_targets import TcpTarget
 from xdsd.compile.virtual_hosts import virtual_host
 from xdsd.model.catalog import Protocol
 
@@ -44,10 +44,10 @@ def reviews_routes() -> Any:
 
 def resources(outside: Machine, *, allow_any: bool) -> tuple[list[Any], list[Any]]:
     """What a sidecar is told about a mesh with one HTTP and one TCP service, and one port of its own."""
-    fallthrough = fallthrough_cluster(allow_any=allow_any)
+    fallthrough = PASSTHROUGH_CLUSTER if allow_any else BLACK_HOLE_CLUSTER
     http = outbound_http_listener("0.0.0.0", 9080, "9080", bind_to_port=False, fallthrough=fallthrough)
     listeners = [
-        virtual_outbound(allow_any=allow_any),
+        virtual_outbound(fallthrough),
         with_routes(http, reviews_routes()),
         outbound_tcp_listener(MYSQL_ADDRESS, 3306, [TcpTarget(MYSQL)], fallthrough, bind_to_port=False),
         virtual_inbound([OWN]),
@@ -155,7 +155,7 @@ async def test_ipv6_is_captured_the_same_way(tmp_path: Path) -> None:
         http = outbound_http_listener("::", 9080, "9080", bind_to_port=False)
         own = InboundPort(9080, Protocol.HTTP, "inbound|9080||", bind="::")
         listeners = [
-            virtual_outbound(allow_any=True, bind="::"),
+            virtual_outbound(PASSTHROUGH_CLUSTER, bind="::"),
             with_routes(http, reviews_routes()),
             virtual_inbound([own], bind="::"),
         ]

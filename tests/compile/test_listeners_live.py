@@ -25,13 +25,13 @@ from xdsd.compile.clusters import black_hole_cluster
 from xdsd.compile.gateways import gateway_listener
 from xdsd.compile.inbound import InboundPort, inbound_listener
 from xdsd.compile.listeners import (
-    TcpTarget,
     http_proxy_listener,
     outbound_http_listener,
     outbound_tcp_listener,
 )
 from xdsd.compile.names import BLACK_HOLE_CLUSTER
 from xdsd.compile.routes import default_http_route
+from xdsd.compile.tcp_targets import TcpTarget
 from xdsd.compile.virtual_hosts import virtual_host
 from xdsd.model.catalog import Protocol
 

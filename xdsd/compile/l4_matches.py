@@ -79,8 +79,19 @@ def _cells(rules: Sequence[Conditions]) -> Iterator[tuple[_Cell, int]]:
     everyone = range(len(rules))
     for address, near in _axis([rule.addresses for rule in rules], everyone, _ranges):
         for sni, closer in _axis([rule.sni for rule in rules], near, _names):
-            for source, takers in _axis([rule.sources for rule in rules], closer, _ranges):
-                yield _Cell(address, sni, source), takers[0]
+            yield from _sources(rules, closer, address, sni)
+
+
+def _sources(
+    rules: Sequence[Conditions], takers: Sequence[int], address: str, sni: str
+) -> Iterator[tuple[_Cell, int]]:
+    """The cells of one address and name, but those within another that belongs to the same rule."""
+    owners = {source: near[0] for source, near in _axis([rule.sources for rule in rules], takers, _ranges)}
+    wider = _ranges(owners)
+    for source, owner in owners.items():
+        outer = next((each for each in wider(source) if each != source and each in owners), None)
+        if outer is None or owners[outer] != owner:
+            yield _Cell(address, sni, source), owner
 
 
 _Around = Callable[[Iterable[str]], Callable[[str], Iterator[str]]]
@@ -116,8 +127,8 @@ def _names(_: Iterable[str]) -> Callable[[str], Iterator[str]]:
 
 
 def _ranges(mentioned: Iterable[str]) -> Callable[[str], Iterator[str]]:
-    """Of a range, itself and those of the mentioned ones that it may be within."""
-    lengths = {(":" in one, _length(one)) for one in mentioned if one != ANY}
+    """Of a range, itself and those that it may be within as long as mentioned ones, the closest first."""
+    lengths = sorted({(":" in one, _length(one)) for one in mentioned if one != ANY}, reverse=True)
 
     def around(address: str) -> Iterator[str]:
         if address != ANY:

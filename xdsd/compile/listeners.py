@@ -17,9 +17,6 @@ first bytes, and protocols where the server speaks first never start.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from ipaddress import ip_network
-from itertools import product
 
 from envoy.config.core.v3.base_pb2 import TrafficDirection
 from envoy.config.listener.v3.listener_components_pb2 import (
@@ -29,58 +26,40 @@ from envoy.config.listener.v3.listener_components_pb2 import (
 )
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
-from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
-from xdsd.compile.addresses import cidr_range, listen_address
+from xdsd.compile.addresses import listen_address
 from xdsd.compile.http_connection_managers import Side, http_connection_manager
 from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
 from xdsd.compile.names import (
     BLACK_HOLE_CLUSTER,
     HTTP_PROXY_ROUTE,
-    PASSTHROUGH_CLUSTER,
     VIRTUAL_OUTBOUND_LISTENER,
     VIRTUAL_OUTBOUND_PORT,
     listener_name,
 )
-from xdsd.compile.tcp_proxies import DEFAULT_OPTIONS, TcpOptions, tcp_proxy
+from xdsd.compile.tcp_chains import add_tcp_chains
+from xdsd.compile.tcp_proxies import tcp_proxy
+from xdsd.compile.tcp_targets import TcpTarget
 
 FALLTHROUGH_CHAIN = "PassthroughFilterChain"
 
 _PLAINTEXT_HTTP = ("http/1.0", "http/1.1", "h2c")
 
 
-@dataclass(frozen=True, slots=True)
-class TcpTarget:
-    """Connections that belong to ``cluster``: those to one of ``addresses`` (IPs or CIDRs) asking for one
-    of ``sni``.
-
-    An empty side matches everything, so a target with neither takes whatever no other target takes.
-    ``sni`` may hold ``*.example.com``; ``*`` is the same as none.
-    """
-
-    cluster: str
-    addresses: tuple[str, ...] = ()
-    sni: tuple[str, ...] = ()
-    options: TcpOptions = DEFAULT_OPTIONS
-
-
-def fallthrough_cluster(*, allow_any: bool) -> str:
-    """Where connections to unknown destinations go: on to where they were going, or nowhere."""
-    return PASSTHROUGH_CLUSTER if allow_any else BLACK_HOLE_CLUSTER
-
-
 def virtual_outbound(
+    unknown: str,
     *,
-    allow_any: bool,
     bind: str = "0.0.0.0",
     port: int = VIRTUAL_OUTBOUND_PORT,
     settings: ListenerSettings = DEFAULTS,
 ) -> Listener:
-    """The listener that redirected connections reach first; ``bind`` is ``::`` for IPv6."""
+    """The listener that redirected connections reach first; ``unknown`` is the cluster of those that nobody declared,
+    ``bind`` is ``::`` for IPv6.
+    """
     listener = _outbound(VIRTUAL_OUTBOUND_LISTENER, bind, port, settings)
     listener.use_original_dst.value = True
     # A connection to the port itself was redirected by nobody; passed through, it would come back here
@@ -95,7 +74,7 @@ def virtual_outbound(
     listener.default_filter_chain.CopyFrom(
         FilterChain(
             name="virtualOutbound-catchall-tcp",
-            filters=[tcp_proxy(fallthrough_cluster(allow_any=allow_any), settings)],
+            filters=[tcp_proxy(unknown, settings)],
         )
     )
     return listener
@@ -150,44 +129,12 @@ def outbound_tcp_listener(
     """
     name = listener_name(address, port)
     listener = _outbound(name, address, port, settings, bind_to_port=bind_to_port)
-    kept, _ = distinct(targets)
-    if any(target.sni for target in kept):
-        listener.listener_filters.append(
-            _listener_filter("envoy.filters.listener.tls_inspector", TlsInspector())
-        )
-    for target in kept:
-        chain = FilterChain(
-            name=target.cluster, filters=[tcp_proxy(target.cluster, settings, target.options)]
-        )
-        if target.addresses or target.sni:
-            chain.filter_chain_match.prefix_ranges.extend(map(cidr_range, target.addresses))
-            chain.filter_chain_match.server_names.extend(target.sni)
-            listener.filter_chains.append(chain)
-        else:
-            listener.default_filter_chain.CopyFrom(chain)
+    add_tcp_chains(listener, targets, settings)
     if fallthrough is not None and not listener.HasField("default_filter_chain"):
         listener.default_filter_chain.CopyFrom(_fallthrough(fallthrough, settings))
     if not listener.filter_chains and not listener.HasField("default_filter_chain"):
         raise ValueError(f"listener {name} has neither targets nor a fallthrough")
     return listener
-
-
-def distinct(targets: Iterable[TcpTarget]) -> tuple[tuple[TcpTarget, ...], tuple[TcpTarget, ...]]:
-    """The targets cut down to what no earlier one matches, and those of which nothing is left.
-
-    Envoy refuses a whole listener in which two filter chains match the same, so the first claim wins.
-    """
-    claimed: set[tuple[str, str]] = set()
-    kept: list[TcpTarget] = []
-    shadowed: list[TcpTarget] = []
-    for target in targets:
-        free = _unclaimed(target, claimed)
-        if free is None:
-            shadowed.append(target)
-        else:
-            claimed |= _claims(free.addresses, free.sni)
-            kept.append(free)
-    return tuple(kept), tuple(shadowed)
 
 
 def http_proxy_listener(
@@ -229,30 +176,3 @@ def _listener_filter(name: str, config: Message) -> ListenerFilter:
     typed_config = Any()
     typed_config.Pack(config)
     return ListenerFilter(name=name, typed_config=typed_config)
-
-
-def _unclaimed(target: TcpTarget, claimed: set[tuple[str, str]]) -> TcpTarget | None:
-    """The target in canonical form, without what is claimed; None if nothing is left."""
-    own = replace(target, addresses=_networks(target.addresses), sni=_server_names(target.sni))
-    if claimed.isdisjoint(_claims(own.addresses, own.sni)):
-        return own
-    addresses = tuple(one for one in own.addresses if claimed.isdisjoint(_claims((one,), own.sni)))
-    if addresses:
-        return replace(own, addresses=addresses)
-    names = tuple(one for one in own.sni if claimed.isdisjoint(_claims(own.addresses, (one,))))
-    return replace(own, sni=names) if names else None
-
-
-def _claims(addresses: tuple[str, ...], sni: tuple[str, ...]) -> set[tuple[str, str]]:
-    return set(product(addresses or ("",), sni or ("",)))
-
-
-def _networks(addresses: Iterable[str]) -> tuple[str, ...]:
-    # The unspecified address stands for "any", not for itself.
-    specified = (address for address in addresses if address not in {"0.0.0.0", "::"})
-    return tuple(sorted({str(ip_network(address, strict=False)) for address in specified}))
-
-
-def _server_names(sni: Iterable[str]) -> tuple[str, ...]:
-    names = {name.lower() for name in sni}
-    return () if "*" in names else tuple(sorted(names))

@@ -18,7 +18,7 @@ from envoy.config.route.v3.route_components_pb2 import (
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from google.protobuf.wrappers_pb2 import BoolValue
 
-from xdsd.model.intent import HTTPMatchRequest, StringMatch
+from xdsd.model.intent import HTTPMatchRequest, L4MatchAttributes, StringMatch, TLSMatchAttributes
 
 MESH = "mesh"
 """The reserved gateway name that means every sidecar."""
@@ -52,7 +52,9 @@ def gateway_key(name: str, namespace: str) -> str:
     return f"{rest.partition('.')[0]}/{gateway}" if dot else f"{namespace}/{name}"
 
 
-def applies(match: HTTPMatchRequest, namespace: str, source: Source) -> bool:
+def applies(
+    match: HTTPMatchRequest | L4MatchAttributes | TLSMatchAttributes, namespace: str, source: Source
+) -> bool:
     """True if the client is one that a match of an object in ``namespace`` speaks of.
 
     Labels and namespaces select sidecars; a gateway that the match names itself is taken whatever its own

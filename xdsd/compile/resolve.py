@@ -5,8 +5,8 @@ All functions here are queries (see ``graph``): their arguments are their identi
 recorded.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple, cast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal, NamedTuple, cast
 
 from xdsd.compile.addresses import is_unix
 from xdsd.compile.graph import Graph
@@ -20,12 +20,18 @@ from xdsd.compile.world import (
     read_spec,
 )
 from xdsd.model.catalog import Protocol, Service, ServiceKey
-from xdsd.model.intent import CaptureMode, DestinationRule, Sidecar, VirtualService
+from xdsd.model.intent import CaptureMode, Destination, DestinationRule, Sidecar, VirtualService
 from xdsd.model.mesh import Interception, MeshSettings, Role
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 
 Labels = tuple[tuple[str, str], ...]
 """Labels as a key: sorted pairs."""
+
+
+Section = Literal["http", "tcp", "tls"]
+"""The rules of a VirtualService by what they are for: requests, opaque connections, or TLS that is passed through."""
+
+SECTIONS: tuple[Section, ...] = ("http", "tcp", "tls")
 
 
 class View(NamedTuple):
@@ -330,15 +336,15 @@ def _routed(graph: Graph, ref: ObjectRef, older: ObjectRef, host: str) -> Proble
 
 
 def virtual_service_for(
-    graph: Graph, namespace: str, hosts: tuple[EgressHosts, ...], host: str
+    graph: Graph, namespace: str, hosts: tuple[EgressHosts, ...], host: str, section: Section = "http"
 ) -> ObjectRef | None:
-    """The VirtualService that routes a host for sidecars of a namespace: of those that egress hosts let in, that of the
-    exact host, else of the longest wildcard; the oldest.
+    """The VirtualService that routes a host for sidecars of a namespace: of those that egress hosts let in and that have
+    rules of the ``section``, that of the exact host, else of the longest wildcard; the oldest.
     """
     exact = [
         ref
         for ref in read_refs(graph, "virtual-services", host)
-        if _routes_for(graph, ref, namespace, hosts, host)
+        if _routes_for(graph, ref, namespace, hosts, host, section)
     ]
     if exact:
         for ref in exact[1:]:
@@ -348,7 +354,7 @@ def virtual_service_for(
     for ref in read_refs(graph, "wildcard-virtual-services"):
         wildcards = (each for each in virtual_service_spec(graph, ref).hosts if each.startswith("*"))
         longest = max((len(pattern) for pattern in wildcards if host_matches(pattern, host)), default=0)
-        if not longest or not _routes_for(graph, ref, namespace, hosts, host):
+        if not longest or not _routes_for(graph, ref, namespace, hosts, host, section):
             continue
         if best and longest == best[0]:
             graph.report(_routed(graph, ref, best[1], host))
@@ -358,15 +364,36 @@ def virtual_service_for(
 
 
 def _routes_for(
-    graph: Graph, ref: ObjectRef, namespace: str, hosts: tuple[EgressHosts, ...], host: str
+    graph: Graph,
+    ref: ObjectRef,
+    namespace: str,
+    hosts: tuple[EgressHosts, ...],
+    host: str,
+    section: Section,
 ) -> bool:
-    exported = exported_to(virtual_service_spec(graph, ref).export_to, ref.namespace, namespace)
+    spec = virtual_service_spec(graph, ref)
+    if not {"http": spec.http, "tcp": spec.tcp, "tls": spec.tls}[section]:
+        return False
+    exported = exported_to(spec.export_to, ref.namespace, namespace)
     return exported and imports(hosts, ServiceKey(ref.namespace, host))
 
 
 def virtual_service_spec(graph: Graph, ref: ObjectRef) -> VirtualService:
     """The spec of a VirtualService that an index named."""
     return cast("VirtualService", read_spec(graph, ref))
+
+
+def destinations_of(spec: VirtualService, section: Section) -> Iterator[Destination]:
+    """Where rules of a section lead, copies included."""
+    if section != "http":
+        rules = spec.tcp if section == "tcp" else spec.tls
+        yield from (entry.destination for rule in rules for entry in rule.route)
+        return
+    for rule in spec.http:
+        yield from (entry.destination for entry in rule.route)
+        yield from (entry.destination for entry in rule.mirrors)
+        if rule.mirror is not None:
+            yield rule.mirror
 
 
 def destination_service(

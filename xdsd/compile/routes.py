@@ -20,6 +20,7 @@ from xdsd.compile.headers import HeaderEdits, apply_edits, header_edits
 from xdsd.compile.http_filters import CORS, FAULT
 from xdsd.compile.matches import Source, applies, is_catch_all, route_match
 from xdsd.compile.names import parse_cluster_name
+from xdsd.compile.object_metadata import note_origin
 from xdsd.compile.percentages import runtime_fraction
 from xdsd.compile.replies import direct_response, redirect
 from xdsd.compile.retries import inbound_retry_policy, retry_policy
@@ -41,8 +42,6 @@ DEFAULT_ROUTE = "default"
 
 Age = tuple[str, str, str]
 """What orders objects: creation timestamp, namespace, name."""
-
-_API = "/apis/networking.istio.io/v1/namespaces"
 
 
 class Destinations(Protocol):
@@ -125,9 +124,7 @@ class _Builder:
         if match is not None and match.name:
             name += f".{match.name}"
         route = Route(name=name, match=route_match(match))
-        config = f"{_API}/{self._owner.namespace}/virtual-service/{self._owner.name}"
-        route.metadata.filter_metadata["istio"].update({"config": config})
-        route.metadata.filter_metadata["xdsd"].update({"field": f"spec.{place}"})
+        note_origin(route.metadata, self._owner, place)
         if match is not None and match.stat_prefix:
             route.stat_prefix = match.stat_prefix
         if has_errors(action_remarks(rule)):

@@ -1,7 +1,9 @@
 """TCP proxies: the network filter that carries a connection to one cluster, unread."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from envoy.config.listener.v3.listener_components_pb2 import Filter
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
@@ -42,6 +44,13 @@ def tcp_options(policy: Policy) -> TcpOptions:
         max_connection_duration=tcp.max_connection_duration if tcp else None,
         hash_source_ip=bool(hashing and hashing.use_source_ip),
     )
+
+class WeightedCluster(NamedTuple):
+    """A cluster with its share of connections, relative to the sum of all."""
+
+    cluster: str
+    weight: int
+
 
 
 def tcp_proxy(cluster: str, settings: ListenerSettings, options: TcpOptions = DEFAULT_OPTIONS) -> Filter:

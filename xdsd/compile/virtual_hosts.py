@@ -122,10 +122,10 @@ def distinct_domains(claims: Iterable[tuple[str, Sequence[str]]]) -> list[list[s
     return shares
 
 
-def allow_any_virtual_host() -> VirtualHost:
-    """Sends hosts that nobody declared where the client meant them to go."""
+def allow_any_virtual_host(cluster: str = PASSTHROUGH_CLUSTER) -> VirtualHost:
+    """Sends hosts that nobody declared where the client meant them to go, or through a proxy that knows them."""
     route = Route(name=ALLOW_ANY, match=route_match(None))
-    route.route.cluster = PASSTHROUGH_CLUSTER
+    route.route.cluster = cluster
     route.route.timeout.seconds = 0
     return virtual_host(ALLOW_ANY, ["*"], [route])
 

@@ -164,6 +164,8 @@ def _selector_labels(obj: AnyObject) -> tuple[str, frozenset[str]] | None:
     spec = obj.spec
     if isinstance(spec, VirtualService):
         keys = {label for rule in spec.http for match in rule.match for label in match.source_labels}
+        keys |= {label for rule in spec.tcp for match in rule.match for label in match.source_labels}
+        keys |= {label for rule in spec.tls for match in rule.match for label in match.source_labels}
         return ("route-labels", frozenset(keys))
     if isinstance(spec, DestinationRule):
         return (

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 from xdsd.compile.graph import Graph
 from xdsd.compile.names import outbound_cluster_name
-from xdsd.compile.policy import effective_policy
+from xdsd.compile.policy import DEFAULT_POLICY, Policy, effective_policy
 from xdsd.compile.resolve import ALL_HOSTS, EgressHosts, Labels, destination_service, merged_rule, rules_for
+from xdsd.compile.tcp_proxies import TcpOptions, tcp_options
 from xdsd.model.catalog import Service, ServiceKey
 from xdsd.model.intent import ConsistentHashLB, Destination
 
@@ -41,13 +42,19 @@ class MeshDestinations:
     def hash_policy(
         self, destination: Destination, namespace: str, listener_port: int
     ) -> ConsistentHashLB | None:
+        balancer = self._policy(destination, namespace, listener_port).load_balancer
+        return balancer.consistent_hash if balancer else None
+
+    def tcp_options(self, destination: Destination, namespace: str, listener_port: int) -> TcpOptions:
+        """What the destination's policy asks of connections."""
+        return tcp_options(self._policy(destination, namespace, listener_port))
+
+    def _policy(self, destination: Destination, namespace: str, listener_port: int) -> Policy:
         _, service, port = self._resolve(destination, namespace, listener_port)
         if service is None:
-            return None
+            return DEFAULT_POLICY
         rules = self._graph.ask(rules_for, self._namespace, self._labels, service.key)
-        rule = self._graph.ask(merged_rule, rules)
-        balancer = effective_policy(rule, port, destination.subset or "").load_balancer
-        return balancer.consistent_hash if balancer else None
+        return effective_policy(self._graph.ask(merged_rule, rules), port, destination.subset or "")
 
     def _resolve(
         self, destination: Destination, namespace: str, listener_port: int

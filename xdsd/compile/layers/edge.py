@@ -18,8 +18,8 @@ from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.destinations import MeshDestinations, Target
 from xdsd.compile.layers.hosts import HostPart, group, host_part, join
-from xdsd.compile.layers.listening import listener_settings
 from xdsd.compile.layers.outbound import cluster_members
+from xdsd.compile.layers.settings import listener_settings
 from xdsd.compile.matches import Source, gateway_key
 from xdsd.compile.names import resolve_host
 from xdsd.compile.resolve import View, exported_to, rules_for, settings, virtual_service_spec

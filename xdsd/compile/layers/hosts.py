@@ -11,14 +11,14 @@ from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Query, encode
 from xdsd.compile.layers.destinations import MeshDestinations
 from xdsd.compile.layers.scope import PortTable, egress_for, port_tables, shard_of
+from xdsd.compile.layers.unknown import unknown_cluster
 from xdsd.compile.matches import MESH, Source
-from xdsd.compile.names import HTTP_PROXY_ROUTE, outbound_cluster_name, resolve_host
+from xdsd.compile.names import BLACK_HOLE_CLUSTER, HTTP_PROXY_ROUTE, outbound_cluster_name, resolve_host
 from xdsd.compile.policy import effective_policy
 from xdsd.compile.resolve import (
     EgressHosts,
     Labels,
     View,
-    allow_any,
     merged_rule,
     rules_for,
     service_for,
@@ -147,10 +147,11 @@ def routed_ports(
     return frozenset(found or {HTTP_PORT})
 
 
-def last_host(graph: Graph, unknown_allowed: bool) -> HostPart:
-    """What answers hosts that nobody declared."""
+def last_host(graph: Graph, unknown: str) -> HostPart:
+    """What answers hosts that nobody declared, whose cluster is ``unknown``."""
     del graph
-    return host_part("*", allow_any_virtual_host() if unknown_allowed else block_all_virtual_host())
+    refused = unknown == BLACK_HOLE_CLUSTER
+    return host_part("*", block_all_virtual_host() if refused else allow_any_virtual_host(unknown))
 
 
 def host_scope(view: View, hosts: tuple[EgressHosts, ...], form: PortForm) -> HostScope:
@@ -248,7 +249,7 @@ def host_groups(graph: Graph, view: View, route_name: str) -> tuple[tuple[Query,
 def routes(graph: Graph, view: View, route_name: str) -> Resource:
     """The route configuration of an outbound port, or (``http_proxy``, a Unix socket) of every port, by ``host:port``."""
     groups = [graph.ask(query, *arguments) for query, arguments in graph.ask(host_groups, view, route_name)]
-    last = graph.ask(last_host, graph.ask(allow_any, view.sidecar))
+    last = graph.ask(last_host, graph.ask(unknown_cluster, view))
     return join(route_name, groups, (last,), ignore_port=not _every_port(graph, view, route_name))
 
 

@@ -1,36 +1,33 @@
 """Where a view's proxies listen for their programs' calls out."""
 
 from collections import defaultdict
-from typing import cast
 
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Member, resource
 from xdsd.compile.layers.scope import Claim, PortTable, lost, port_tables
-from xdsd.compile.listener_settings import ListenerSettings
+from xdsd.compile.layers.settings import listener_settings
+from xdsd.compile.layers.tcp_listening import (
+    OWN_ADDRESS,
+    OWN_PORT,
+    TcpScope,
+    tcp_addresses,
+    tcp_listener,
+)
+from xdsd.compile.layers.unknown import unknown_cluster
 from xdsd.compile.listeners import (
-    TcpTarget,
-    distinct,
-    fallthrough_cluster,
     http_proxy_listener,
     outbound_http_listener,
-    outbound_tcp_listener,
     virtual_outbound,
 )
-from xdsd.compile.names import VIRTUAL_OUTBOUND_LISTENER, listener_name, outbound_cluster_name
-from xdsd.compile.policy import effective_policy
-from xdsd.compile.resolve import View, allow_any, merged_rule, rules_for
+from xdsd.compile.names import VIRTUAL_OUTBOUND_LISTENER, listener_name
+from xdsd.compile.resolve import View
 from xdsd.compile.sidecar_bindings import egress_binding
-from xdsd.compile.tcp_proxies import tcp_options
-from xdsd.compile.world import read_service
 from xdsd.snapshot import LISTENER, Resource
-
-_OWN_ADDRESS = "give it an address of its own or another port"
-_OWN_PORT = "a proxy without redirection listens once for each port, so give it another one"
 
 
 def redirected_members(graph: Graph, view: View) -> list[Member]:
     """The listeners of sidecars to which the kernel redirects: one for all, one a port, one a plain service's address."""
-    unknown = graph.ask(allow_any, view.sidecar)
+    unknown = graph.ask(unknown_cluster, view)
     catch_all = Member(LISTENER, VIRTUAL_OUTBOUND_LISTENER, catch_all_listener, (view.wildcard, unknown))
     return [catch_all, *_listeners(graph, view, view.wildcard, bound=False)]
 
@@ -72,58 +69,28 @@ def _table_listeners(
 
     A listener that really binds its port has nowhere to let unknown connections fall through to.
     """
-    fallthrough = None if bound else fallthrough_cluster(allow_any=graph.ask(allow_any, view.sidecar))
+    fallthrough = None if bound else graph.ask(unknown_cluster, view)
+    scope = TcpScope(view.namespace, view.labels, table.egress.hosts, anywhere, view.ipv6, bound)
     members: list[Member] = []
-    by_address: dict[str, list[tuple[Claim, TcpTarget]]] = defaultdict(list)
+    by_address: dict[str, list[Claim]] = defaultdict(list)
     for claim in (*table.claims.tls, *table.claims.tcp):
-        for address, target in _targets(graph, view, claim, anywhere, bound=bound):
-            by_address[address].append((claim, target))
+        for address in tcp_addresses(graph, scope, claim):
+            by_address[address].append(claim)
     if table.claims.http:
         arguments_http = (anywhere, table.number, table.route_name, bound, fallthrough)
         members.append(Member(LISTENER, listener_name(anywhere, table.number), http_listener, arguments_http))
-        for claim, _ in by_address.pop(anywhere, ()):
-            hint = _OWN_PORT if bound else _OWN_ADDRESS
-            graph.report(lost(table.number, claim, table.claims.http[0], hint))
+        for claim in by_address.pop(anywhere, ()):
+            graph.report(lost(table.number, claim, table.claims.http[0], OWN_PORT if bound else OWN_ADDRESS))
     for address, found in by_address.items():
-        kept, shadowed = distinct(target for _, target in found)
-        for claim, target in found:
-            if target in shadowed:
-                graph.report(lost(table.number, claim, found[0][0], _OWN_PORT if bound else _OWN_ADDRESS))
         unknown = fallthrough if address == anywhere else None
-        arguments_tcp = (address, table.number, kept, unknown, bound)
+        arguments_tcp = (scope, address, table.number, tuple(found), unknown)
         members.append(Member(LISTENER, listener_name(address, table.number), tcp_listener, arguments_tcp))
     return members
 
 
-def _targets(
-    graph: Graph, view: View, claim: Claim, anywhere: str, *, bound: bool
-) -> list[tuple[str, TcpTarget]]:
-    """Where connections to a service arrive, and how they are told from others there.
-
-    Only connections of the proxy's own family of addresses are redirected to it.
-    """
-    service = read_service(graph, claim.key)
-    rule = graph.ask(merged_rule, graph.ask(rules_for, view.namespace, view.labels, claim.key))
-    options = tcp_options(effective_policy(rule, claim.port.number))
-    cluster = outbound_cluster_name(claim.port.number, "", claim.key.hostname)
-    sni = (claim.key.hostname,) if claim.port.protocol.is_tls else ()
-    declared = service.addresses if service and not bound else ()
-    addresses = [address for address in declared if (":" in address) == view.ipv6]
-    ranges = tuple(address for address in addresses if "/" in address)
-    targets = [(address, TcpTarget(cluster, options=options)) for address in addresses if "/" not in address]
-    if ranges or not declared:
-        targets.append((anywhere, TcpTarget(cluster, ranges, sni, options)))
-    return targets
-
-
-def listener_settings(graph: Graph) -> ListenerSettings:
-    """What operators decide about every listener."""
-    return cast("ListenerSettings", graph.read(("listener-settings",)))
-
-
-def catch_all_listener(graph: Graph, bind: str, unknown_allowed: bool) -> Resource:
+def catch_all_listener(graph: Graph, bind: str, unknown: str) -> Resource:
     """The listener that redirected connections reach first."""
-    listener = virtual_outbound(allow_any=unknown_allowed, bind=bind, settings=listener_settings(graph))
+    listener = virtual_outbound(unknown, bind=bind, settings=listener_settings(graph))
     return resource(LISTENER, listener.name, listener)
 
 
@@ -133,21 +100,6 @@ def http_listener(
     """A listener whose requests are routed by host."""
     listener = outbound_http_listener(
         address, port, route, bind_to_port=bound, fallthrough=fallthrough, settings=listener_settings(graph)
-    )
-    return resource(LISTENER, listener.name, listener)
-
-
-def tcp_listener(
-    graph: Graph,
-    address: str,
-    port: int,
-    targets: tuple[TcpTarget, ...],
-    fallthrough: str | None,
-    bound: bool,
-) -> Resource:
-    """A listener that carries connections unread."""
-    listener = outbound_tcp_listener(
-        address, port, targets, fallthrough, bind_to_port=bound, settings=listener_settings(graph)
     )
     return resource(LISTENER, listener.name, listener)
 

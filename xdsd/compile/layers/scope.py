@@ -7,13 +7,16 @@ from typing import NamedTuple
 from zlib import crc32
 
 from xdsd.compile.graph import Graph
+from xdsd.compile.layers.unknown import egress_proxy
 from xdsd.compile.names import outbound_route_name
 from xdsd.compile.resolve import (
     ALL_HOSTS,
+    SECTIONS,
     Egress,
     EgressHosts,
     View,
     destination_service,
+    destinations_of,
     egress_of,
     imports,
     scope_services,
@@ -66,21 +69,26 @@ def view_services(graph: Graph, view: View) -> tuple[ServiceKey, ...]:
         if graph.ask(service_for, view.namespace, hosts, hostname) is None:
             for target in graph.ask(route_targets, view.namespace, hosts, hostname):
                 found.setdefault(target.hostname, target)
+    proxy = graph.ask(egress_proxy, view)
+    if proxy is not None:
+        _, service = graph.ask(
+            destination_service, view.namespace, ALL_HOSTS, view.sidecar.namespace, proxy.host
+        )
+        if service is not None:
+            found.setdefault(service.key.hostname, service.key)
     return tuple(found.values())
 
 
 def route_targets(
     graph: Graph, namespace: str, hosts: tuple[EgressHosts, ...], host: str
 ) -> tuple[ServiceKey, ...]:
-    """The services to which the VirtualService of a host sends requests."""
-    ref = graph.ask(virtual_service_for, namespace, hosts, host)
-    if ref is None:
-        return ()
+    """The services to which the VirtualServices of a host send requests and connections."""
     found: dict[ServiceKey, None] = {}
-    for rule in virtual_service_spec(graph, ref).http:
-        destinations = [entry.destination for entry in rule.route]
-        destinations += [entry.destination for entry in rule.mirrors] + ([rule.mirror] if rule.mirror else [])
-        for destination in destinations:
+    for section in SECTIONS:
+        ref = graph.ask(virtual_service_for, namespace, hosts, host, section)
+        if ref is None:
+            continue
+        for destination in destinations_of(virtual_service_spec(graph, ref), section):
             _, service = graph.ask(destination_service, namespace, hosts, ref.namespace, destination.host)
             if service is not None:
                 found[service.key] = None

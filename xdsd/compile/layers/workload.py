@@ -12,7 +12,8 @@ from xdsd.compile.clusters import inbound_cluster, inbound_passthrough_cluster
 from xdsd.compile.graph import Graph
 from xdsd.compile.inbound import InboundPort, inbound_listener, virtual_inbound
 from xdsd.compile.layers.base import LayerSpec, Member, resource
-from xdsd.compile.layers.listening import explicit_members, listener_settings
+from xdsd.compile.layers.listening import explicit_members
+from xdsd.compile.layers.settings import listener_settings
 from xdsd.compile.names import (
     INBOUND_PASSTHROUGH_CLUSTER,
     VIRTUAL_INBOUND_LISTENER,

@@ -14,11 +14,10 @@ from xdsd.model.intent.load_balancer import LoadBalancerSettings
 from xdsd.model.intent.service_entry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
 from xdsd.model.intent.sidecar import IstioIngressListener, OutboundTrafficPolicy, SidecarPort
 from xdsd.model.intent.values import PROTOCOLS, UNCOMMON_PROTOCOLS
-from xdsd.model.intent.virtual_service import HTTPRoute, VirtualService
+from xdsd.model.intent.virtual_service import HTTPRoute
 
 REFUSED_FIELDS: Mapping[type[Message], frozenset[str]] = MappingProxyType(
     {
-        VirtualService: frozenset({"tcp", "tls"}),
         HTTPRoute: frozenset({"delegate"}),
         Delay: frozenset({"exponentialDelay"}),
         Abort: frozenset({"http2Error"}),

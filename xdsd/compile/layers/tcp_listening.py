@@ -1,0 +1,180 @@
+"""Where connections arrive that are carried unread, and where they belong.
+
+Each service's targets are a query of their own: a VirtualService that changes is read for its services alone, and the one
+listener that they share is built anew.
+"""
+
+from typing import NamedTuple
+
+from xdsd.compile.addresses import is_unix
+from xdsd.compile.graph import Graph
+from xdsd.compile.layers.base import resource
+from xdsd.compile.layers.destinations import MeshDestinations
+from xdsd.compile.layers.scope import Claim, lost
+from xdsd.compile.layers.settings import listener_settings
+from xdsd.compile.listeners import outbound_tcp_listener
+from xdsd.compile.matches import MESH, Source
+from xdsd.compile.names import outbound_cluster_name
+from xdsd.compile.policy import effective_policy
+from xdsd.compile.resolve import (
+    EgressHosts,
+    Labels,
+    Section,
+    host_matches,
+    merged_rule,
+    rules_for,
+    virtual_service_for,
+    virtual_service_spec,
+)
+from xdsd.compile.tcp_proxies import tcp_options
+from xdsd.compile.tcp_routes import TcpRule, rule_targets, tcp_rules, tls_rules
+from xdsd.compile.tcp_targets import TcpTarget, distinct
+from xdsd.compile.world import read_service
+from xdsd.model.problem import Problem, Reason, Severity
+from xdsd.snapshot import LISTENER, Resource
+
+OWN_ADDRESS = "give it an address of its own or another port"
+OWN_PORT = "a proxy without redirection listens once for each port, so give it another one"
+
+
+class TcpScope(NamedTuple):
+    """Those for whom connections are carried alike, and where: at ``anywhere`` unless a service has an address.
+
+    ``bound`` says that they listen there themselves, so that the address that callers meant is not known.
+    """
+
+    namespace: str
+    labels: Labels
+    hosts: tuple[EgressHosts, ...]
+    anywhere: str
+    ipv6: bool
+    bound: bool
+
+
+def tcp_addresses(graph: Graph, scope: TcpScope, claim: Claim) -> tuple[str, ...]:
+    """Where connections to a service arrive: at its addresses, or with all others of the port."""
+    addresses = _addresses(graph, scope, claim)
+    if addresses is None:
+        return (scope.anywhere,)
+    ranges = any("/" in address for address in addresses)
+    return (*(each for each in addresses if "/" not in each), *((scope.anywhere,) if ranges else ()))
+
+
+def _addresses(graph: Graph, scope: TcpScope, claim: Claim) -> tuple[str, ...] | None:
+    """The declared addresses that count; None if there are none at all.
+
+    Only connections of the proxy's own family of addresses are redirected to it.
+    """
+    service = read_service(graph, claim.key)
+    declared = service.addresses if service and not scope.bound else ()
+    return tuple(each for each in declared if (":" in each) == scope.ipv6) if declared else None
+
+
+def claim_targets(graph: Graph, scope: TcpScope, claim: Claim, address: str) -> tuple[TcpTarget, ...]:
+    """Where connections to a service that arrive at ``address`` belong: as its VirtualService says, else to the service."""
+    rule = graph.ask(merged_rule, graph.ask(rules_for, scope.namespace, scope.labels, claim.key))
+    options = tcp_options(effective_policy(rule, claim.port.number))
+    own = TcpTarget(outbound_cluster_name(claim.port.number, "", claim.key.hostname), options=options)
+    if address == scope.anywhere:
+        ranges = tuple(each for each in _addresses(graph, scope, claim) or () if "/" in each)
+        sni = (claim.key.hostname,) if claim.port.protocol.is_tls else ()
+        own = TcpTarget(own.cluster, ranges, sni, options)
+    rules = _rules(graph, scope, claim)
+    if not rules:
+        return (own,)
+    destinations = MeshDestinations(graph, scope.namespace, scope.labels, scope.hosts)
+    return tuple(rule_targets(rules, own, claim.port.number, destinations))
+
+
+def _rules(graph: Graph, scope: TcpScope, claim: Claim) -> list[TcpRule]:
+    section: Section = "tls" if claim.port.protocol.is_tls else "tcp"
+    ref = graph.ask(virtual_service_for, scope.namespace, scope.hosts, claim.key.hostname, section)
+    if ref is None:
+        return []
+    source = Source(frozenset({MESH}), scope.namespace, dict(scope.labels), claim.port.number)
+    rules = (tls_rules if section == "tls" else tcp_rules)(virtual_service_spec(graph, ref), ref, source)
+    if is_unix(scope.anywhere):
+        rules = [_anywhere(rule) for rule in rules]
+    return rules
+
+
+def _anywhere(rule: TcpRule) -> TcpRule:
+    """A rule on a Unix socket, to which connections have no address."""
+    return TcpRule(rule.conditions._replace(addresses=()), rule.route, rule.origin, rule.only_tls)
+
+
+def tcp_listener(
+    graph: Graph,
+    scope: TcpScope,
+    address: str,
+    number: int,
+    claims: tuple[Claim, ...],
+    fallthrough: str | None,
+) -> Resource:
+    """A listener that carries connections unread to the services that claim it, older ones first."""
+    found = [
+        (claim, target)
+        for claim in claims
+        for target in (
+            graph.ask(claim_targets, scope, claim, address)
+            if len(claims) > 1
+            else claim_targets(graph, scope, claim, address)
+        )
+    ]
+    found.sort(key=lambda pair: _is_foreign(*pair))
+    targets = tuple(target for _, target in found)
+    kept, shadowed = distinct((*targets, *_completed(targets)))
+    for index, (claim, target) in enumerate(found):
+        if target in shadowed and target not in targets[:index]:
+            _report_shadowed(graph, scope, number, claim, target, found[0][0])
+    return graph.ask(built_tcp_listener, address, number, kept, fallthrough, scope.bound)
+
+
+def _is_foreign(claim: Claim, target: TcpTarget) -> bool:
+    """True for names that a VirtualService of several hosts routes too; they are first of all their own services'."""
+    return not all(host_matches(claim.key.hostname, name) for name in target.sni)
+
+
+def _completed(targets: tuple[TcpTarget, ...]) -> list[TcpTarget]:
+    """Targets of any address, once more for those addresses that rules mention: there Envoy looks no further."""
+    mentioned = {each for target in targets if target.origin for each in target.addresses}
+    return [
+        TcpTarget(
+            target.cluster,
+            tuple(sorted(mentioned)),
+            target.sni,
+            target.options,
+            target.sources,
+            target.weighted,
+            target.only_tls,
+            target.origin,
+        )
+        for target in targets
+        if mentioned and not target.addresses and not target.takes_everything
+    ]
+
+
+def _report_shadowed(
+    graph: Graph, scope: TcpScope, number: int, claim: Claim, target: TcpTarget, winner: Claim
+) -> None:
+    if target.origin is None:
+        graph.report(lost(number, claim, winner, OWN_PORT if scope.bound else OWN_ADDRESS))
+        return
+    message = f"has no effect at port {number}: the rule of an older service takes the same connections"
+    place = f"spec.{target.origin.place}"
+    graph.report(Problem(Reason.CONFLICT, message, target.origin.owner, place, severity=Severity.WARNING))
+
+
+def built_tcp_listener(
+    graph: Graph,
+    address: str,
+    port: int,
+    targets: tuple[TcpTarget, ...],
+    fallthrough: str | None,
+    bound: bool,
+) -> Resource:
+    """The encoded listener, shared by all views in which it comes out equal."""
+    listener = outbound_tcp_listener(
+        address, port, targets, fallthrough, bind_to_port=bound, settings=listener_settings(graph)
+    )
+    return resource(LISTENER, listener.name, listener)
