@@ -173,9 +173,6 @@ def test_a_gateway_name_is_one_label() -> None:
             "outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: a}}",
             [
                 (
-                    "5 spec.outboundTrafficPolicy.egressProxy.host NotSupported: not supported yet; take it out"
-                ),
-                (
                     "5 spec.outboundTrafficPolicy.egressProxy.port MissingField: is missing; "
                     "name the port of the egress proxy"
                 ),

@@ -48,7 +48,7 @@ def test_one_kind_can_be_listed_alone() -> None:
         ("DestinationRule", "spec.trafficPolicy.tunnel.targetHost", False),
         ("DestinationRule", "spec.trafficPolicy.retryBudget.percent", False),
         ("Sidecar", "spec.ingress[].tls.mode", False),
-        ("Sidecar", "spec.outboundTrafficPolicy.egressProxy.host", False),
+        ("Sidecar", "spec.outboundTrafficPolicy.egressProxy.host", True),
         ("Sidecar", "spec.egress[].port.targetPort", False),
         ("Gateway", "spec.servers[].tls.mode", False),
         ("Gateway", "spec.servers[].port.targetPort", False),

@@ -187,6 +187,9 @@ def _port_settings(policy: TrafficPolicy | None, path: str, host: str, ports: se
 
 
 def _sidecar(graph: Graph, ref: ObjectRef, spec: Sidecar) -> Iterator[Broken]:
+    proxy = spec.outbound_traffic_policy.egress_proxy if spec.outbound_traffic_policy else None
+    if proxy is not None:
+        yield from _destination(graph, ref, proxy, "spec.outboundTrafficPolicy.egressProxy", frozenset())
     for index, listener in enumerate(spec.egress):
         for at, text in enumerate(listener.hosts):
             scope, _, host = text.rpartition("/")

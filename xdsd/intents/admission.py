@@ -27,6 +27,10 @@ def warnings(world: World, objects: Iterable[AnyObject]) -> tuple[Problem, ...]:
 
 def _warnings(world: World, obj: AnyObject) -> Iterator[Problem]:
     spec = obj.spec
+    if isinstance(spec, Sidecar) and spec.outbound_traffic_policy is not None:
+        proxy = spec.outbound_traffic_policy.egress_proxy
+        if proxy is not None:
+            yield from _destination(world, obj, "spec.outboundTrafficPolicy.egressProxy", proxy)
     match spec:
         case VirtualService():
             for path, destination in destinations(spec):
