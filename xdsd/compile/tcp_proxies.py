@@ -35,6 +35,13 @@ class TcpOptions:
 DEFAULT_OPTIONS = TcpOptions()
 
 
+class WeightedCluster(NamedTuple):
+    """A cluster with its share of connections, relative to the sum of all."""
+
+    cluster: str
+    weight: int
+
+
 def tcp_options(policy: Policy) -> TcpOptions:
     """The part of a cluster's policy that its connections carry out, not the cluster: see ``TcpOptions``."""
     tcp = policy.connection_pool.tcp if policy.connection_pool else None
@@ -45,17 +52,21 @@ def tcp_options(policy: Policy) -> TcpOptions:
         hash_source_ip=bool(hashing and hashing.use_source_ip),
     )
 
-class WeightedCluster(NamedTuple):
-    """A cluster with its share of connections, relative to the sum of all."""
 
-    cluster: str
-    weight: int
-
-
-
-def tcp_proxy(cluster: str, settings: ListenerSettings, options: TcpOptions = DEFAULT_OPTIONS) -> Filter:
-    """The network filter that carries connections to ``cluster``, by whose name its statistics go."""
-    proxy = TcpProxy(stat_prefix=cluster, cluster=cluster, access_log=access_logs(settings.access_log))
+def tcp_proxy(
+    cluster: str,
+    settings: ListenerSettings,
+    options: TcpOptions = DEFAULT_OPTIONS,
+    weighted: Sequence[WeightedCluster] = (),
+) -> Filter:
+    """The network filter that carries connections to ``cluster``, by whose name its statistics go; with ``weighted``, to
+    one of these.
+    """
+    proxy = TcpProxy(stat_prefix=cluster, access_log=access_logs(settings.access_log))
+    for share in weighted:
+        proxy.weighted_clusters.clusters.add(name=share.cluster, weight=share.weight)
+    if not weighted:
+        proxy.cluster = cluster
     if options.idle_timeout is not None:
         proxy.idle_timeout.CopyFrom(duration(options.idle_timeout))
     if options.max_connection_duration is not None:
