@@ -3,10 +3,8 @@
 import asyncio
 import os
 import pwd
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv6Address, IPv6Network
 from typing import Any
@@ -17,14 +15,12 @@ import grpc
 from api.access.caller import Binding, Caller, Method, Role
 from api.access.directory import Directory
 from api.access.door import Peer
+from api.access.sessions import Sessions
 from api.access.throttle import Throttle, TooManyAttempts
 from api.access.users import User, is_name, password_holds, token_id
 
 Context = grpc.aio.ServicerContext[object, object]
 
-SESSION = 300.0
-"""Seconds without a call after which the token that a password gave is no longer taken, as in etcd."""
-SESSIONS = 10_000
 LONGEST_PASSWORD = 1024
 HASHED_AT_ONCE = 2
 """Passwords; each takes a core and 16 MiB for a while, and others need the threads too."""
@@ -56,15 +52,6 @@ class UsersUnknown(Exception):  # noqa: N818 - it is named after what is the mat
         )
 
 
-@dataclass(slots=True)
-class _Session:
-    """``password`` is the hash of what was given: with another one the session ends."""
-
-    name: str
-    password: str
-    used: float
-
-
 class Prover:
     """Callers by what they prove. ``anonymous`` is what plaintext callers without credentials may do; None: nothing."""
 
@@ -79,10 +66,9 @@ class Prover:
     ) -> None:
         self.directory = directory
         self._throttle = throttle
-        self._clock = clock
         self._anonymous = anonymous
         self.peer = peer
-        self._sessions: dict[str, _Session] = {}
+        self._sessions = Sessions(clock)
         self._hashing = asyncio.Semaphore(HASHED_AT_ONCE)
 
     async def admits(self, peer: Peer) -> bool:
@@ -133,10 +119,7 @@ class Prover:
         if not holds or not fits:
             raise Unproven("wrong password", origin, "authentication failed, invalid user ID or password")
         self._throttle.held(f"as {name}", keys)
-        self._forget_sessions()
-        token = secrets.token_urlsafe(24)
-        self._sessions[token] = _Session(name, hashed, self._clock())
-        return token
+        return self._sessions.begin(name, hashed)
 
     def origin(self, context: Context) -> str:
         """Where a call comes from: an address, or a process on this machine."""
@@ -207,15 +190,10 @@ class Prover:
             raise Unproven("too many attempts", origin, str(error)) from error
 
     def _by_session(self, token: str, origin: str) -> Caller:
-        session = self._sessions.get(token)
-        now = self._clock()
-        if session is not None and now - session.used >= SESSION:
-            del self._sessions[token]
-            session = None
-        user = self.directory.user(session.name) if session else None
-        if session is None or user is None or user.disabled or user.password != session.password:
+        name, password = self._sessions.find(token) or ("", "")
+        user = self.directory.user(name)
+        if user is None or user.disabled or user.password != password:
             raise Unproven("unknown session", origin, "etcdserver: invalid auth token", tried="")
-        session.used = now
         return _known(user, Method.PASSWORD, origin)
 
     def _by_peer(self, peer: Peer, origin: str) -> Caller:
@@ -243,12 +221,6 @@ class Prover:
             f"the certificate of {named} is of no user; an admin can say whose it is: "
             f"xdsctl user add NAME --certificate {subjects[0]}",
         )
-
-    def _forget_sessions(self) -> None:
-        now = self._clock()
-        for token, session in list(self._sessions.items()):
-            if now - session.used >= SESSION or len(self._sessions) >= SESSIONS:
-                del self._sessions[token]
 
 
 def _known(user: User, method: Method, origin: str) -> Caller:

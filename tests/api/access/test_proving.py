@@ -13,7 +13,8 @@ import pytest
 from api.access.caller import Method, Role
 from api.access.directory import PREFIX, Directory
 from api.access.door import Peer
-from api.access.proving import SESSION, Prover, Unproven, UsersUnknown
+from api.access.proving import Prover, Unproven, UsersUnknown
+from api.access.sessions import SESSION
 from api.access.throttle import Throttle
 from api.access.users import User, encode, hash_password, new_token
 from storage.base import Unavailable
@@ -197,7 +198,7 @@ async def test_a_session_ends_when_nobody_uses_it() -> None:
 
 async def test_sessions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest makes room."""
-    monkeypatch.setattr("api.access.proving.SESSIONS", 3)
+    monkeypatch.setattr("api.access.sessions.MOST", 3)
     async with world() as found:
         made = [await found.prover.authenticate("alice", "correct horse", "x") for _ in range(4)]
         with pytest.raises(Unproven):
