@@ -207,14 +207,17 @@ async def test_wrong_settings_stop_a_start_once(machine: Machine) -> None:
 
 
 async def test_a_stalled_daemon_is_ended_and_begins_again(machine: Machine, tmp_path: Path) -> None:
-    """Who connects to it meanwhile is served by the next one; the journal tells where its threads stood."""
+    """Nobody who comes meanwhile is turned away: the next one serves whom it had not let in yet. The journal tells where its
+    threads stood.
+    """
     async with dropped_in(machine, "WatchdogSec=2s"):
         pid = await pid_of(machine)
         await machine.sh(f"kill -STOP {pid}")
         async with knocking(machine, XDS, tmp_path) as clients:
             await eventually(lambda: _has_restarted(machine, pid), "the daemon was restarted", timeout=30)
         assert clients.served
-        assert not clients.failed
+        # On its way to be ended it runs once more, and may let some in, who then lose their connection.
+        assert [why for why in clients.failed if "closed" not in why and "reset" not in why.lower()] == []
         journal = await machine.journal("xdsd")
         assert "Watchdog timeout (limit 2s)!" in journal
         assert "Fatal Python error: Aborted" in journal
