@@ -237,7 +237,7 @@ class Lease:
 class StoreStatus:
     """What a store is: its ``kind`` (memory, embedded, etcd), the ``version`` of the program behind it, its ``size`` in
     bytes, of which ``used`` hold something. ``members`` are addresses, ``leader`` the one of them that leads; both are
-    empty where there is but one process.
+    empty where there is but one process. What a store does not tell our user is empty or 0.
     """
 
     kind: str
