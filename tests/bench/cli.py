@@ -13,6 +13,7 @@ from tests.bench.fanout import fanout
 from tests.bench.noop import noop
 from tests.bench.store import store
 from tests.bench.storm import memory, storm
+from tests.bench.zero_loss import zero_loss
 
 BENCHES: Mapping[str, Callable[[], Any]] = {
     "fanout": lambda: [fanout(proxies, names) for proxies in (100, 1000, 4000) for names in (100, 1000)],
@@ -20,6 +21,7 @@ BENCHES: Mapping[str, Callable[[], Any]] = {
     "storm": lambda: {"storms": [storm(1000, 1000), storm(4000, 1000, 3)], "memory": memory()},
     "noop": noop,
     "store": store,
+    "zero-loss": zero_loss,
 }
 
 
@@ -56,7 +58,7 @@ def lines(value: Any, path: str = "") -> Iterator[str]:
         for index, each in enumerate(value):
             yield from lines(each, f"{path}[{index}]")
     else:
-        yield f"{path:60} {value:>10}"
+        yield f"{path:60} {value!s:>10}"
 
 
 if __name__ == "__main__":

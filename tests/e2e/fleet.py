@@ -94,7 +94,7 @@ class Fleet:
         """Every proxy says the number of the last write, and every daemon has every acknowledged object."""
         last = str(self.writer.acknowledged[-1])
         for url, proxy in ((self.gateway, None), (f"http://{HOST}/", self.sidecar)):
-            await eventually(partial(_says, url, proxy, last), f"{url} says {last}", timeout=60)
+            await eventually(partial(says, url, proxy, last), f"{url} says {last}", timeout=60)
         written = {f"written-{number}" for number in self.writer.acknowledged}
         for daemon in self.daemons:
             listed = await ask(daemon, lambda client: client.list("ServiceEntry"))
@@ -118,7 +118,7 @@ async def running_fleet(folder: Path, store: str, daemons: int) -> AsyncIterator
             await stack.enter_async_context(daemon)
         await _declare(made[0], (one, two), gate)
         envoys = [
-            await stack.enter_async_context(Envoy(await _bootstrap(made, *words), folder, name=words[3]))
+            await stack.enter_async_context(Envoy(await bootstrap(made, *words), folder, name=words[3]))
             for words in (
                 ("--type", "router", "--name", "gateway", "--labels", "app=gateway"),
                 ("--type", "sidecar", "--name", "sidecar", "--interception", "none", "--http-proxy-port", str(proxy)),
@@ -126,7 +126,7 @@ async def running_fleet(folder: Path, store: str, daemons: int) -> AsyncIterator
         ]  # fmt: skip
         fleet = Fleet(made, Writer(made), f"http://127.0.0.1:{gate}/", f"http://127.0.0.1:{proxy}", envoys)
         for url, through in ((fleet.gateway, None), (f"http://{HOST}/", fleet.sidecar)):
-            await eventually(partial(_says, url, through, "0"), f"{url} answers")
+            await eventually(partial(says, url, through, "0"), f"{url} answers")
         fleet.loads = [
             Load(fleet.gateway, rate=50, headers={"host": HOST}),
             Load(f"http://{HOST}/", rate=50, proxy=fleet.sidecar),
@@ -136,7 +136,8 @@ async def running_fleet(folder: Path, store: str, daemons: int) -> AsyncIterator
         yield fleet
 
 
-async def _bootstrap(daemons: Sequence[Daemon], *words: str) -> dict[str, Any]:
+async def bootstrap(daemons: Sequence[Daemon], *words: str) -> dict[str, Any]:
+    """The bootstrap of a proxy that knows these daemons."""
     addresses = [word for daemon in daemons for word in ("--xds-address", daemon.xds_address)]
     found: dict[str, Any] = json.loads(await daemons[0].xdsctl("bootstrap", *words, *addresses, "-o", "json"))
     return found
@@ -164,7 +165,8 @@ def _route(number: int) -> dict[str, Any]:
     return thing("VirtualService", "shop", {"hosts": [HOST], "gateways": ["door", "mesh"], "http": [rule]})
 
 
-async def _says(url: str, proxy: str | None, number: str) -> bool:
+async def says(url: str, proxy: str | None, number: str) -> bool:
+    """Whether an answer of the shop has this number in its header."""
     timeout = aiohttp.ClientTimeout(total=10)
     with suppress(aiohttp.ClientError):
         async with (
