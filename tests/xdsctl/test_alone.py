@@ -24,7 +24,9 @@ def test_api_resources_are_listed(alone: Xdsctl) -> None:
         alone("api-resources", "-o", "name").stdout.splitlines()[0] == "destinationrules.networking.istio.io"
     )
     found = json.loads(alone("api-resources", "-o", "json").stdout)["resources"]
-    assert {"name": "gateways", "shortNames": ["gw"]}.items() <= found[1].items()
+    by_name = {each["name"]: each for each in found}
+    assert by_name["gateways"]["shortNames"] == ["gw"]
+    assert (by_name["ratelimits"]["group"], by_name["ratelimits"]["versions"]) == ("policy.xdsd.io", ["v1"])
     assert "v1,v1beta1,v1alpha3" in alone("api-resources", "-o", "wide").stdout
 
 
@@ -47,7 +49,9 @@ def test_fields_are_one_line_a_leaf(alone: Xdsctl) -> None:
     assert ["VirtualService", "spec.http[].route[].weight", "integer(int32)", "yes"] in rows
     assert {row[0] for row in rows} == {
         "DestinationRule",
+        "EnvoyFilter",
         "Gateway",
+        "RateLimit",
         "ServiceEntry",
         "Sidecar",
         "VirtualService",

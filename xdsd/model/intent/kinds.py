@@ -8,11 +8,14 @@ from xdsd.model.intent.base import Message
 from xdsd.model.intent.destination_rule import DestinationRule
 from xdsd.model.intent.envoy_filter import EnvoyFilter
 from xdsd.model.intent.gateway import Gateway
+from xdsd.model.intent.rate_limit import RateLimit
 from xdsd.model.intent.service_entry import ServiceEntry, WorkloadEntry
 from xdsd.model.intent.sidecar import Sidecar
 from xdsd.model.intent.virtual_service import VirtualService
 
 NETWORKING = "networking.istio.io"
+POLICY = "policy.xdsd.io"
+"""The group of the kinds that are our own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 "EnvoyFilter", NETWORKING, "envoyfilters", "envoyfilter", ("ef",), ("v1alpha3",), EnvoyFilter
             ),
             _networking("Gateway", "gateways", ("gw",), Gateway),
+            Kind("RateLimit", POLICY, "ratelimits", "ratelimit", ("rl",), ("v1",), RateLimit),
             _networking("ServiceEntry", "serviceentries", ("se",), ServiceEntry),
             _networking("Sidecar", "sidecars", (), Sidecar),
             _networking("VirtualService", "virtualservices", ("vs",), VirtualService),
