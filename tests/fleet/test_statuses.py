@@ -78,6 +78,22 @@ async def test_an_outage_is_waited_out(store: Away, logger: FilteringBoundLogger
         await eventually(lambda: _holds(store, {key_of(RATINGS)}))
 
 
+async def test_what_was_undone_is_written_again(store: Away, logger: FilteringBoundLogger) -> None:
+    """A status that somebody else took away or changed, as a restore does, is right again; until then nothing is written."""
+    problems = (problem(REVIEWS, "a"), problem(RATINGS, "b"))
+    async with running(StatusWriter(store, lambda: problems, logger, every=0.01, afresh=0.05).run):
+        await eventually(lambda: _holds(store, {key_of(REVIEWS), key_of(RATINGS)}))
+        right = await stored(store)
+        await store.delete(key_of(REVIEWS))
+        undone = await store.put(key_of(RATINGS), b"other")
+
+        async def restored() -> bool:
+            return await stored(store) == right
+
+        await eventually(restored)
+        assert await store.revision() == undone + 1
+
+
 async def test_many_statuses_are_written_in_parts(store: Away, logger: FilteringBoundLogger) -> None:
     """No transaction has more operations than etcd takes."""
     problems = tuple(problem(ObjectRef("VirtualService", "n", f"v{i}"), "a") for i in range(2 * AT_ONCE + 1))

@@ -64,20 +64,27 @@ class StatusWriter:
         logger: FilteringBoundLogger,
         *,
         every: float = 1.0,
+        afresh: float = 60.0,
     ) -> None:
         self._store = store
         self._problems = problems
         self._logger = logger
         self._every = every
+        self._afresh = afresh
 
     async def run(self) -> None:
-        """Writes what changes until cancelled; an outage of the store is waited out."""
+        """Writes what changes until cancelled; an outage of the store is waited out.
+
+        What stands in the store is read again now and then: a restore of it may have undone what was written.
+        """
+        clock = asyncio.get_running_loop().time
+        read = clock()
         written: Mapping[bytes, bytes] | None = None
         seen: Sequence[Problem] | None = None
         while True:
             try:
-                if written is None:
-                    written, seen = await self._stored(), None
+                if written is None or clock() > read + self._afresh:
+                    written, seen, read = await self._stored(), None, clock()
                 problems = self._problems()
                 if problems != seen:
                     wanted = await asyncio.to_thread(statuses, problems)
