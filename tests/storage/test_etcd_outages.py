@@ -75,6 +75,29 @@ async def test_one_of_three_in_trouble(cluster: EtcdCluster, trouble: Trouble, l
     assert traffic.slowest < BOUND
 
 
+@pytest.mark.parametrize("hangs", [False, True], ids=["killed", "paused"])
+async def test_the_only_one(tmp_path: Path, hangs: bool) -> None:
+    """An etcd that is alone, and is killed and started again or hangs for a while, loses nothing that it acknowledged."""
+    async with (
+        EtcdServer(tmp_path) as etcd,
+        etcd.store(deadline=1.0) as store,
+        etcd.store(patience=1.0) as watching,
+        numbered(store, watching) as traffic,
+    ):
+        if hangs:
+            etcd.pause()
+        else:
+            await etcd.kill()
+        refused = traffic.refused
+        await eventually(lambda: traffic.refused > refused + 1, "writes are refused")
+        if hangs:
+            etcd.resume()
+        else:
+            await etcd.start(wait=False)
+        await traffic.goes_on()
+    assert traffic.slowest < BOUND
+
+
 async def test_quorum_lost(cluster: EtcdCluster) -> None:
     """With two of three gone every call ends in Unavailable in time; once they are back nothing is lost."""
     async with (
