@@ -74,12 +74,14 @@ class Resource:
     def of(cls, type_url: str, name: str, body: bytes, version: str = "", ttl: float = 0.0) -> "Resource":
         """Wraps an encoded message; ``version`` is its content's unless the caller has a cheaper equal measure."""
         version = version or content_version(body)
-        any_field = field_bytes(2, field_bytes(1, type_url.encode()) + field_bytes(2, body))
+        # The body may have megabytes, so it is copied once, behind the heads of the messages around it.
+        inner = field_bytes(1, type_url.encode()) + b"\x12" + varint(len(body))
+        inner = b"\x12" + varint(len(inner) + len(body)) + inner
         head = field_bytes(1, version.encode()) + field_bytes(3, name.encode())
         if ttl:
             head += field_bytes(6, duration_bytes(ttl))
-        start = b"\x12" + varint(len(head) + len(any_field)) + head
-        encoded = start + any_field
+        start = b"\x12" + varint(len(head) + len(inner) + len(body)) + head
+        encoded = b"".join((start, inner, body))
         return cls(type_url, name, version, encoded, len(start), len(encoded) - len(body), ttl)
 
     def __eq__(self, other: object) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tests.bench.compile import compile_bench
+from tests.bench.edit import edit_bench
 from tests.bench.fanout import fanout
 from tests.bench.noop import noop
 from tests.bench.store import store
@@ -19,6 +20,7 @@ BENCHES: Mapping[str, Callable[[], Any]] = {
     "fanout": lambda: [fanout(proxies, names) for proxies in (100, 1000, 4000) for names in (100, 1000)],
     "compile": compile_bench,
     "storm": lambda: {"storms": [storm(1000, 1000), storm(4000, 1000, 3)], "memory": memory()},
+    "edit": edit_bench,
     "noop": noop,
     "store": store,
     "zero-loss": zero_loss,

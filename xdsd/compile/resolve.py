@@ -211,15 +211,26 @@ def scope_services(graph: Graph, namespace: str, hosts: tuple[EgressHosts, ...])
     namespace's own counts, else the older.
     """
     found: dict[str, ServiceKey] = {}
-    for key in (
-        *read_service_keys(graph, "public-services"),
-        *read_service_keys(graph, "private-services", namespace),
-    ):
+    for key in _seen_services(graph, namespace, hosts):
         if hosts == ALL_HOSTS or imports(hosts, key):
             other = found.setdefault(key.hostname, key)
             if other != key:
                 found[key.hostname] = _preferred(graph, namespace, other, key)
     return tuple(found[host] for host in sorted(found))
+
+
+def _seen_services(graph: Graph, namespace: str, hosts: tuple[EgressHosts, ...]) -> Iterator[ServiceKey]:
+    """Services that a namespace sees: all of them, or where every egress host is named in full only those of the names."""
+    names = [entry.host for entry in hosts]
+    if any(name.startswith("*") for name in names):
+        yield from read_service_keys(graph, "public-services")
+        yield from read_service_keys(graph, "private-services", namespace)
+        return
+    for name in dict.fromkeys(names):
+        for key in read_service_keys(graph, "services-of-host", name):
+            service = read_service(graph, key)
+            if service and exported_to(service.export_to, key.namespace, namespace):
+                yield key
 
 
 def _preferred(graph: Graph, namespace: str, one: ServiceKey, other: ServiceKey) -> ServiceKey:

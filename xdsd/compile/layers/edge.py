@@ -17,7 +17,7 @@ from xdsd.compile.gateways import (
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.destinations import MeshDestinations, Target
-from xdsd.compile.layers.hosts import HostPart, group, host_part, join
+from xdsd.compile.layers.hosts import HostPart, do_clash, group, host_part, join, without_clashes
 from xdsd.compile.layers.outbound import cluster_members
 from xdsd.compile.layers.settings import listener_settings
 from xdsd.compile.matches import Source, gateway_key
@@ -104,7 +104,8 @@ def edge_routes(graph: Graph, view: View, number: int, bind: str, name: str) -> 
         graph.ask(edge_host, view, number, host, claims).part
         for host, claims in graph.ask(edge_claims, view, number, bind)
     ]
-    return join(name, [group(hosts)])
+    found = group(hosts)
+    return join(name, [without_clashes([found]) if do_clash([found.keys]) else found])
 
 
 def edge_listener(graph: Graph, bind: str, number: int, route: str) -> Resource:

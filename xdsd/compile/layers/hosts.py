@@ -170,15 +170,22 @@ class HostGroup(NamedTuple):
     """Virtual hosts joined ahead of the whole, so that one that changes costs its group, not its port."""
 
     parts: tuple[HostPart, ...]
-    keys: frozenset[str]
+    keys: "Keys"
     fields: bytes
     version: bytes
+
+
+class Keys(NamedTuple):
+    """The domains of a group, and how many its virtual hosts have together: more, if two have one in common."""
+
+    domains: frozenset[str]
+    total: int
 
 
 def group(found: Iterable[HostPart | None]) -> HostGroup:
     """Joins virtual hosts, in order of their hosts."""
     parts = tuple(sorted(part for part in found if part is not None))
-    keys = frozenset().union(*(part.keys for part in parts))
+    keys = Keys(frozenset().union(*(part.keys for part in parts)), sum(len(part.keys) for part in parts))
     version = content_version(b"".join(part.version for part in parts)).encode()
     return HostGroup(parts, keys, b"".join(part.field for part in parts), version)
 
@@ -249,18 +256,38 @@ def host_groups(graph: Graph, view: View, route_name: str) -> tuple[tuple[Query,
 def routes(graph: Graph, view: View, route_name: str) -> Resource:
     """The route configuration of an outbound port, or (``http_proxy``, a Unix socket) of every port, by ``host:port``."""
     groups = [graph.ask(query, *arguments) for query, arguments in graph.ask(host_groups, view, route_name)]
+    if graph.ask(clash, view, route_name):
+        groups = [without_clashes(groups)]
     last = graph.ask(last_host, graph.ask(unknown_cluster, view))
     return join(route_name, groups, (last,), ignore_port=not _every_port(graph, view, route_name))
+
+
+def group_keys(graph: Graph, query: Query, arguments: tuple[Any, ...]) -> Keys:
+    """The domains of a group, apart from what is done with their requests, which changes more often."""
+    keys: Keys = graph.ask(query, *arguments).keys
+    return keys
+
+
+def clash(graph: Graph, view: View, route_name: str) -> bool:
+    """True if two virtual hosts of a route configuration want the same domain."""
+    groups = graph.ask(host_groups, view, route_name)
+    return do_clash([graph.ask(group_keys, query, arguments) for query, arguments in groups])
+
+
+def do_clash(keys: Sequence[Keys]) -> bool:
+    """True if some domain is there twice, in one group or in two."""
+    return len(frozenset().union(*(each.domains for each in keys))) != sum(each.total for each in keys)
+
+
+def without_clashes(groups: Iterable[HostGroup]) -> HostGroup:
+    """The groups as one, in which every domain is given to one virtual host only."""
+    return group(_without_clashes([part for each in groups for part in each.parts]))
 
 
 def join(
     name: str, groups: Sequence[HostGroup], last: Sequence[HostPart] = (), *, ignore_port: bool = True
 ) -> Resource:
     """A route configuration from finished virtual hosts; its version is made from theirs."""
-    if len(frozenset().union(*(each.keys for each in groups))) != sum(
-        len(part.keys) for each in groups for part in each.parts
-    ):
-        groups = [group(_without_clashes([part for each in groups for part in each.parts]))]
     head = route_configuration(name, (), ignore_port=ignore_port)
     tail = group(last)
     body = b"".join((head, *(each.fields for each in groups), tail.fields))
