@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 import re2
 
 from xdsd.compile.header_values import text_error, value_error
+from xdsd.compile.l4_matches import MOST_REGIONS
 from xdsd.compile.matches import is_presence
+from xdsd.compile.tcp_routes import crowded_sections
 from xdsd.model.intent import (
     HeaderOperations,
     Headers,
@@ -40,13 +42,18 @@ class Remark:
 
 
 def route_problems(spec: VirtualService, owner: ObjectRef) -> list[Problem]:
-    """Everything that is wrong with the http section, in the order of the rules."""
+    """Everything that is wrong with the http section, in the order of the rules, and with how large the others are."""
     problems: list[Problem] = []
     for index, rule in enumerate(spec.http):
         place = f"spec.http[{index}]"
         for remark in (*_all_match_remarks(rule), *action_remarks(rule)):
             path = f"{place}.{remark.path}"
             problems.append(Problem(remark.reason, remark.message, owner, path, severity=remark.severity))
+    for section in crowded_sections(spec):
+        message = (
+            f"its rules overlap in more than {MOST_REGIONS} ways, which is more than proxies take; split it"
+        )
+        problems.append(Problem(Reason.TOO_LARGE, message, owner, f"spec.{section}"))
     return problems
 
 

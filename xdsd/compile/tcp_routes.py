@@ -13,7 +13,13 @@ from xdsd.compile.l4_matches import Conditions, Region, canonical_names, canonic
 from xdsd.compile.matches import Source, applies
 from xdsd.compile.tcp_proxies import TcpOptions, WeightedCluster
 from xdsd.compile.tcp_targets import Origin, TcpTarget
-from xdsd.model.intent import Destination, RouteDestination, VirtualService
+from xdsd.model.intent import (
+    Destination,
+    L4MatchAttributes,
+    RouteDestination,
+    TLSMatchAttributes,
+    VirtualService,
+)
 from xdsd.model.problem import ObjectRef
 
 
@@ -45,11 +51,8 @@ def tcp_rules(spec: VirtualService, owner: ObjectRef, source: Source) -> list[Tc
             found.append(TcpRule(Conditions(), rule.route, Origin(owner, f"tcp[{index}]")))
         for at, match in enumerate(rule.match):
             if applies(match, owner.namespace, source):
-                sources = (match.source_subnet,) if match.source_subnet else ()
-                conditions = Conditions(
-                    canonical_networks(match.destination_subnets), (), canonical_networks(sources)
-                )
-                found.append(TcpRule(conditions, rule.route, Origin(owner, f"tcp[{index}].match[{at}]")))
+                origin = Origin(owner, f"tcp[{index}].match[{at}]")
+                found.append(TcpRule(_conditions(match), rule.route, origin))
     return found
 
 
@@ -59,12 +62,19 @@ def tls_rules(spec: VirtualService, owner: ObjectRef, source: Source) -> list[Tc
     for index, rule in enumerate(spec.tls):
         for at, match in enumerate(rule.match):
             if applies(match, owner.namespace, source):
-                conditions = Conditions(
-                    canonical_networks(match.destination_subnets), canonical_names(match.sni_hosts)
-                )
                 origin = Origin(owner, f"tls[{index}].match[{at}]")
-                found.append(TcpRule(conditions, rule.route, origin, only_tls=True))
+                found.append(TcpRule(_conditions(match), rule.route, origin, only_tls=True))
     return found
+
+
+def crowded_sections(spec: VirtualService) -> Iterator[str]:
+    """The sections whose rules overlap in more ways than proxies could hold."""
+    for section, rules in (("tls", spec.tls), ("tcp", spec.tcp)):
+        matches: list[L4MatchAttributes | TLSMatchAttributes] = [
+            each for rule in rules for each in rule.match
+        ]
+        if regions([_conditions(match) for match in matches]) is None:
+            yield section
 
 
 def rule_targets(
@@ -81,6 +91,15 @@ def rule_targets(
     targets = [_target(rule, port, destinations) for rule in rules]
     targets += [default] if default is not None else []
     return [_narrowed(targets[region.rule], region) for region in _regions(conditions)]
+
+
+def _conditions(match: L4MatchAttributes | TLSMatchAttributes) -> Conditions:
+    addresses = canonical_networks(match.destination_subnets)
+    if isinstance(match, TLSMatchAttributes):
+        return Conditions(addresses, canonical_names(match.sni_hosts))
+    return Conditions(
+        addresses, (), canonical_networks((match.source_subnet,) if match.source_subnet else ())
+    )
 
 
 def _regions(conditions: Sequence[Conditions]) -> Iterator[Region]:

@@ -108,6 +108,14 @@ def _port_name(name: str) -> str:
     return _label_named("port name", name)
 
 
+def _sni(host: str) -> str:
+    if host.startswith("*") and host != "*" and not host.startswith("*."):
+        raise invalid(
+            f"{shown(host)} is a partial wildcard, which no server name is compared with; write *.DOMAIN"
+        )
+    return _host(host)
+
+
 def _gateway(name: str) -> str:
     namespace, slash, rest = name.partition("/")
     if not slash:
@@ -201,6 +209,7 @@ def _subnet(text: str) -> str:
 
 
 Host = Annotated[Str, AfterValidator(_host)]
+SniHost = Annotated[Str, AfterValidator(_sni)]
 RuleHost = Annotated[Str, AfterValidator(_rule_host)]
 DestinationHost = Annotated[Str, AfterValidator(_no_bare_wildcard)]
 ServiceHost = Annotated[Str, AfterValidator(_no_bare_wildcard)]

@@ -18,7 +18,7 @@ from xdsd.model.intent.base import (
     wrong,
 )
 from xdsd.model.intent.durations import Duration
-from xdsd.model.intent.hosts import ExportTo, GatewayName, Host, NamespaceName, ObjectName, Subnet
+from xdsd.model.intent.hosts import ExportTo, GatewayName, Host, NamespaceName, ObjectName, SniHost, Subnet
 from xdsd.model.intent.http_actions import (
     CorsPolicy,
     HTTPDirectResponse,
@@ -141,7 +141,7 @@ class L4MatchAttributes(Message):
 class TLSMatchAttributes(Message):
     """Conditions on a TLS connection that is passed through; all of them must hold."""
 
-    sni_hosts: tuple[Host, ...] = needed("Server names, wildcards included.")
+    sni_hosts: tuple[SniHost, ...] = needed("Server names, wildcards included.")
     destination_subnets: tuple[Subnet, ...] = many("Addresses or CIDR ranges of the destination.")
     port: PortNumber | None = absent("Port of the destination.")
     source_labels: Labels = table("Labels of the workload that connects.")
