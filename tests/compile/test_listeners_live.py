@@ -1,8 +1,6 @@
 """Without redirection or root: programs call a real Envoy on purpose, and a gateway faces the world."""
 
 import asyncio
-import contextlib
-import ssl
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +17,7 @@ from tests.compile.listening import with_routes
 from tests.lab.echo import first_line, http_server, tcp_server
 from tests.lab.envoy import Envoy
 from tests.lab.eventually import eventually
+from tests.lab.hello import client_hello
 from tests.lab.ports import free_port, free_ports
 from tests.lab.static import static_bootstrap, static_cluster, watch_listeners, write_listeners
 from xdsd.compile.clusters import black_hole_cluster
@@ -167,15 +166,6 @@ async def test_a_sidecar_passes_on_what_its_program_says(tmp_path: Path) -> None
     got = await through(http_proxy_listener("127.0.0.1", free_port()), tmp_path, CLAIMS)
     kept = ("x-forwarded-for", "x-request-id", "traceparent", "x-b3-traceid")
     assert {name: got[name] for name in kept} == {name: CLAIMS[name] for name in kept}
-
-
-def client_hello(server_name: str) -> bytes:
-    """The first bytes of a TLS client that asks for ``server_name``."""
-    outgoing = ssl.MemoryBIO()
-    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=server_name)
-    with contextlib.suppress(ssl.SSLWantReadError):
-        client.do_handshake()
-    return outgoing.read()
 
 
 async def test_tls_services_are_told_apart_by_name(tmp_path: Path) -> None:
