@@ -19,7 +19,8 @@ def test_api_resources_are_listed(alone: Xdsctl) -> None:
     """Names, short names, versions and kinds."""
     text = alone("api-resources").stdout.splitlines()
     assert text[0].split() == ["NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND"]
-    assert "virtualservices    vs           networking.istio.io/v1   true         VirtualService" in text
+    rows = [line.split() for line in text]
+    assert ["virtualservices", "vs", "networking.istio.io/v1", "true", "VirtualService"] in rows
     assert (
         alone("api-resources", "-o", "name").stdout.splitlines()[0] == "destinationrules.networking.istio.io"
     )
