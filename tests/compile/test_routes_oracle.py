@@ -30,7 +30,7 @@ from xdsd.compile.virtual_hosts import encoded, route_configuration, virtual_hos
 
 pytestmark = pytest.mark.e2e
 
-RULE_SETS = 120
+RULE_SETS = 180
 REQUESTS = 12
 TAKEN = 210
 """The status of the first rule; that of the next is one more."""
