@@ -27,7 +27,8 @@ _CHANNEL = (
     ("grpc.max_send_message_length", -1),
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    # Whatever its name says: the time in which a connection has to be made, handshakes included.
+    ("grpc.min_reconnect_backoff_ms", 2000),
     ("grpc.max_reconnect_backoff_ms", 1000),
     # etcd closes connections that ping more often than every 5 seconds, or without calls.
     ("grpc.keepalive_time_ms", 6000),

@@ -96,7 +96,7 @@ _UNREACHED: tuple[tuple[str, str], ...] = (
     ("No route to host", "no route to host"),
     ("Network is unreachable", "network unreachable"),
     ("connect failed", "it does not answer"),
-    ("Timed out", "it does not answer"),
+    ("imed out", "it does not answer"),
     ("FD Shutdown", "it does not answer"),
 )
 _SILENT = ("Deadline Exceeded", "ping timeout", "keepalive watchdog timeout")

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from storage.base import Compacted, FutureRevision, LeaseNotFound, Store, Unavailable
+from storage.etcd import EtcdSettings, open_etcd
 from tests.contracts.store import take
 from tests.lab.etcd import EtcdCluster, EtcdServer, store_on
 from tests.lab.eventually import eventually
@@ -279,3 +281,40 @@ async def test_a_holder_that_is_partitioned(wired: EtcdCluster, switch: Switch, 
             assert candidates.working == ["majority"]
         await eventually(lambda: candidates.working == ["cut off"])
     assert candidates.most == 1
+
+
+@asynccontextmanager
+async def far_away(port: int, seconds: float) -> AsyncIterator[int]:
+    """The port of a way to a local port on which everything arrives so much later, in both directions."""
+    loop = asyncio.get_running_loop()
+    writers: list[asyncio.StreamWriter] = []
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            loop.call_later(seconds, writer.write, data)
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        writers.extend((writer, back))
+        async with asyncio.TaskGroup() as ways:
+            ways.create_task(carry(reader, back))
+            ways.create_task(carry(there, writer))
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for writer in writers:
+            writer.close()
+
+
+async def test_an_etcd_that_is_far_away(tmp_path: Path) -> None:
+    """An etcd whose answers take more than a second, as from a machine that is busy, is reached, and watched."""
+    async with EtcdServer(tmp_path) as etcd, far_away(etcd.port, 0.6) as port:
+        store = await open_etcd(EtcdSettings((("127.0.0.1", port),)))
+        revision = await store.put(KEY, b"1")
+        watch = store.watch(KEY, start_revision=revision)
+        assert [batch.revision for batch in await take(watch, 1)] == [revision]
+        await watch.close()
+        await store.close()
