@@ -21,7 +21,7 @@ from structlog.typing import FilteringBoundLogger
 
 from xdsd.protocol.watch import State, TypeStatus
 from xdsd.settings import LogFormat, LogLevel
-from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, SnapshotChange
+from xdsd.snapshot import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, SECRET, SnapshotChange
 
 Metric = TypeVar("Metric", Counter, Gauge)
 TYPE_LABELS: Mapping[str, str] = {
@@ -30,6 +30,7 @@ TYPE_LABELS: Mapping[str, str] = {
     LISTENER: "lds",
     ROUTE: "rds",
     SECRET: "sds",
+    EXTENSION: "ecds",
 }
 _LEVELS = {LogLevel.DEBUG: 10, LogLevel.INFO: 20, LogLevel.WARNING: 30, LogLevel.ERROR: 40}
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

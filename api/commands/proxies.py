@@ -8,7 +8,7 @@ import click
 from api.commands.connection import Connection, pass_connection
 from api.commands.output import print_data, print_table
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
-from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
+from xdsd.snapshot import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, SECRET
 
 TYPE_COLUMNS: Mapping[str, str] = {
     CLUSTER: "CDS",
@@ -16,6 +16,7 @@ TYPE_COLUMNS: Mapping[str, str] = {
     ENDPOINT: "EDS",
     ROUTE: "RDS",
     SECRET: "SDS",
+    EXTENSION: "ECDS",
 }
 STATES: Mapping[int, str] = {
     pb.SYNC_STATE_NOT_SENT: "NOT SENT",

@@ -13,11 +13,14 @@ from enum import IntEnum
 from xdsd.compile.graph import Cell, Graph
 from xdsd.compile.layers.assignment import layers_of
 from xdsd.compile.layers.base import LayerSpec, Member
+from xdsd.compile.layers.patch_remarks import filters_of
+from xdsd.compile.layers.patched import Refused
 from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
 from xdsd.compile.references import broken_references
+from xdsd.compile.refusals import Refusals
 from xdsd.compile.world import World
 from xdsd.model.mesh import MeshSettings, Proxy
-from xdsd.model.problem import Problem
+from xdsd.model.problem import ObjectRef, Problem
 from xdsd.snapshot import LayerChange, LayerId, Resource, Snapshot, SnapshotChange
 
 Name = tuple[str, str]
@@ -77,6 +80,8 @@ class Compiler:
         self._node_of: dict[Cell, str] = {}
         self._layer_of: dict[Cell, LayerId] = {}
         self._faults: list[Fault] = []
+        self._refusals = Refusals(self.graph)
+        self._patched: dict[ObjectRef, dict[LayerId, LayerSpec]] = defaultdict(dict)
 
     def configure(self, settings: MeshSettings) -> None:
         """Other settings of the mesh from now on, all but its domain, by which objects are indexed."""
@@ -98,9 +103,19 @@ class Compiler:
         if cell is None:
             return
         self.world.put_proxy(node_id, None)
+        self._refusals.drop(node_id)
         self._assign(node_id, ())
         del self._node_of[cell], self._ranks[cell]
         self.graph.unwatch(cell)
+
+    def refuse(self, node_id: str, refused: Refused, message: str) -> None:
+        """A connected proxy refused a resource, with these words."""
+        if node_id in self._nodes:
+            self._refusals.add(node_id, refused, message)
+
+    def forgive(self, node_id: str) -> None:
+        """What a proxy refused before is forgotten: it may be another Envoy now, or on another machine."""
+        self._refusals.drop(node_id)
 
     @property
     def pending(self) -> bool:
@@ -193,6 +208,7 @@ class Compiler:
             cells = [self.graph.cell(query, *arguments) for query, arguments in spec.parts]
             state = self._layers[spec.id] = LayerState(spec, cells)
             self._changed[spec.id] = None
+            self._note_patched(spec, used=True)
             for cell in cells:
                 self._ranks[cell] = Rank.PART
                 self._layer_of[cell] = spec.id
@@ -207,12 +223,25 @@ class Compiler:
         if state.users:
             return
         del self._layers[layer_id]
+        self._note_patched(state.spec, used=False)
         self._dropped[layer_id] = None
         for cell in state.parts:
             for member in state.listed.get(cell, ()):
                 self._disown(state, member)
             del self._ranks[cell], self._layer_of[cell]
             self.graph.unwatch(cell)
+
+    def _note_patched(self, spec: LayerSpec, *, used: bool) -> None:
+        """Tells EnvoyFilters which layers are made with them, so that they can be asked what they change."""
+        for ref in filters_of(spec):
+            layers = self._patched[ref]
+            if used:
+                layers[spec.id] = spec
+            else:
+                layers.pop(spec.id, None)
+            self.graph.set(("patched-layers", ref), tuple(layers[each] for each in sorted(layers)) or None)
+            if not layers:
+                del self._patched[ref]
 
     def _list(self, state: LayerState, part: Cell) -> None:
         """Takes over what a part lists now."""

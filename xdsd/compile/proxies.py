@@ -38,6 +38,7 @@ def proxy_of(node: Node) -> Proxy:
         interception=_interception(metadata),
         http_proxy_port=_port(metadata, "HTTP_PROXY_PORT"),
         bind=_text(metadata, "OUTBOUND_BIND"),
+        metadata={key: value for key, value in metadata.items() if isinstance(value, str)},
     )
 
 

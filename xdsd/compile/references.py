@@ -1,4 +1,5 @@
-"""What an object names that is not there: services, ports, subsets, gateways, hosts; and rules that nothing reaches.
+"""What an object names that is not there: services, ports, subsets, gateways, hosts; and rules and patches that nothing
+reaches.
 
 Such an object is valid, and is compiled: what it names may come later. Until then its owner hears of it. Each object
 is a query that reads only what the object names, so a problem comes and goes with the change that makes or mends it,
@@ -10,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from xdsd.compile.graph import Graph
+from xdsd.compile.layers.patch_remarks import patches_in_vain
 from xdsd.compile.names import resolve_host
 from xdsd.compile.resolve import settings
 from xdsd.compile.route_references import (
@@ -19,7 +21,7 @@ from xdsd.compile.route_references import (
     virtual_service_references,
 )
 from xdsd.compile.world import read_object, read_refs, read_service_keys
-from xdsd.model.intent import DestinationRule, Sidecar, TrafficPolicy, VirtualService
+from xdsd.model.intent import DestinationRule, EnvoyFilter, Sidecar, TrafficPolicy, VirtualService
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.model.unreachable import unreachable_rules
 
@@ -66,6 +68,11 @@ def _port_settings(policy: TrafficPolicy | None, path: str, host: str, ports: se
             yield Broken(f"{path}.portLevelSettings[{index}].port.number", message)
 
 
+def _envoy_filter(graph: Graph, ref: ObjectRef, spec: EnvoyFilter) -> Iterator[Broken]:
+    del spec
+    yield from (Broken(path, message) for path, message in patches_in_vain(graph, ref))
+
+
 def _sidecar(graph: Graph, ref: ObjectRef, spec: Sidecar) -> Iterator[Broken]:
     proxy = spec.outbound_traffic_policy.egress_proxy if spec.outbound_traffic_policy else None
     if proxy is not None:
@@ -87,5 +94,10 @@ def _sidecar(graph: Graph, ref: ObjectRef, spec: Sidecar) -> Iterator[Broken]:
 
 
 _CHECKS: Mapping[type, Callable[[Graph, ObjectRef, Any], Iterator[Broken]]] = MappingProxyType(
-    {VirtualService: virtual_service_references, DestinationRule: _destination_rule, Sidecar: _sidecar}
+    {
+        VirtualService: virtual_service_references,
+        DestinationRule: _destination_rule,
+        EnvoyFilter: _envoy_filter,
+        Sidecar: _sidecar,
+    }
 )

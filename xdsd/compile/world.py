@@ -14,7 +14,7 @@ from xdsd.compile.graph import Graph
 from xdsd.compile.matches import MESH, gateway_key
 from xdsd.compile.names import resolve_host
 from xdsd.model.catalog import Endpoint, Service, ServiceKey
-from xdsd.model.intent import DestinationRule, Gateway, Object, Sidecar, VirtualService
+from xdsd.model.intent import DestinationRule, EnvoyFilter, Gateway, Object, Sidecar, VirtualService
 from xdsd.model.mesh import MeshSettings, Proxy
 from xdsd.model.problem import ObjectRef
 
@@ -148,6 +148,8 @@ class World:
             yield ("gateways",)
         elif isinstance(spec, Sidecar):
             yield ("sidecars", namespace)
+        elif isinstance(spec, EnvoyFilter):
+            yield ("envoy-filters", namespace)
 
     def _host_keys(self, name: str, host: str, namespace: str) -> Iterable[Key]:
         if host.startswith("*"):

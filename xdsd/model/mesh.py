@@ -25,7 +25,7 @@ class Proxy:
 
     Equal proxies are interchangeable for the compiler. ``http_proxy_port`` (metadata ``HTTP_PROXY_PORT``) asks a sidecar
     without redirection for an HTTP proxy listener. ``bind`` (metadata ``OUTBOUND_BIND``) is where such a sidecar puts its
-    outbound listeners, and a gateway those of servers without an address.
+    outbound listeners, and a gateway those of servers without an address. ``metadata`` is all of it that is text.
     """
 
     node_id: str
@@ -41,12 +41,21 @@ class Proxy:
     interception: Interception = Interception.REDIRECT
     http_proxy_port: int = 0
     bind: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
+"""Where most Linux systems keep the certificates of the authorities that they trust."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeshSettings:
-    """What the whole mesh agrees on. ``root_namespace`` holds the objects that are defaults for every namespace."""
+    """What the whole mesh agrees on. ``root_namespace`` holds the objects that are defaults for every namespace.
+
+    ``system_ca`` is the file, on the proxies' machines, of the authorities that vouch for servers outside the mesh.
+    """
 
     domain: str = "cluster.local"
     root_namespace: str = "istio-system"
     allow_any: bool = True
+    system_ca: str = SYSTEM_CA

@@ -1,15 +1,15 @@
 """When an offer of one type has to wait for another type's acceptance. Pure.
 
-Order of types on an aggregated stream: clusters, endpoints, secrets, listeners, routes. Additions need what they
-use to be there first, removals need what used them to be gone first.
+Order of types on an aggregated stream: clusters, endpoints, secrets, extension configs, listeners, routes. Additions need
+what they use to be there first, removals need what used them to be gone first.
 """
 
 from collections.abc import Mapping
 
 from xdsd.protocol.watch import Watch
-from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
+from xdsd.snapshot import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, SECRET
 
-ORDER: Mapping[str, int] = {CLUSTER: 0, ENDPOINT: 1, SECRET: 2, LISTENER: 3, ROUTE: 4}
+ORDER: Mapping[str, int] = {CLUSTER: 0, ENDPOINT: 1, SECRET: 2, EXTENSION: 3, LISTENER: 4, ROUTE: 5}
 USERS = (LISTENER, ROUTE)
 
 

@@ -9,12 +9,13 @@ import grpc
 from envoy.service.cluster.v3 import cds_pb2
 from envoy.service.discovery.v3 import ads_pb2
 from envoy.service.endpoint.v3 import eds_pb2
+from envoy.service.extension.v3 import config_discovery_pb2 as ecds_pb2
 from envoy.service.listener.v3 import lds_pb2
 from envoy.service.route.v3 import rds_pb2
 from envoy.service.secret.v3 import sds_pb2
 
 from xdsd.protocol.stream import Dialect
-from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
+from xdsd.snapshot import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, SECRET
 
 Serve = Callable[["Method", Any], Awaitable[None]]
 
@@ -37,6 +38,7 @@ def methods() -> Iterator[Method]:
         (lds_pb2, "ListenerDiscoveryService", "Listeners", LISTENER),
         (rds_pb2, "RouteDiscoveryService", "Routes", ROUTE),
         (sds_pb2, "SecretDiscoveryService", "Secrets", SECRET),
+        (ecds_pb2, "ExtensionConfigDiscoveryService", "ExtensionConfigs", EXTENSION),
     )
     for module, service, noun, type_url in table:
         full_name = module.DESCRIPTOR.services_by_name[service].full_name

@@ -7,6 +7,7 @@ from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec
 from xdsd.compile.layers.edge import edge_layer
 from xdsd.compile.layers.outbound import outbound_layer
+from xdsd.compile.layers.patched import with_patches
 from xdsd.compile.layers.workload import Explicit, Served, explicit_of, served_by, workload_layer
 from xdsd.compile.resolve import View, view_of
 from xdsd.model.mesh import Role
@@ -18,8 +19,9 @@ def layers_of(graph: Graph, node_id: str) -> tuple[LayerSpec, ...]:
     if view is None:
         return ()
     if view.role is Role.ROUTER:
-        return graph.ask(edge_alone, view)
-    return graph.ask(outbound_and_own, view, served_by(graph, node_id), explicit_of(graph, node_id, view))
+        return with_patches(graph, node_id, graph.ask(edge_alone, view))
+    served, explicit = served_by(graph, node_id), explicit_of(graph, node_id, view)
+    return with_patches(graph, node_id, graph.ask(outbound_and_own, view, served, explicit))
 
 
 def edge_alone(graph: Graph, view: View) -> tuple[LayerSpec, ...]:
