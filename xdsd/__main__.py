@@ -36,8 +36,8 @@ from storage.base import Corrupted, StorageError, Store, StoreStatus
 from storage.embedded import open_embedded
 from storage.etcd import EtcdSettings, EtcdTlsFiles, open_etcd
 from xdsd.audit import audit_log
+from xdsd.compile.admissible import admissible
 from xdsd.compile.compiler import Compiler
-from xdsd.compile.route_checks import route_problems
 from xdsd.config import STORE_FILE, ConfigError, Settings, dump, load, settings
 from xdsd.demo.cli import demo_command
 from xdsd.fleet.members import Member, Membership
@@ -48,9 +48,9 @@ from xdsd.housekeeping import keep_house
 from xdsd.http import http_app, serve_http
 from xdsd.intents import Intents
 from xdsd.listening import Port, open_port
-from xdsd.model.intent import KINDS, Object, VirtualService
+from xdsd.model.intent import KINDS
 from xdsd.model.mesh import MeshSettings
-from xdsd.model.problem import ObjectRef, Problem, Severity
+from xdsd.model.problem import ObjectRef, Severity
 from xdsd.notify import notify
 from xdsd.protocol.limits import Limits, Timing
 from xdsd.reconcile import STORE, ObjectsChange, Reconciler, Settling, SourceSink
@@ -222,11 +222,6 @@ def _member(options: Settings, started: datetime) -> Member:
         admin=str(options.admin_address),
         xds=str(options.xds_address),
     )
-
-
-def admissible(obj: Object[Any]) -> list[Problem]:  # Any: the kind decides the type of the spec
-    """What is wrong with an object that only whoever compiles it can tell."""
-    return route_problems(obj.spec, obj.ref) if isinstance(obj.spec, VirtualService) else []
 
 
 def mesh_settings(options: Settings) -> MeshSettings:

@@ -2,18 +2,21 @@
 
 Objects are looked at as the daemon would: each by itself, beside the others, and compiled for the proxies that they are
 meant for, which are imagined: a sidecar in every namespace and for every workload selector, a gateway for every selector of
-a Gateway. Hosts that nothing declares are told only where something declares hosts at all: registries may know the others.
+a Gateway; and for an EnvoyFilter, which may change what a workload takes in, a sidecar beside one workload of each service.
+Hosts that nothing declares are told only where something declares hosts at all: registries may know the others.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
 
+from xdsd.compile.admissible import admissible
 from xdsd.compile.compiler import Compiler
-from xdsd.compile.route_checks import route_problems
 from xdsd.intents.admission import Observed, World, warnings
 from xdsd.manifest import AnyObject
 from xdsd.model.catalog import Workload
-from xdsd.model.intent import DestinationRule, Gateway, ServiceEntry, Sidecar, VirtualService
+from xdsd.model.intent import DestinationRule, EnvoyFilter, Gateway, ServiceEntry, Sidecar
 from xdsd.model.mesh import MeshSettings, Proxy, Role
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.registry.base import CatalogChange
@@ -45,12 +48,7 @@ def analyze_objects(subject: Subject) -> tuple[Problem, ...]:
     mesh = _Mesh(subject)
     closed = subject.knows_hosts
     world = World(subject.objects, mesh.observed if closed else None, subject.settings.domain)
-    alone = [
-        problem
-        for obj in subject.objects
-        if isinstance(obj.spec, VirtualService)
-        for problem in route_problems(obj.spec, obj.ref)
-    ]
+    alone = [problem for obj in subject.objects for problem in admissible(obj)]
     compiled = [problem for problem in mesh.problems() if closed or not _about_reference(problem)]
     found = merged(alone, warnings(world, subject.objects), compiled)
     return tuple(sorted(found, key=lambda each: (each.object or ObjectRef("", "", ""), each.path)))
@@ -92,8 +90,21 @@ class _Mesh:
             self._workloads = subject.machines.workloads
         self._take(_FILES, self._entries.apply(put=subject.objects))
         namespaces = {service.namespace for service in self._catalog.services().values()}
-        for proxy in _proxies(subject.objects, namespaces, settings.domain):
-            self._compiler.attach(proxy)
+        wanted = dict.fromkeys((*_wanted(subject.objects, namespaces), *self._beside(subject)))
+        for number, one in enumerate(wanted):
+            self._compiler.attach(_proxy(number, one, settings.domain))
+
+    def _beside(self, subject: Subject) -> "Iterator[_Wanted]":
+        """Sidecars of the workloads that EnvoyFilters are for."""
+        filters = [obj for obj in subject.objects if isinstance(obj.spec, EnvoyFilter)]
+        for key in sorted(self._catalog.services()) if filters else ():
+            for obj in filters:
+                if obj.metadata.namespace in (key.namespace, subject.settings.root_namespace):
+                    selector = _selected(obj).items()
+                    found = (each for each in self._catalog.endpoints(key) if selector <= each.labels.items())
+                    for endpoint in islice(found, 1):
+                        labels = frozenset(endpoint.labels.items())
+                        yield _Wanted(Role.SIDECAR, key.namespace, labels, endpoint.address)
 
     @property
     def observed(self) -> Observed:
@@ -120,35 +131,49 @@ class _Mesh:
             world.put_services_at(address, catalog.services_at(address))
 
 
-def _proxies(objects: Iterable[AnyObject], namespaces: Iterable[str], domain: str) -> Iterator[Proxy]:
+class _Wanted(NamedTuple):
+    """A proxy to imagine."""
+
+    role: Role
+    namespace: str
+    labels: frozenset[tuple[str, str]] = frozenset()
+    address: str = _ADDRESS
+
+
+def _wanted(objects: Iterable[AnyObject], namespaces: Iterable[str]) -> Iterator[_Wanted]:
     """One for everybody that the objects may be meant for."""
-    wanted: dict[tuple[Role, str, frozenset[tuple[str, str]]], None] = {}
     for namespace in namespaces:
-        wanted[Role.SIDECAR, namespace, frozenset()] = None
+        yield _Wanted(Role.SIDECAR, namespace)
     for obj in objects:
         namespace, spec = obj.metadata.namespace, obj.spec
-        wanted[Role.SIDECAR, namespace, frozenset()] = None
+        yield _Wanted(Role.SIDECAR, namespace)
         if isinstance(spec, Gateway):
-            wanted[Role.ROUTER, namespace, frozenset(spec.selector.items())] = None
-        else:
-            wanted[Role.SIDECAR, namespace, frozenset(_selected(obj).items())] = None
-    for number, (role, namespace, labels) in enumerate(wanted):
-        suffix = f"{namespace}.svc.{domain}"
-        yield Proxy(
-            node_id=f"{role}~{_ADDRESS}~analysis-{number}.{namespace}~{suffix}",
-            role=role,
-            address=_ADDRESS,
-            name=f"analysis-{number}",
-            namespace=namespace,
-            domain=suffix,
-            labels=dict(labels),
-        )
+            yield _Wanted(Role.ROUTER, namespace, frozenset(spec.selector.items()))
+            continue
+        labels = frozenset(_selected(obj).items())
+        yield _Wanted(Role.SIDECAR, namespace, labels)
+        if isinstance(spec, EnvoyFilter) and labels:
+            yield _Wanted(Role.ROUTER, namespace, labels)
+
+
+def _proxy(number: int, wanted: _Wanted, domain: str) -> Proxy:
+    role, namespace, labels, address = wanted
+    suffix = f"{namespace}.svc.{domain}"
+    return Proxy(
+        node_id=f"{role}~{address}~analysis-{number}.{namespace}~{suffix}",
+        role=role,
+        address=address,
+        name=f"analysis-{number}",
+        namespace=namespace,
+        domain=suffix,
+        labels=dict(labels),
+    )
 
 
 def _selected(obj: AnyObject) -> Mapping[str, str]:
     """The labels of the workloads that an object is for; empty: of all."""
     spec = obj.spec
-    if isinstance(spec, Sidecar) and spec.workload_selector is not None:
+    if isinstance(spec, Sidecar | EnvoyFilter) and spec.workload_selector is not None:
         return spec.workload_selector.labels
     if isinstance(spec, DestinationRule) and spec.workload_selector is not None:
         return spec.workload_selector.match_labels

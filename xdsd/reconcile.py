@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from xdsd.compile.compiler import Compiler
+from xdsd.compile.layers.patched import Refused
 from xdsd.compile.proxies import proxy_of
 from xdsd.intents import Observed
 from xdsd.model.catalog import ServiceKey, Workload, WorkloadKey
@@ -124,6 +125,8 @@ class Reconciler:
         self._joining: dict[str, Proxy] = {}
         self._present: set[str] = set()
         self._leaving: dict[str, float] = {}
+        self._refusing: set[str] = set()
+        self._verdicts: deque[tuple[str, Refused | None, str]] = deque()
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._sources: dict[str, SourceStatus] = {}
         self._held: dict[str, tuple[set[ServiceKey], dict[WorkloadKey, Workload]]] = defaultdict(
@@ -177,6 +180,9 @@ class Reconciler:
         """Returns when ``snapshot.assigned`` says which layers serve the node. Raises NodeRefused."""
         proxy = proxy_of(node)
         self._leaving.pop(node.key, None)
+        if node.key not in self._present and node.key in self._refusing:
+            self._verdicts.append((node.key, None, ""))
+            self._wake.set()
         if self._proxies.get(node.key) == proxy and node.key in self.snapshot.assigned:
             self._present.add(node.key)
             return
@@ -197,6 +203,11 @@ class Reconciler:
         """The last stream of the node has ended; its layers stay for a while, since proxies come back."""
         self._present.discard(node.key)
         self._leaving[node.key] = self._clock() + self._settling.linger
+        self._wake.set()
+
+    def rejected(self, node: Node, type_url: str, name: str, version: str, message: str) -> None:
+        """A proxy refused a resource; what can be done about it is compiled."""
+        self._verdicts.append((node.key, Refused(type_url, name, version), message))
         self._wake.set()
 
     # What operators see.
@@ -306,11 +317,24 @@ class Reconciler:
             self._proxies[node_id] = proxy
             self._compiler.attach(proxy)
         self._joining = {}
+        self._take_verdicts()
         now = self._clock()
         for node_id in [node_id for node_id, due in self._leaving.items() if due <= now]:
             del self._leaving[node_id]
+            self._refusing.discard(node_id)
             self._proxies.pop(node_id, None)
             self._compiler.detach(node_id)
+
+    def _take_verdicts(self) -> None:
+        """What proxies refused. One that begins anew may take what it refused before, so it is offered that again."""
+        while self._verdicts:
+            node_id, refused, message = self._verdicts.popleft()
+            if refused is None:
+                self._refusing.discard(node_id)
+                self._compiler.forgive(node_id)
+            else:
+                self._refusing.add(node_id)
+                self._compiler.refuse(node_id, refused, message)
 
     def _taken(self, count: int) -> Iterator[None]:
         for _ in range(count):

@@ -35,12 +35,16 @@ class HandMesh:
         self.tell: Callable[[SnapshotChange], None] = lambda change: None
         self.attached: list[Node] = []
         self.detached: list[Node] = []
+        self.refused: list[tuple[str, str, str, str, str]] = []
         self.put(*resources)
 
     async def attach(self, node: Node) -> None:
         self.attached.append(node)
         if node.key not in self.snapshot.assigned:
             self._publish(SnapshotChange(self.snapshot.generation + 1, assigned={node.key: (VIEW,)}))
+
+    def rejected(self, node: Node, type_url: str, name: str, version: str, message: str) -> None:
+        self.refused.append((node.id, type_url, name, version, message))
 
     def detach(self, node: Node) -> None:
         self.detached.append(node)

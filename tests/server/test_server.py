@@ -71,7 +71,7 @@ async def test_per_type_services_are_served_in_both_dialects() -> None:
     mesh = HandMesh([cluster("a"), endpoints("a", 80), listener("l", 80, "r")])
     async with serving(mesh) as (_, port), channel(port) as conn:
         found = [method for method in methods() if method.type_url]
-        assert len(found) == 10
+        assert len(found) == 12
         for method in found:
             call = await Call(conn, f"/{method.service}/{method.name}").asks("")
             assert (await call.hears()).type_url == method.type_url
@@ -103,7 +103,10 @@ async def test_health_and_reflection_are_served() -> None:
 
 
 async def test_operators_see_how_far_a_proxy_is() -> None:
-    """SYNCED after the ACK, NACKED with the error and the guilty after a NACK, SYNCED again after a good version."""
+    """SYNCED after the ACK, NACKED with the error and the guilty after a NACK, SYNCED again after a good version.
+
+    The mesh is told what was refused.
+    """
     mesh = HandMesh([listener("l", 80, "r")])
     async with serving(mesh) as (server, port), channel(port) as conn:
         call = await Call(conn, DELTA).asks(LISTENER)
@@ -114,6 +117,7 @@ async def test_operators_see_how_far_a_proxy_is() -> None:
         await eventually(lambda: server.status()[0].types[0].state is State.NACKED)
         assert server.status()[0].types[0].rejected[0].name == "l"
         assert server.rejected(LISTENER) == 1
+        assert mesh.refused == [(NODE, LISTENER, "l", listener("l", 80, "r").version, "no")]
         mesh.put(listener("l", 81, "r"))
         await call.acks(await call.hears())
         await eventually(lambda: server.status()[0].types[0].state is State.SYNCED)

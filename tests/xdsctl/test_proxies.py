@@ -27,9 +27,9 @@ def test_proxies_are_listed_with_how_far_they_are(mesh: Daemon, xdsctl: Xdsctl) 
     """istioctl's words for each type, and what was rejected below."""
     result = xdsctl("proxies")
     assert result.stdout.splitlines() == [
-        "NAME                     ROLE      CDS      LDS        EDS     RDS      SDS        VERSION",
-        "productpage-v1.default   sidecar   SYNCED   NOT SENT   STALE   NACKED   NOT SENT   1.40.0",
-        "productpage-v1.other     sidecar   SYNCED   NOT SENT   STALE   NACKED   NOT SENT   1.40.0",
+        "NAME                     ROLE      CDS      LDS        EDS     RDS      SDS        ECDS       VERSION",
+        "productpage-v1.default   sidecar   SYNCED   NOT SENT   STALE   NACKED   NOT SENT   NOT SENT   1.40.0",
+        "productpage-v1.other     sidecar   SYNCED   NOT SENT   STALE   NACKED   NOT SENT   NOT SENT   1.40.0",
     ]
     assert result.stderr.splitlines()[0] == "productpage-v1.default rejects RDS: 9080: duplicate domain"
 

@@ -17,7 +17,7 @@ from xdsd.protocol.exchange import Exchange
 from xdsd.protocol.layers import LayerSet
 from xdsd.protocol.limits import Limits, Timing
 from xdsd.protocol.subscription import Turn
-from xdsd.protocol.watch import NOTHING, Flight, Offer, TypeStatus, Watch
+from xdsd.protocol.watch import NOTHING, Flight, Offer, Rejection, TypeStatus, Watch
 from xdsd.protocol.wire import DeltaRequest, SotwRequest
 from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, SECRET
 
@@ -84,6 +84,11 @@ class Stream:
     def status(self) -> tuple[TypeStatus, ...]:
         """How far the proxy is with each type that it asked for on this stream."""
         return tuple(watch.status() for watch in self._ordered)
+
+    def rejections(self, type_url: str) -> tuple[Rejection, ...]:
+        """What the proxy refuses of a type, as far as single resources were found guilty."""
+        watch = self._watches.get(type_url)
+        return tuple(watch.rejected.values()) if watch is not None and watch.rejected else ()
 
     def handle(self, event: Event) -> list[Command]:
         """Takes one event; the commands are to be performed in their order."""

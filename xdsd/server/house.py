@@ -65,3 +65,8 @@ class House:
         node = stream.node.id if stream.node is not None else ""
         self.log.warning("config rejected by proxy", node=node, type=type_url, names=names, error=message)
         self.observer.rejected(type_url)
+        if stream.node is None:
+            return
+        for found in stream.rejections(type_url):
+            if found.name in names:
+                self.mesh.rejected(stream.node, type_url, found.name, found.version, message)

@@ -20,5 +20,8 @@ class Mesh(Protocol):
         ``NodeRefused``.
         """
 
+    def rejected(self, node: Node, type_url: str, name: str, version: str, message: str) -> None:
+        """A stream of ``node`` refused this version of a resource, and told why in ``message``."""
+
     def detach(self, node: Node) -> None:
         """The last stream of ``node.key`` is over."""
