@@ -12,7 +12,7 @@ from xdsd.model.intent.gateway import Port, Server
 from xdsd.model.intent.http_actions import Abort, Delay
 from xdsd.model.intent.load_balancer import LoadBalancerSettings
 from xdsd.model.intent.service_entry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
-from xdsd.model.intent.sidecar import IstioIngressListener, OutboundTrafficPolicy, SidecarPort
+from xdsd.model.intent.sidecar import IstioIngressListener, SidecarPort
 from xdsd.model.intent.values import PROTOCOLS, UNCOMMON_PROTOCOLS
 from xdsd.model.intent.virtual_service import HTTPRoute
 
@@ -27,7 +27,6 @@ REFUSED_FIELDS: Mapping[type[Message], frozenset[str]] = MappingProxyType(
             {"backendUtilization", "localityLbSetting", "zoneAwareLbSetting", "warmupDurationSecs", "warmup"}
         ),
         IstioIngressListener: frozenset({"tls"}),
-        OutboundTrafficPolicy: frozenset({"egressProxy"}),
         SidecarPort: frozenset({"targetPort"}),
         Server: frozenset({"tls", "defaultEndpoint"}),
         Port: frozenset({"targetPort"}),
