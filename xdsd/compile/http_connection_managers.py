@@ -49,7 +49,7 @@ def http_connection_manager(
         codec_type=HttpConnectionManager.AUTO,
         # The semicolon ends the name for the tag extractors of Istio's bootstrap and dashboards.
         stat_prefix=f"{_stat_direction(side)}_{listener};",
-        http_filters=http_filters(),
+        http_filters=http_filters(settings.limiting),
         access_log=access_logs(settings.access_log),
         normalize_path=BoolValue(value=True),
         path_with_escaped_slashes_action=HttpConnectionManager.KEEP_UNCHANGED,
@@ -59,6 +59,8 @@ def http_connection_manager(
         proxy_100_continue=True,
         stream_idle_timeout=duration(settings.stream_idle_timeout),
     )
+    if settings.limiting.replies is not None:
+        manager.local_reply_config.CopyFrom(settings.limiting.replies)
     if isinstance(routes, str):
         manager.rds.CopyFrom(_rds(routes))
     else:

@@ -10,7 +10,8 @@ too. 2. (an external authorizer of CUSTOM policies: before anything spends work 
 authentication: proves who asks, which authorization and rate limits refer to) 4. (RBAC: authorization
 by peer and by request) 5. ``cors`` answers preflight requests; before faults, so that a browser sees
 an injected abort for what it is. 6. ``fault`` delays and aborts; after authorization, so that nobody
-learns of a route by its faults. 7. (rate limits: last before routing, on what would really be sent) 8.
+learns of a route by its faults. 7. rate limits, local ones first; last before
+routing, so that they count what would really be sent; only in listeners that have some (``xdsd.compile.limits``). 8.
 ``router`` sends the request; always last, Envoy refuses it elsewhere.
 
 Parentheses mark the places that are kept for filters to come.
@@ -25,6 +26,8 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import BoolValue
 
+from xdsd.compile.limits.limiting import NO_LIMITS, Limiting
+
 # Names are keys: a route's ``typed_per_filter_config`` refers to a filter by them.
 CORS = "envoy.filters.http.cors"
 FAULT = "envoy.filters.http.fault"
@@ -32,12 +35,13 @@ GRPC_STATS = "envoy.filters.http.grpc_stats"
 ROUTER = "envoy.filters.http.router"
 
 
-def http_filters() -> list[HttpFilter]:
-    """The filters of an HTTP connection manager, in the order above."""
+def http_filters(limiting: Limiting = NO_LIMITS) -> list[HttpFilter]:
+    """The filters of an HTTP connection manager, in the order above; rate limits only where there are any."""
     return [
         _filter(GRPC_STATS, GrpcStats(emit_filter_state=True, stats_for_all_methods=BoolValue(value=False))),
         _filter(CORS, Cors()),
         _filter(FAULT, HTTPFault()),
+        *limiting.filters,
         _filter(ROUTER, Router()),
     ]
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from xdsd.compile.access_logs import AccessLog
+from xdsd.compile.limits.limiting import NO_LIMITS, Limiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,7 @@ class ListenerSettings:
     gateway faces clients nobody knows, so a stream without a byte for ``gateway_stream_idle_timeout``
     ends there. ``xff_trusted_hops`` counts the proxies before a gateway whose ``x-forwarded-for`` is
     believed. ``buffer_limit`` is bytes a connection may hold in memory; 0 leaves Envoy's own (1 MiB).
+    ``limiting`` is what RateLimits put into a listener.
     """
 
     access_log: AccessLog = field(default_factory=AccessLog)
@@ -21,6 +23,7 @@ class ListenerSettings:
     gateway_stream_idle_timeout: timedelta = timedelta(hours=1)
     xff_trusted_hops: int = 0
     buffer_limit: int = 0
+    limiting: Limiting = NO_LIMITS
 
 
 DEFAULTS = ListenerSettings()

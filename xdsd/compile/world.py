@@ -14,7 +14,16 @@ from xdsd.compile.graph import Graph
 from xdsd.compile.matches import MESH, gateway_key
 from xdsd.compile.names import resolve_host
 from xdsd.model.catalog import Endpoint, Service, ServiceKey
-from xdsd.model.intent import DestinationRule, EnvoyFilter, Gateway, Object, Sidecar, VirtualService
+from xdsd.model.intent import (
+    DestinationRule,
+    EnvoyFilter,
+    Gateway,
+    Object,
+    RateLimit,
+    Sidecar,
+    TargetKind,
+    VirtualService,
+)
 from xdsd.model.mesh import MeshSettings, Proxy
 from xdsd.model.problem import ObjectRef
 
@@ -148,6 +157,8 @@ class World:
             yield ("gateways",)
         elif isinstance(spec, Sidecar):
             yield ("sidecars", namespace)
+        elif isinstance(spec, RateLimit):
+            yield from _rate_limit_keys(spec, namespace)
         elif isinstance(spec, EnvoyFilter):
             yield ("envoy-filters", namespace)
 
@@ -155,6 +166,17 @@ class World:
         if host.startswith("*"):
             yield (f"wildcard-{name}",)
         yield (name, resolve_host(host, namespace, self._settings.domain))
+
+
+def _rate_limit_keys(spec: RateLimit, namespace: str) -> Iterable[Key]:
+    if spec.global_ is not None:
+        yield ("global-rate-limits",)
+    if not spec.target_refs:
+        yield ("rate-limits", namespace)
+    for target in spec.target_refs:
+        yield ("rate-limits-of", target.kind.value, namespace, target.name)
+        if target.kind is TargetKind.VIRTUAL_SERVICE:
+            yield ("rate-limits-of-virtual-services",)
 
 
 def _age(obj: AnyObject) -> tuple[str, str, str]:
@@ -176,6 +198,8 @@ def _selector_labels(obj: AnyObject) -> tuple[str, frozenset[str]] | None:
         )
     if isinstance(spec, Gateway):
         return ("gateway-labels", frozenset(spec.selector))
+    if isinstance(spec, RateLimit):
+        return ("gateway-labels", frozenset(spec.selector.match_labels if spec.selector else ()))
     return None
 
 

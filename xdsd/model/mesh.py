@@ -58,4 +58,5 @@ class MeshSettings:
     domain: str = "cluster.local"
     root_namespace: str = "istio-system"
     allow_any: bool = True
+    rate_limit_service: str = ""
     system_ca: str = SYSTEM_CA

@@ -10,6 +10,7 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Query, encode
 from xdsd.compile.layers.destinations import MeshDestinations
+from xdsd.compile.layers.limits import limit_routes
 from xdsd.compile.layers.scope import PortTable, egress_for, port_tables, shard_of
 from xdsd.compile.layers.unknown import unknown_cluster
 from xdsd.compile.matches import MESH, Source
@@ -97,7 +98,8 @@ def _routes_of(graph: Graph, scope: HostScope, hostname: str, number: int) -> li
         return []
     source = Source(frozenset({MESH}), scope.namespace, dict(scope.labels), number)
     destinations = MeshDestinations(graph, scope.namespace, scope.labels, scope.hosts)
-    return http_routes(virtual_service_spec(graph, ref), ref, ref.namespace, source, destinations)
+    routes = http_routes(virtual_service_spec(graph, ref), ref, ref.namespace, source, destinations)
+    return limit_routes(graph, routes, ref)
 
 
 def plain_host(

@@ -4,6 +4,7 @@ from collections import defaultdict
 
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Member, resource
+from xdsd.compile.layers.limits import limited, outbound_limits
 from xdsd.compile.layers.scope import Claim, PortTable, lost, port_tables
 from xdsd.compile.layers.settings import listener_settings
 from xdsd.compile.layers.tcp_listening import (
@@ -22,6 +23,7 @@ from xdsd.compile.listeners import (
 from xdsd.compile.names import VIRTUAL_OUTBOUND_LISTENER, listener_name
 from xdsd.compile.resolve import View
 from xdsd.compile.sidecar_bindings import egress_binding
+from xdsd.model.problem import ObjectRef
 from xdsd.snapshot import LISTENER, Resource
 
 
@@ -42,7 +44,8 @@ def explicit_members(graph: Graph, view: View, address: str, http_proxy_port: in
         return tuple(members)
     name = listener_name(address, http_proxy_port)
     members = [member for member in members if member.query is not http_listener and member.name != name]
-    return (*members, Member(LISTENER, name, proxy_listener, (address, http_proxy_port)))
+    limits = graph.ask(outbound_limits, view.namespace, 0)
+    return (*members, Member(LISTENER, name, proxy_listener, (address, http_proxy_port, limits)))
 
 
 def _listeners(graph: Graph, view: View, address: str, *, bound: bool) -> list[Member]:
@@ -77,7 +80,8 @@ def _table_listeners(
         for address in tcp_addresses(graph, scope, claim):
             by_address[address].append(claim)
     if table.claims.http:
-        arguments_http = (anywhere, table.number, table.route_name, bound, fallthrough)
+        limits = graph.ask(outbound_limits, view.namespace, table.number)
+        arguments_http = (anywhere, table.number, table.route_name, bound, fallthrough, limits)
         members.append(Member(LISTENER, listener_name(anywhere, table.number), http_listener, arguments_http))
         for claim in by_address.pop(anywhere, ()):
             graph.report(lost(table.number, claim, table.claims.http[0], OWN_PORT if bound else OWN_ADDRESS))
@@ -95,16 +99,22 @@ def catch_all_listener(graph: Graph, bind: str, unknown: str) -> Resource:
 
 
 def http_listener(
-    graph: Graph, address: str, port: int, route: str, bound: bool, fallthrough: str | None
+    graph: Graph,
+    address: str,
+    port: int,
+    route: str,
+    bound: bool,
+    fallthrough: str | None,
+    limits: tuple[ObjectRef, ...],
 ) -> Resource:
     """A listener whose requests are routed by host."""
     listener = outbound_http_listener(
-        address, port, route, bind_to_port=bound, fallthrough=fallthrough, settings=listener_settings(graph)
+        address, port, route, bind_to_port=bound, fallthrough=fallthrough, settings=limited(graph, limits)
     )
     return resource(LISTENER, listener.name, listener)
 
 
-def proxy_listener(graph: Graph, address: str, port: int) -> Resource:
+def proxy_listener(graph: Graph, address: str, port: int, limits: tuple[ObjectRef, ...]) -> Resource:
     """The HTTP proxy of explicit mode."""
-    listener = http_proxy_listener(address, port, settings=listener_settings(graph))
+    listener = http_proxy_listener(address, port, settings=limited(graph, limits))
     return resource(LISTENER, listener.name, listener)

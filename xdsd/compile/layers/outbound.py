@@ -7,6 +7,7 @@ from xdsd.compile.endpoints import load_assignment
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.hosts import host_groups, host_scope, port_form, routes, service_host
+from xdsd.compile.layers.limits import limiter_members, outbound_limits
 from xdsd.compile.layers.listening import redirected_members
 from xdsd.compile.layers.scope import SHARDS, egress_for, port_tables, services_of_shard, shard_claims
 from xdsd.compile.names import (
@@ -156,6 +157,7 @@ def common_members(graph: Graph, view: View) -> tuple[Member, ...]:
     members = [
         Member(CLUSTER, PASSTHROUGH_CLUSTER, passthrough, ()),
         Member(CLUSTER, BLACK_HOLE_CLUSTER, blackhole, ()),
+        *limiter_members(graph, graph.ask(outbound_limits, view.namespace, 0)),
     ]
     if view.interception is Interception.NONE:
         members += route_members(graph, view, HTTP_PROXY_ROUTE)

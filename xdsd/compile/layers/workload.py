@@ -12,8 +12,8 @@ from xdsd.compile.clusters import inbound_cluster, inbound_passthrough_cluster
 from xdsd.compile.graph import Graph
 from xdsd.compile.inbound import InboundPort, inbound_listener, virtual_inbound
 from xdsd.compile.layers.base import LayerSpec, Member, resource
+from xdsd.compile.layers.limits import limited, limiter_members, workload_limits
 from xdsd.compile.layers.listening import explicit_members
-from xdsd.compile.layers.settings import listener_settings
 from xdsd.compile.names import (
     INBOUND_PASSTHROUGH_CLUSTER,
     VIRTUAL_INBOUND_LISTENER,
@@ -37,7 +37,7 @@ class Served(NamedTuple):
 
     ``bound`` says that it has a listener of its own, which binds the port, even where all else is redirected. ``pool``
     names the Sidecar (and its ingress listener, or -1) whose connection pool applies. ``target`` is empty where the program
-    is at the address that callers meant.
+    is at the address that callers meant. ``limits`` are the RateLimits of the workload, for ports that speak HTTP.
     """
 
     port: int
@@ -48,6 +48,7 @@ class Served(NamedTuple):
     target_port: int
     bound: bool
     pool: tuple[ObjectRef, int] | None
+    limits: tuple[ObjectRef, ...] = ()
 
 
 class Explicit(NamedTuple):
@@ -71,6 +72,8 @@ def workload_members(
 ) -> tuple[Member, ...]:
     """Clusters to the program, the listeners in front of it, and the explicit listeners out."""
     members = [Member(CLUSTER, inbound_cluster_name(port.port), program, (port,)) for port in served]
+    limits = next((port.limits for port in served if port.limits), ())
+    members += limiter_members(graph, limits, inbound=True)
     if explicit is None:
         captured = tuple(port for port in served if not port.bound)
         members.append(Member(CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, undeclared, ()))
@@ -104,10 +107,18 @@ def _collision(explicit: Explicit, name: str) -> Problem:
 
 
 def served_by(graph: Graph, node_id: str) -> tuple[Served, ...]:
-    """The ports that a proxy's workload serves: as its Sidecar says, else those of the services at its address."""
+    """The ports that a proxy's workload serves, and what limits their requests."""
     proxy = read_proxy(graph, node_id)
     if proxy is None:
         return ()
+    limits = graph.ask(workload_limits, proxy.namespace, tuple(sorted(proxy.labels.items())))
+    return tuple(
+        port._replace(limits=limits) if port.protocol.is_http else port for port in _ports(graph, proxy)
+    )
+
+
+def _ports(graph: Graph, proxy: Proxy) -> tuple[Served, ...]:
+    """The ports that a workload serves: as its Sidecar says, else those of the services at its address."""
     ref = graph.ask(sidecar_for, proxy.namespace, tuple(sorted(proxy.labels.items())))
     spec = sidecar_spec(graph, ref) if ref else None
     if ref and spec and spec.ingress:
@@ -213,11 +224,12 @@ def undeclared(graph: Graph) -> Resource:
 def redirected(graph: Graph, bind: str, served: tuple[Served, ...]) -> Resource:
     """The one inbound listener of a proxy to which the kernel redirects."""
     ports = [_inbound(graph, port) for port in served]
-    listener = virtual_inbound(ports, bind=bind, settings=listener_settings(graph))
+    limits = next((port.limits for port in served if port.limits), ())
+    listener = virtual_inbound(ports, bind=bind, settings=limited(graph, limits, inbound=True))
     return resource(LISTENER, listener.name, listener)
 
 
 def own_listener(graph: Graph, served: Served) -> Resource:
     """The inbound listener of one port, which it binds itself."""
-    listener = inbound_listener(_inbound(graph, served), settings=listener_settings(graph))
+    listener = inbound_listener(_inbound(graph, served), settings=limited(graph, served.limits, inbound=True))
     return resource(LISTENER, listener.name, listener)

@@ -10,6 +10,7 @@ VirtualService routes, wherever that is: at gateways and at callers.
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from math import prod
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, Strict
@@ -40,6 +41,7 @@ from xdsd.model.problem import Reason
 MAX_BODY = 64 * 1024
 MAX_LIMITS = 64
 MAX_DESCRIPTORS = 10
+MAX_COMBINATIONS = 1000
 REFUSALS = frozenset({*range(400, 418), *range(421, 425), 426, 428, 429, 431, *range(500, 509), 510, 511})
 """The statuses of errors that Envoy knows."""
 
@@ -111,6 +113,11 @@ class Limit(Message):
 
 
 def _descriptor_findings(descriptors: Sequence[RateLimitDescriptor]) -> Iterator[Finding]:
+    combinations = prod(max(1, len(each.values)) for each in descriptors)
+    if combinations > MAX_COMBINATIONS:
+        yield wrong(
+            f"its values combine to {combinations} counts, which is above {MAX_COMBINATIONS}", "descriptors"
+        )
     if len(descriptors) > MAX_DESCRIPTORS:
         yield wrong(f"has {len(descriptors)} entries, which is above {MAX_DESCRIPTORS}", "descriptors")
 

@@ -131,6 +131,12 @@ class RateLimitDescriptor(Message):
     remote_address: RemoteAddressDescriptor | None = absent("Address of the client.")
     constant: ConstantDescriptor | None = absent("The same for every request.")
 
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The values that are given, if any."""
+        found = (getattr(self, field) for field in type(self).model_fields)
+        return next((each.values for each in found if isinstance(each, ValueDescriptor)), ())
+
     def findings(self) -> Iterator[Finding]:
         if not any(self.is_set(field) for field in type(self).model_fields):
             yield missing(f"is empty; give one of {', '.join(self.at_most_one[0])}")

@@ -1,0 +1,150 @@
+"""Which RateLimits are for a listener or a route."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, cast
+
+from xdsd.compile.graph import Graph
+from xdsd.compile.layers.base import Member, resource
+from xdsd.compile.layers.settings import listener_settings
+from xdsd.compile.limits.limiter import DAEMON, INBOUND, OUTBOUND, limiter_cluster
+from xdsd.compile.limits.limiting import limiting
+from xdsd.compile.limits.routes import limit_route
+from xdsd.compile.listener_settings import ListenerSettings
+from xdsd.compile.matches import MESH
+from xdsd.compile.names import resolve_host
+from xdsd.compile.resolve import Labels, exported_to, selects, settings
+from xdsd.compile.world import read_object, read_refs, read_service, read_service_keys
+from xdsd.model.intent import Object, RateLimit, TargetKind, VirtualService
+from xdsd.model.problem import ObjectRef
+from xdsd.snapshot import CLUSTER, Resource
+
+Refs = tuple[ObjectRef, ...]
+
+HTTP_PORT = 80
+_OWNER = re.compile(r"/namespaces/([^/]+)/virtual-service/([^/]+)$")
+_RULE = re.compile(r"^spec\.http\[(\d+)\]")
+
+
+def workload_limits(graph: Graph, namespace: str, labels: Labels) -> Refs:
+    """The RateLimits without targets that are for a workload, older ones first within a namespace."""
+    found: list[ObjectRef] = []
+    for owner in dict.fromkeys((settings(graph).root_namespace, namespace)):
+        for ref in read_refs(graph, "rate-limits", owner):
+            selector = _spec(graph, ref).selector
+            if selects(selector.match_labels if selector else {}, dict(labels)):
+                found.append(ref)
+    return tuple(found)
+
+
+def target_limits(graph: Graph, target: ObjectRef) -> Refs:
+    """The RateLimits that target a Gateway or a VirtualService, older ones first."""
+    return read_refs(graph, "rate-limits-of", target.kind, target.namespace, target.name)
+
+
+def outbound_limits(graph: Graph, namespace: str, number: int) -> Refs:
+    """The RateLimits that target a route of some outbound port, or with the number 0 of any."""
+    found = read_refs(graph, "rate-limits-of-virtual-services")
+    return tuple(ref for ref in found if any(_routes_port(graph, ref, namespace, number)))
+
+
+def _routes_port(graph: Graph, ref: ObjectRef, namespace: str, number: int) -> Iterable[bool]:
+    for target in _spec(graph, ref).target_refs:
+        if target.kind is not TargetKind.VIRTUAL_SERVICE:
+            continue
+        obj = read_object(graph, ObjectRef(target.kind.value, ref.namespace, target.name))
+        if obj is None or not exported_to(obj.spec.export_to, ref.namespace, namespace):
+            continue
+        spec: VirtualService = obj.spec
+        if not spec.gateways or MESH in spec.gateways:
+            yield not number or number in _ports(graph, spec, ref.namespace) or _is_wide(spec)
+
+
+def _is_wide(spec: VirtualService) -> bool:
+    return not spec.hosts or any(host.startswith("*") for host in spec.hosts)
+
+
+def _ports(graph: Graph, spec: VirtualService, namespace: str) -> set[int]:
+    """The ports on which hosts are routed; a host that no service has follows the others', or is on the HTTP port."""
+    hosts = (resolve_host(host, namespace, settings(graph).domain) for host in spec.hosts)
+    keys = (key for host in hosts for key in read_service_keys(graph, "services-of-host", host))
+    found = (read_service(graph, key) for key in keys)
+    return {HTTP_PORT, *(port.number for service in found if service for port in service.ports)}
+
+
+def limited(graph: Graph, refs: Refs, *, inbound: bool = False) -> ListenerSettings:
+    """What operators decide about a listener whose requests these RateLimits limit."""
+    if not refs:
+        return listener_settings(graph)
+    service = settings(graph).rate_limit_service
+    cluster = (INBOUND if inbound else OUTBOUND) if service else DAEMON
+    found = limiting(_objects(graph, refs), cluster, external=bool(service))
+    return replace(listener_settings(graph), limiting=found)
+
+
+def limiter_members(graph: Graph, refs: Refs, *, inbound: bool = False) -> list[Member]:
+    """The cluster of the service that counts for these RateLimits; none where the daemon does."""
+    asks = any(obj.spec.global_ is not None for obj in _objects(graph, refs))
+    if not asks or not settings(graph).rate_limit_service:
+        return []
+    name = INBOUND if inbound else OUTBOUND
+    return [Member(CLUSTER, name, limiter, (name,))]
+
+
+def limiter(graph: Graph, name: str) -> Resource:
+    """The way to the service that counts."""
+    return resource(CLUSTER, name, limiter_cluster(name, settings(graph).rate_limit_service))
+
+
+def limit_routes(graph: Graph, routes: list[Any], root: ObjectRef, gateways: Iterable[str] = ()) -> list[Any]:
+    """The routes of a VirtualService (and those it delegates to) with what their RateLimits ask for.
+
+    ``gateways`` are those (``namespace/name``) through which it shows here.
+    """
+    whole: list[ObjectRef] = []
+    for gateway in sorted(gateways):
+        if gateway != MESH:
+            whole += target_limits(graph, ObjectRef("Gateway", *gateway.split("/", 1)))
+    whole += _of_rule(graph, root, None)
+    external = bool(settings(graph).rate_limit_service)
+    for route in routes:
+        refs = dict.fromkeys((*whole, *_of_rule(graph, *_place(graph, route, root))))
+        if refs:
+            limit_route(route, _objects(graph, refs), external=external)
+    return routes
+
+
+def _of_rule(graph: Graph, target: ObjectRef, rule: str | None) -> list[ObjectRef]:
+    """The RateLimits of a VirtualService that are for all of it, or for rules of this name."""
+    return [
+        ref
+        for ref in target_limits(graph, target)
+        for each in _spec(graph, ref).target_refs
+        if (each.kind.value, each.name) == (target.kind, target.name) and each.section_name in {None, rule}
+    ]
+
+
+def _place(graph: Graph, route: Any, root: ObjectRef) -> tuple[ObjectRef, str | None]:
+    """The VirtualService that made a route, and the name of its rule."""
+    metadata = route.metadata.filter_metadata
+    owner = _OWNER.search(metadata["istio"]["config"]) if "istio" in metadata else None
+    place = _RULE.search(metadata["xdsd"]["field"]) if "xdsd" in metadata else None
+    ref = ObjectRef(root.kind, owner[1], owner[2]) if owner else root
+    obj = read_object(graph, ref)
+    if obj is None or place is None or int(place[1]) >= len(obj.spec.http):
+        return ref, None
+    return ref, obj.spec.http[int(place[1])].name
+
+
+def _spec(graph: Graph, ref: ObjectRef) -> RateLimit:
+    obj = read_object(graph, ref)
+    if obj is None:
+        raise LookupError(f"an index names {ref}, which is gone")
+    return cast("RateLimit", obj.spec)
+
+
+def _objects(graph: Graph, refs: Iterable[ObjectRef]) -> list[Object[RateLimit]]:
+    """Those that are there still: a listener is made from a list that may be older than they are."""
+    found = (read_object(graph, ref) for ref in refs)
+    return [cast("Object[RateLimit]", obj) for obj in found if obj is not None]

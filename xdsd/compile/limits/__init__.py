@@ -1,0 +1,16 @@
+"""Limits on requests, as filters of an HTTP connection manager.
+
+A RateLimit without targets is for all requests of a listener (*listener scope*), one with targets for those of some routes
+(*route scope*). Limits on the same *terms* (whom they ask, what they answer, how strict they are) share a filter; filters
+of route scope are switched off but where a route switches them on.
+
+*Local* limits are token buckets that live in the filter, not in the routes: an update of routes, which is frequent, would
+fill them again. So a change of local limits is a change of the listener, whose connections drain without a lost request.
+*Global* limits keep nothing in the proxy; those of route scope travel with the routes alone.
+
+A *descriptor* is a list of keys and values that a request has. Local buckets and the limiter's counters are found by it.
+The limiter is the daemon itself, over the connection by which proxies get their config, or a service that is set.
+
+Turned down: the answer's body from the limiter (local limits have none, and other services cannot know it); the filters
+in every chain, ready to be switched on (they would cost every request of every mesh).
+"""
