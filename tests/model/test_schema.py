@@ -74,4 +74,4 @@ def test_limits_are_in_the_schema() -> None:
     assert entry["hosts"]["maxItems"] == 256
     assert entry["resolution"]["not"] == {"enum": ["DYNAMIC_DNS"]}
     servers = json_schema("Gateway")["properties"]["spec"]["properties"]["servers"]["items"]["properties"]
-    assert "HTTPS" in servers["port"]["properties"]["protocol"]["not"]["enum"]
+    assert "GRPC-WEB" in servers["port"]["properties"]["protocol"]["not"]["enum"]

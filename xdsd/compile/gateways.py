@@ -20,6 +20,9 @@ from xdsd.compile.addresses import listen_address
 from xdsd.compile.http_connection_managers import Side, http_connection_manager
 from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
 from xdsd.compile.names import gateway_route_name, listener_name
+from xdsd.compile.resolve import Section, section_of
+from xdsd.compile.tcp_chains import add_tcp_chains
+from xdsd.compile.tcp_targets import TcpTarget
 from xdsd.model.catalog import Protocol
 from xdsd.model.intent import Gateway, Object
 from xdsd.model.problem import ObjectRef, Problem, Reason
@@ -51,6 +54,11 @@ class MergedPort:
     bind: str
     port: int
     servers: tuple[GatewayServer, ...]
+
+    @property
+    def section(self) -> Section:
+        """The rules that say where what arrives there goes."""
+        return section_of(self.servers[0].protocol)
 
     @property
     def listener_name(self) -> str:
@@ -94,8 +102,8 @@ def merge_gateways(
     """The ports that a proxy opens for the Gateways that select it, ordered by number and address.
 
     ``wildcard`` is where servers without an address listen (``::`` on an IPv6 machine). HTTP, HTTP2,
-    GRPC and GRPC-WEB servers share a port; one of any other protocol that meets a server of an older
-    object is left out and becomes a problem.
+    GRPC and GRPC-WEB servers share a port, and so do TLS and HTTPS servers, which are told apart by
+    server name; any other that meets a server of an older object is left out and becomes a problem.
     """
     merged: dict[tuple[int, str], list[GatewayServer]] = {}
     problems: list[Problem] = []
@@ -105,12 +113,16 @@ def merge_gateways(
             bind = wildcard if server.bind is None or server.bind in _WILDCARDS else server.bind
             own = GatewayServer(gateway.ref, index, protocol, server.hosts)
             others = merged.setdefault((server.port.number, bind), [])
-            if others and not (protocol.is_http and others[0].protocol.is_http):
+            if others and not _share(protocol, others[0].protocol):
                 problems.append(_conflict(own, others[0], server.port.number))
             else:
                 others.append(own)
     ports = tuple(MergedPort(bind, port, tuple(servers)) for (port, bind), servers in sorted(merged.items()))
     return ports, tuple(problems)
+
+
+def _share(one: Protocol, other: Protocol) -> bool:
+    return section_of(one) == section_of(other) != "tcp"
 
 
 def hosts_for_namespace(server: GatewayServer, namespace: str) -> tuple[str, ...]:
@@ -185,6 +197,21 @@ def gateway_listener(
         traffic_direction=TrafficDirection.OUTBOUND,
         default_filter_chain=FilterChain(name=name, filters=[manager]),
     )
+    if settings.buffer_limit:
+        listener.per_connection_buffer_limit_bytes.value = settings.buffer_limit
+    return listener
+
+
+def gateway_tcp_listener(
+    bind: str, port: int, targets: Iterable[TcpTarget], *, settings: ListenerSettings = DEFAULTS
+) -> Listener:
+    """The listener of a TCP port, or of one whose TLS is passed through; connections of no target are closed."""
+    listener = Listener(
+        name=listener_name(bind, port),
+        address=listen_address(bind, port),
+        traffic_direction=TrafficDirection.OUTBOUND,
+    )
+    add_tcp_chains(listener, targets, settings)
     if settings.buffer_limit:
         listener.per_connection_buffer_limit_bytes.value = settings.buffer_limit
     return listener

@@ -34,6 +34,13 @@ Section = Literal["http", "tcp", "tls"]
 SECTIONS: tuple[Section, ...] = ("http", "tcp", "tls")
 
 
+def section_of(protocol: Protocol) -> Section:
+    """The rules that are for ports of a protocol."""
+    if protocol.is_http:
+        return "http"
+    return "tls" if protocol.is_tls else "tcp"
+
+
 class View(NamedTuple):
     """What proxies must have in common to share their outbound config; labels only as far as a selector
     mentions them.

@@ -7,7 +7,7 @@ from xdsd.compile.gateways import GatewayServer, hosts_for_namespace, intersect_
 from xdsd.compile.graph import Graph
 from xdsd.compile.matches import MESH, gateway_key
 from xdsd.compile.names import resolve_host
-from xdsd.compile.resolve import SECTIONS, Section, host_matches, rule_spec, settings
+from xdsd.compile.resolve import SECTIONS, Section, host_matches, rule_spec, section_of, settings
 from xdsd.compile.world import read_object, read_refs, read_service, read_service_keys
 from xdsd.model.catalog import Protocol, Service
 from xdsd.model.intent import (
@@ -56,13 +56,6 @@ def services_of(graph: Graph, host: str) -> list[Service]:
     """The services that have a host."""
     keys = read_service_keys(graph, "services-of-host", host)
     return [service for key in keys if (service := read_service(graph, key)) is not None]
-
-
-def is_for(protocol: Protocol, section: Section) -> bool:
-    """Whether rules of a section are for ports of a protocol."""
-    if section == "http":
-        return protocol.is_http
-    return protocol.is_tls if section == "tls" else not (protocol.is_http or protocol.is_tls)
 
 
 def _rules(spec: VirtualService, section: Section) -> Sequence[Rule]:
@@ -159,7 +152,7 @@ def _listener_ports(
             ports.update(
                 gateway.servers[server.index].port.number
                 for server in servers
-                if is_for(server.protocol, section)
+                if section_of(server.protocol) == section
             )
         elif name == MESH:
             found = _service_ports(graph, ref, spec, section)
@@ -172,7 +165,7 @@ def _service_ports(graph: Graph, ref: ObjectRef, spec: VirtualService, section: 
         port.number
         for service in _own_services(graph, ref, spec)
         for port in service.ports
-        if is_for(port.protocol, section)
+        if section_of(port.protocol) == section
     }
 
 

@@ -12,7 +12,7 @@ from xdsd.manifest.faults import MAX_FAULTS, Fault, unknown_field, wrong_type
 from xdsd.manifest.paths import Key, Path, with_keys
 from xdsd.model.intent.base import Message, shown
 from xdsd.model.intent.shape import FieldShape, Leaf, ListOf, MapOf, MessageShape, Shape
-from xdsd.model.intent.support import GATEWAY_PROTOCOLS, is_refused, refused_values
+from xdsd.model.intent.support import GATEWAY_PROTOCOLS, is_refused, refusal_reason, refused_values
 from xdsd.model.problem import Reason
 
 
@@ -101,11 +101,14 @@ class Walk:
         return not (dropped if value == "" else known.drop_zero)
 
     def _refuse(self, value: Any, message: type[Message], known: FieldShape, path: Path) -> None:
+        why = refusal_reason(message, known.name)
         if is_refused(message, known.name):
+            sentence = f"not supported yet: {why}" if why else "not supported yet; take it out"
             for leaf in _set_leaves(value, path, known.shape):
-                self.faults.append(Fault(Reason.NOT_SUPPORTED, "not supported yet; take it out", leaf))
+                self.faults.append(Fault(Reason.NOT_SUPPORTED, sentence, leaf))
         elif isinstance(value, str) and value.upper() in (refused := refused_values(message, known.name)):
             supported = f"; write {', '.join(GATEWAY_PROTOCOLS)}" if len(refused) > 2 else ""
+            supported = f": {why}" if why else supported
             self.faults.append(Fault(Reason.NOT_SUPPORTED, f"{value} is not supported yet{supported}", path))
 
 

@@ -19,10 +19,10 @@ from xdsd.compile.policy import effective_policy
 from xdsd.compile.resolve import (
     EgressHosts,
     Labels,
-    Section,
     host_matches,
     merged_rule,
     rules_for,
+    section_of,
     virtual_service_for,
     virtual_service_spec,
 )
@@ -87,7 +87,7 @@ def claim_targets(graph: Graph, scope: TcpScope, claim: Claim, address: str) -> 
 
 
 def _rules(graph: Graph, scope: TcpScope, claim: Claim) -> list[TcpRule]:
-    section: Section = "tls" if claim.port.protocol.is_tls else "tcp"
+    section = section_of(claim.port.protocol)
     ref = graph.ask(virtual_service_for, scope.namespace, scope.hosts, claim.key.hostname, section)
     if ref is None:
         return []

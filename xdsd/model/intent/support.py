@@ -8,13 +8,17 @@ from types import MappingProxyType
 
 from xdsd.model.intent.base import Message
 from xdsd.model.intent.destination_rule import PortTrafficPolicy, TrafficPolicy
-from xdsd.model.intent.gateway import Port, Server
+from xdsd.model.intent.gateway import Port, Server, ServerTLSMode, ServerTLSSettings
 from xdsd.model.intent.http_actions import Abort, Delay
 from xdsd.model.intent.load_balancer import LoadBalancerSettings
 from xdsd.model.intent.service_entry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
 from xdsd.model.intent.sidecar import IstioIngressListener, SidecarPort
 from xdsd.model.intent.values import PROTOCOLS, UNCOMMON_PROTOCOLS
 from xdsd.model.intent.virtual_service import HTTPRoute
+
+_TLS_TERMINATION = frozenset(
+    str(info.alias) for name, info in ServerTLSSettings.model_fields.items() if name != "mode"
+)
 
 REFUSED_FIELDS: Mapping[type[Message], frozenset[str]] = MappingProxyType(
     {
@@ -28,23 +32,35 @@ REFUSED_FIELDS: Mapping[type[Message], frozenset[str]] = MappingProxyType(
         ),
         IstioIngressListener: frozenset({"tls"}),
         SidecarPort: frozenset({"targetPort"}),
-        Server: frozenset({"tls", "defaultEndpoint"}),
+        Server: frozenset({"defaultEndpoint"}),
+        ServerTLSSettings: _TLS_TERMINATION,
         Port: frozenset({"targetPort"}),
         ServiceEntry: frozenset({"subjectAltNames"}),
         WorkloadEntry: frozenset({"network", "serviceAccount"}),
     }
 )
 
-GATEWAY_PROTOCOLS = ("HTTP", "HTTP2", "GRPC")
+GATEWAY_PROTOCOLS = ("HTTP", "HTTP2", "GRPC", "HTTPS", "TLS", "TCP", "MONGO", "MYSQL", "REDIS")
 
 REFUSED_VALUES: Mapping[tuple[type[Message], str], frozenset[str]] = MappingProxyType(
     {
+        (ServerTLSSettings, "mode"): frozenset(ServerTLSMode) - {ServerTLSMode.PASSTHROUGH},
         (Port, "protocol"): frozenset({*PROTOCOLS, *UNCOMMON_PROTOCOLS} - {*GATEWAY_PROTOCOLS}),
         (ServicePort, "protocol"): frozenset(UNCOMMON_PROTOCOLS),
         (SidecarPort, "protocol"): frozenset(UNCOMMON_PROTOCOLS),
         (ServiceEntry, "resolution"): frozenset({Resolution.DYNAMIC_DNS.value}),
     }
 )
+
+REASONS: Mapping[tuple[type[Message], str], str] = MappingProxyType(
+    {
+        (Delay, "exponentialDelay"): "Envoy holds requests for a fixed time only; write fixedDelay",
+        (Abort, "http2Error"): "Envoy aborts with a status only; write httpStatus or grpcStatus",
+        (ServerTLSSettings, "mode"): "gateways end no TLS; write PASSTHROUGH, which leaves it to the service",
+        **{(ServerTLSSettings, field): "gateways end no TLS; take it out" for field in _TLS_TERMINATION},
+    }
+)
+"""Why fields and values are refused and what to write instead, where there is more to say than that they are."""
 
 
 def is_refused(message: type[Message], field: str) -> bool:
@@ -55,3 +71,8 @@ def is_refused(message: type[Message], field: str) -> bool:
 def refused_values(message: type[Message], field: str) -> frozenset[str]:
     """The values of the field that are not compiled yet; protocols are in capitals."""
     return REFUSED_VALUES.get((message, field), frozenset())
+
+
+def refusal_reason(message: type[Message], field: str) -> str:
+    """What there is to say about the refusal of the field or of a value of it; may be empty."""
+    return REASONS.get((message, field), "")
