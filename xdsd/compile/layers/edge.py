@@ -19,8 +19,14 @@ from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.destinations import MeshDestinations, Target
 from xdsd.compile.layers.edge_tcp import edge_tcp_members
 from xdsd.compile.layers.hosts import HostPart, do_clash, group, host_part, join, without_clashes
+from xdsd.compile.layers.limits import (
+    limit_routes,
+    limited,
+    limiter_members,
+    target_limits,
+    workload_limits,
+)
 from xdsd.compile.layers.outbound import cluster_members
-from xdsd.compile.layers.settings import listener_settings
 from xdsd.compile.matches import Source, gateway_key
 from xdsd.compile.names import resolve_host
 from xdsd.compile.resolve import View, exported_to, rules_for, settings, virtual_service_spec
@@ -94,7 +100,7 @@ def edge_host(graph: Graph, view: View, number: int, host: str, claims: tuple[Ho
             source = Source(claim.gateways, view.namespace, dict(view.labels), number)
             spec = virtual_service_spec(graph, claim.ref)
             routes = http_routes(spec, claim.ref, claim.ref.namespace, source, destinations)
-            parts.append((obj.age, routes))
+            parts.append((obj.age, limit_routes(graph, routes, claim.ref, claim.gateways)))
     built = virtual_host(f"{host}:{number}", [host], merge_routes(parts))
     return EdgeHost(host_part(host, built), tuple(destinations.targets))
 
@@ -109,9 +115,22 @@ def edge_routes(graph: Graph, view: View, number: int, bind: str, name: str) -> 
     return join(name, [without_clashes([found]) if do_clash([found.keys]) else found])
 
 
-def edge_listener(graph: Graph, bind: str, number: int, route: str) -> Resource:
+def edge_limits(graph: Graph, view: View, number: int, bind: str) -> tuple[ObjectRef, ...]:
+    """The RateLimits of a port: those of the gateway itself, of its Gateways, and of the VirtualServices served there."""
+    port = _port(graph, view, number, bind)
+    found = dict.fromkeys(graph.ask(workload_limits, view.namespace, view.labels))
+    gateways = (server.gateway for server in port.servers) if port else ()
+    claims = (claim for _, each in graph.ask(edge_claims, view, number, bind) for claim in each)
+    for target in dict.fromkeys((*gateways, *(claim.ref for claim in claims))):
+        found.update(dict.fromkeys(target_limits(graph, target)))
+    return tuple(found)
+
+
+def edge_listener(
+    graph: Graph, bind: str, number: int, route: str, limits: tuple[ObjectRef, ...]
+) -> Resource:
     """The listener of a port."""
-    listener = gateway_listener(bind, number, route, settings=listener_settings(graph))
+    listener = gateway_listener(bind, number, route, settings=limited(graph, limits))
     return resource(LISTENER, listener.name, listener)
 
 
@@ -122,10 +141,12 @@ def edge_members(graph: Graph, view: View) -> tuple[Member, ...]:
         if port.section != "http":
             members |= {(each.type_url, each.name): each for each in edge_tcp_members(graph, view, port)}
             continue
-        arguments = (port.bind, port.port, port.route_name)
+        limits = graph.ask(edge_limits, view, port.port, port.bind)
+        arguments = (port.bind, port.port, port.route_name, limits)
         found = [
             Member(LISTENER, port.listener_name, edge_listener, arguments),
             Member(ROUTE, port.route_name, edge_routes, (view, port.port, port.bind, port.route_name)),
+            *limiter_members(graph, limits),
         ]
         for host, claims in graph.ask(edge_claims, view, port.port, port.bind):
             for target in graph.ask(edge_host, view, port.port, host, claims).targets:
