@@ -76,10 +76,12 @@ async def serve_admin(
     logger: FilteringBoundLogger,
     *,
     tls: ServerTls | None = None,
+    tls_address: TcpAddress | None = None,
     refused: Callable[[str], None] = lambda _: None,
     max_message_size: int = 64 << 20,
 ) -> AsyncIterator[Address]:
-    """Serves while it lasts at the address it gives (port 0 resolved). ``refused`` is told the reason of each refusal.
+    """Serves while it lasts at the address it gives (port 0 resolved), and over TLS at ``tls_address`` if there is one.
+    ``refused`` is told the reason of each refusal.
 
     Raises:
         OSError: the address cannot be listened on, or somebody listens there already, or a file cannot be read.
@@ -101,6 +103,9 @@ async def serve_admin(
         service.add(server)
     reflection.enable_server_reflection([*(each.name for each in offered), reflection.SERVICE_NAME], server)
     refuse_taken(address, "admin-address")
+    if tls_address is not None and tls is not None:
+        refuse_taken(tls_address, "admin-tls-address")
+        _bind(server, tls_address, str(tls_address), server_credentials(tls, logger), "admin-tls-address")
     async with AsyncExitStack() as stack:
         if isinstance(address, UnixAddress):
             door = Door(address.path, lambda peer: _admitted(prover, peer, logger, refused))
@@ -128,11 +133,15 @@ async def _admitted(
 
 
 def _bind(
-    server: grpc.aio.Server, address: Address, target: str, credentials: grpc.ServerCredentials | None
+    server: grpc.aio.Server,
+    address: Address,
+    target: str,
+    credentials: grpc.ServerCredentials | None,
+    setting: str = "admin-address",
 ) -> int:
     try:
         if credentials is not None:
             return server.add_secure_port(target, credentials)
         return server.add_insecure_port(target)
     except RuntimeError as error:
-        raise OSError(f"cannot listen on {address}: {error}; set another --admin-address") from error
+        raise OSError(f"cannot listen on {address}: {error}; set another --{setting}") from error

@@ -165,6 +165,16 @@ def test_values_are_written_as_people_write_them(field: str, value: str, expecte
             "--xds-address: '15010' is not an address: write HOST:PORT, [V6]:PORT or unix:PATH",
         ),
         ("xds_address", "127.0.0.1:99999", "--xds-address: '127.0.0.1:99999' is not an address"),
+        (
+            "admin_tls_address",
+            "unix:/a",
+            "--admin-tls-address: unix:/a is a socket of this machine; write HOST:PORT",
+        ),
+        (
+            "admin_tls_address",
+            "0.0.0.0:1",
+            "--admin-tls-address: needs a certificate: set admin-tls-cert and",
+        ),
         ("admin_address", "unix:/" + "x" * 110, "--admin-address: a socket's path has at most 107 bytes"),
         ("state_dir", "/" + "x" * 110, "--state-dir: a socket's path has at most 107 bytes"),
         ("settle_quiet", "10", "--settle-quiet: '10' is not a duration: write it as 10ms, 1.5s, 2m or 1h30m"),

@@ -138,6 +138,7 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
                 prover,
                 logger,
                 tls=admin_tls(options),
+                tls_address=options.admin_tls_address,
                 refused=metrics.refused_call,
                 max_message_size=options.max_message_size,
             )
@@ -219,7 +220,7 @@ def _member(options: Settings, started: datetime) -> Member:
         name=options.name,
         version=version("xdsd"),
         started=started.isoformat(timespec="seconds"),
-        admin=str(options.admin_address),
+        admin=str(options.admin_tls_address or options.admin_address),
         xds=str(options.xds_address),
     )
 

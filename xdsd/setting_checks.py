@@ -22,8 +22,10 @@ def conflicts(loaded: Settings) -> Iterator[Conflict]:
 
 def _addresses(loaded: Settings) -> Iterator[Conflict]:
     seen: dict[Address, str] = {}
-    for field in ("xds_address", "admin_address", "http_address"):
+    for field in ("xds_address", "admin_address", "admin_tls_address", "http_address"):
         address = getattr(loaded, field)
+        if address is None:
+            continue
         if address in seen and not (isinstance(address, TcpAddress) and address.port == 0):
             other = seen[address]
             message = f"{address} is taken by {other.replace('_', '-')}; give each its own address"
@@ -45,10 +47,12 @@ def _store(loaded: Settings) -> Iterator[Conflict]:
 def _admin(loaded: Settings) -> Iterator[Conflict]:
     yield from _pair(loaded, "admin_tls_cert", "admin_tls_key")
     address = loaded.admin_address
+    if loaded.admin_tls_address is not None and loaded.admin_tls_cert is None:
+        yield ("admin_tls_address",), "needs a certificate: set admin-tls-cert and admin-tls-key"
     if not isinstance(address, TcpAddress):
         for field in ("admin_tls_cert", "admin_client_ca"):
-            if getattr(loaded, field) is not None:
-                yield (field,), f"is for a TCP port, and admin-address is {address}; set HOST:PORT there"
+            if getattr(loaded, field) is not None and loaded.admin_tls_address is None:
+                yield (field,), f"is for a TCP port, and admin-address is {address}; set admin-tls-address"
     elif loaded.admin_tls_cert is None and not address.is_loopback:
         message = (
             f"{address} can be reached from other machines, so it needs TLS: set admin-tls-cert and admin-tls-key "

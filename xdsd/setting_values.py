@@ -272,6 +272,16 @@ def _expanded(text: str) -> Path:
         ) from None
 
 
+def parse_tcp(value: object) -> TcpAddress | None:
+    """A TCP address; None stays."""
+    if value is None:
+        return None
+    address = parse_address(value)
+    if not isinstance(address, TcpAddress):
+        raise _refuse(Reason.INVALID_VALUE, f"{address} is a socket of this machine; write HOST:PORT")
+    return address
+
+
 def parse_foreign_prefix(value: object) -> str:
     """A prefix of keys that are not ours."""
     text = _text(value)

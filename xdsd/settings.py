@@ -33,6 +33,7 @@ from xdsd.setting_values import (
     parse_registry,
     parse_size,
     parse_store,
+    parse_tcp,
     refuse_tls_address,
     split_list,
 )
@@ -98,6 +99,9 @@ class Settings(BaseModel):
     )
     admin_address: Annotated[Address, BeforeValidator(parse_address)] = Field(
         description="The admin API; by default unix:STATE_DIR/admin.sock."
+    )
+    admin_tls_address: Annotated[TcpAddress | None, BeforeValidator(parse_tcp)] = Field(
+        None, description="The admin API over TLS, HOST:PORT, beside the other address."
     )
     admin_tls_cert: _File = Field(
         None, description="File of the admin API's certificate chain (PEM); needed off loopback."

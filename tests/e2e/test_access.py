@@ -29,6 +29,26 @@ def remote(folder: Path, pair: Pair, port: int, **more: str) -> Daemon:
     return Daemon(folder, {"admin-address": f"0.0.0.0:{port}", **tls, **more})
 
 
+async def test_a_socket_and_tls_are_served_side_by_side(tmp_path: Path) -> None:
+    """Who made a user on the machine sees the other come in from elsewhere, and go when it is removed."""
+    authority, port = Authority(tmp_path / "pki"), free_port()
+    pair = authority.issue("server", "IP:127.0.0.1")
+    tls = {
+        "admin-tls-address": f"127.0.0.1:{port}",
+        "admin-tls-cert": str(pair.cert),
+        "admin-tls-key": str(pair.key),
+    }
+    async with Daemon(tmp_path, tls) as daemon:
+        file = kept(tmp_path, "ada", await token(daemon, "ada", "--role", "viewer"))
+        far = (f"127.0.0.1:{port}", "--ca", authority.cert)
+        code, said = await xdsctl(*far, "--token-file", file, "whoami")
+        assert (code, said.splitlines()[0]) == (0, "ada, known by token, at 127.0.0.1:" + str(port))
+        code, said = await xdsctl(*far, "whoami")
+        assert (code, "who calls is not known" in said) == (1, True)
+        await daemon.xdsctl("user", "delete", "ada")
+        assert (await xdsctl(*far, "--token-file", file, "whoami"))[0] == 1
+
+
 async def token(daemon: Daemon, name: str, *words: str) -> str:
     """Adds a user through the daemon's Unix socket; its token."""
     await daemon.xdsctl("user", "add", name, *words)
