@@ -53,6 +53,7 @@ from xdsd.model.mesh import MeshSettings
 from xdsd.model.problem import ObjectRef, Severity
 from xdsd.notify import notify
 from xdsd.protocol.limits import Limits, Timing
+from xdsd.ratelimit import Counters, MemoryCounters, RateLimitService, RedisAddress, RedisCounters
 from xdsd.reconcile import STORE, ObjectsChange, Reconciler, Settling, SourceSink
 from xdsd.registry.base import Registry
 from xdsd.registry.last_good import LastGood
@@ -108,8 +109,15 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         store = await open_store(options)
         stack.push_async_callback(store.close)
         compiler = Compiler(mesh_settings(options))
-        mesh = Reconciler(compiler, options.mesh_domain, metrics, logger, clock, settling(options))
+        counting = counters(options, clock)
+        stack.push_async_callback(counting.close)
+        limiter = RateLimitService(counting, metrics, time.time)
+        mesh = Reconciler(
+            compiler, options.mesh_domain, metrics, logger, clock, settling(options), limiter.update
+        )
         server = XdsServer(mesh, logger, metrics, server_settings(options))
+        if options.rate_limit_service is None:
+            server.also_serve(limiter.handler())
         intents = Intents(
             store,
             rules=[admissible],
@@ -231,6 +239,7 @@ def mesh_settings(options: Settings) -> MeshSettings:
         domain=options.mesh_domain,
         root_namespace=options.root_namespace,
         allow_any=options.outbound_traffic_policy is OutboundPolicy.ALLOW_ANY,
+        rate_limit_service=str(options.rate_limit_service or ""),
     )
 
 
@@ -247,6 +256,19 @@ def server_settings(options: Settings) -> ServerSettings:
         limits=Limits(names=options.max_subscriptions),
         streams=options.max_streams,
         request_bytes=options.max_message_size,
+    )
+
+
+def counters(options: Settings, clock: Callable[[], float]) -> Counters:
+    """Where the limiter keeps its numbers. Raises OSError for a password file that cannot be read."""
+    redis = options.rate_limit_redis
+    if redis is None:
+        return MemoryCounters(clock)
+    file = options.rate_limit_redis_password_file
+    host, port = (redis.address.host, redis.address.port) if redis.address else ("", 0)
+    return RedisCounters(
+        RedisAddress(host, port, redis.path, redis.database, redis.tls),
+        file.read_text().strip() if file else None,
     )
 
 

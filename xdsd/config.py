@@ -61,7 +61,7 @@ _NO_SETTINGS = frozenset(
         CONFIG_VARIABLE,
         *(
             f"{PREFIX}{name}"
-            for name in ("CACHE", "ENVOY", "ETCD", "ETCDCTL", "ETCD_VERSIONS", "PYTHON", "VENV")
+            for name in ("CACHE", "ENVOY", "ETCD", "ETCDCTL", "ETCD_VERSIONS", "PYTHON", "REDIS", "VENV")
         ),
     }
 )

@@ -23,6 +23,7 @@ from xdsd.compile.proxies import proxy_of
 from xdsd.intents import Observed
 from xdsd.model.catalog import ServiceKey, Workload, WorkloadKey
 from xdsd.model.intent import Object
+from xdsd.model.limits import LimitRule
 from xdsd.model.mesh import MeshSettings, Proxy
 from xdsd.model.node import Node
 from xdsd.model.problem import ObjectRef, Problem
@@ -98,7 +99,7 @@ class Reconciler:
     """The only writer of the compiler and of ``snapshot``; everything is called from one event loop.
 
     ``publish`` is told each change after ``snapshot`` has taken it, with the time at which the oldest of what led to it was
-    seen. ``clock`` counts seconds.
+    seen, and ``limits`` what the limiter counts by. ``clock`` counts seconds.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Reconciler:
         logger: FilteringBoundLogger,
         clock: Callable[[], float],
         settling: Settling | None = None,
+        limits: Callable[[tuple[LimitRule, ...]], None] = lambda _: None,
     ) -> None:
         self.snapshot = Snapshot()
         self._revision = 0
@@ -120,6 +122,8 @@ class Reconciler:
         self._logger = logger
         self._clock = clock
         self._settling = settling or Settling()
+        self._limits = limits
+        self._limit_rules: tuple[LimitRule, ...] = ()
         self._inbox: deque[tuple[str, CatalogChange | ObjectsChange]] = deque()
         self._proxies: dict[str, Proxy] = {}
         self._joining: dict[str, Proxy] = {}
@@ -277,10 +281,18 @@ class Reconciler:
             for type_url, count in self._compiler.encoded.items():
                 self._observer.encoded(type_url, count)
             self._compiler.encoded.clear()
+            self._tell_limits()
             if change is not None:
                 self._publish(change, started if seen is None else seen, publish)
             self._revision = self._taken_revision
             self._welcome()
+
+    def _tell_limits(self) -> None:
+        """The limiter knows a limit before proxies ask about it."""
+        rules = self._compiler.limit_rules
+        if rules != self._limit_rules:
+            self._limit_rules = rules
+            self._limits(rules)
 
     async def _wait(self) -> None:
         """Until there is something to do, and changes have settled."""

@@ -18,6 +18,7 @@ def conflicts(loaded: Settings) -> Iterator[Conflict]:
     yield from _addresses(loaded)
     yield from _store(loaded)
     yield from _admin(loaded)
+    yield from _limits(loaded)
 
 
 def _addresses(loaded: Settings) -> Iterator[Conflict]:
@@ -64,6 +65,16 @@ def _admin(loaded: Settings) -> Iterator[Conflict]:
             ("admin_client_ca",),
             "takes certificates over TLS alone; set admin-tls-cert and admin-tls-key too",
         )
+
+
+def _limits(loaded: Settings) -> Iterator[Conflict]:
+    if loaded.rate_limit_service is not None and loaded.rate_limit_redis is not None:
+        message = (
+            f"is for a daemon that counts itself, and {loaded.rate_limit_service} does; leave one of both out"
+        )
+        yield ("rate_limit_redis", "rate_limit_service"), message
+    if loaded.rate_limit_redis is None and loaded.rate_limit_redis_password_file is not None:
+        yield ("rate_limit_redis_password_file",), "is for a Redis; set rate-limit-redis, or leave this out"
 
 
 def _pair(loaded: Settings, one: str, other: str) -> Iterator[Conflict]:

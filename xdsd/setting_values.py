@@ -18,6 +18,7 @@ _LONGEST_SOCKET_PATH = 107
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _SIZES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _ETCD_PORT = 2379
+_REDIS_PORT = 6379
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,22 @@ class StoreAddress:
     def is_loopback(self) -> bool:
         """True where nothing of it leaves this machine."""
         return all(address.is_loopback for address in self.etcd)
+
+
+@dataclass(frozen=True, slots=True)
+class RedisLocation:
+    """A Redis: a socket (``path``) or a host and port; beyond this machine over TLS."""
+
+    address: TcpAddress | None = None
+    path: str = ""
+    database: int = 0
+    tls: bool = False
+
+    def __str__(self) -> str:
+        if self.address is None:
+            return f"unix://{self.path}" + (f"?db={self.database}" if self.database else "")
+        scheme = "rediss" if self.tls else "redis"
+        return f"{scheme}://{self.address}" + (f"/{self.database}" if self.database else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +217,49 @@ def _etcd_endpoint(text: str) -> TcpAddress:
             "store-password-file, or in store-cert and store-key",
         )
     return address
+
+
+def parse_limiter(value: object) -> TcpAddress:
+    """``HOST:PORT`` of a service that speaks Envoy's rate limit protocol."""
+    address = parse_address(value)
+    if not isinstance(address, TcpAddress) or not address.port:
+        raise _refuse(
+            Reason.INVALID_VALUE, f"{value!r} is not an address that proxies can ask: write HOST:PORT"
+        )
+    if not address.is_loopback:
+        raise _refuse(
+            Reason.NOT_SUPPORTED,
+            f"proxies would speak plaintext to {address} beyond their machine, and TLS to it is not supported yet; "
+            f"set 127.0.0.1:{address.port}, and reach it from elsewhere through a tunnel",
+        )
+    return address
+
+
+def parse_redis(value: object) -> "RedisLocation":
+    """``redis://HOST:PORT/DATABASE``, ``rediss://…`` (TLS) or ``unix:///PATH?db=DATABASE``."""
+    if isinstance(value, RedisLocation):
+        return value
+    text = _text(value)
+    match = re.fullmatch(r"(redis|rediss)://([^/?#@]+)(?:/([0-9]{1,4})?)?", text)
+    if match is not None:
+        where = match[2] if re.search(r":[0-9]+$", match[2]) else f"{match[2]}:{_REDIS_PORT}"
+        address = parse_address(where)
+        if isinstance(address, TcpAddress):
+            tls = match[1] == "rediss"
+            if not tls and not address.is_loopback:
+                raise _refuse(
+                    Reason.NOT_SUPPORTED,
+                    f"{text!r} would speak plaintext beyond this machine; write rediss://{address}",
+                )
+            return RedisLocation(address, database=int(match[3] or 0), tls=tls)
+    socket = re.fullmatch(r"unix://(/[^?#]+)(?:\?db=([0-9]{1,4}))?", text)
+    if socket is not None:
+        return RedisLocation(path=socket[1], database=int(socket[2] or 0))
+    raise _refuse(
+        Reason.INVALID_VALUE,
+        "is not a Redis: write redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH; "
+        "a password stands in rate-limit-redis-password-file",
+    )
 
 
 def parse_registry(value: object) -> RegistrySource:

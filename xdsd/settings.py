@@ -4,6 +4,7 @@ What a later version brings is refused here by name, so that nobody believes to 
 """
 
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -18,6 +19,7 @@ from xdsd.setting_values import (
     LogFormat,
     LogLevel,
     OutboundPolicy,
+    RedisLocation,
     RegistrySource,
     StoreAddress,
     TcpAddress,
@@ -27,9 +29,11 @@ from xdsd.setting_values import (
     parse_choice,
     parse_duration,
     parse_foreign_prefix,
+    parse_limiter,
     parse_name,
     parse_path,
     parse_plaintext,
+    parse_redis,
     parse_registry,
     parse_size,
     parse_store,
@@ -58,6 +62,12 @@ __all__ = [
 ]
 
 PREFIX = "XDSD_"
+
+
+def _given(parse: Callable[[object], object]) -> Callable[[object], object]:
+    """The same for a setting that may be left out."""
+    return lambda value: value if value is None else parse(value)
+
 
 _File = Annotated[Path | None, BeforeValidator(lambda value: value if value is None else parse_path(value))]
 _Prefix = Annotated[str, BeforeValidator(parse_foreign_prefix)]
@@ -152,6 +162,16 @@ class Settings(BaseModel):
     root_namespace: str = Field(
         "istio-system", pattern=_DNS_LABELS, description="Objects in this namespace hold for the whole mesh."
     )
+    rate_limit_service: Annotated[TcpAddress | None, BeforeValidator(_given(parse_limiter))] = Field(
+        None,
+        description="Who counts global rate limits, as proxies reach it: HOST:PORT; by default the daemon itself.",
+    )
+    rate_limit_redis: Annotated[RedisLocation | None, BeforeValidator(_given(parse_redis))] = Field(
+        None,
+        description="Where the daemon keeps what it counts, to share it with others: redis://HOST:PORT; by default "
+        "in its memory.",
+    )
+    rate_limit_redis_password_file: _File = Field(None, description="File that holds the password for Redis.")
     log_format: Annotated[LogFormat, BeforeValidator(parse_choice)] = Field(
         LogFormat.AUTO, description="How log lines look; auto is console on a terminal, else json."
     )

@@ -160,9 +160,18 @@ class Metrics:
         self._refused_calls = counter(
             "xdsd_refused_calls_total", "Calls of the admin API that were refused.", "reason"
         )
+        self._limited = counter(
+            "xdsd_rate_limit_requests_total",
+            "Requests that proxies asked the daemon's limiter about.",
+            "verdict",
+        )
         self.ready = gauge("xdsd_ready", "1 while the daemon is ready to serve.")
         self.objects = gauge("xdsd_objects", "Objects of intent.", "kind")
         self.problems = gauge("xdsd_problems", "What is wrong now.", "severity")
+
+    def limited(self, verdict: str) -> None:
+        """Counts a request that the limiter was asked about."""
+        self._limited.labels(verdict).inc()
 
     def refused_call(self, reason: str) -> None:
         """Counts a call of the admin API that was refused."""

@@ -15,10 +15,12 @@ from xdsd.compile.layers.assignment import layers_of
 from xdsd.compile.layers.base import LayerSpec, Member
 from xdsd.compile.layers.patch_remarks import filters_of
 from xdsd.compile.layers.patched import Refused
+from xdsd.compile.limits.rules import limit_rules
 from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
 from xdsd.compile.references import broken_references
 from xdsd.compile.refusals import Refusals
 from xdsd.compile.world import World
+from xdsd.model.limits import LimitRule
 from xdsd.model.mesh import MeshSettings, Proxy
 from xdsd.model.problem import ObjectRef, Problem
 from xdsd.snapshot import LayerChange, LayerId, Resource, Snapshot, SnapshotChange
@@ -154,6 +156,11 @@ class Compiler:
         """What raised since the last call."""
         found, self._faults = self._faults, []
         return found
+
+    @property
+    def limit_rules(self) -> tuple[LimitRule, ...]:
+        """What the limiter counts by; after ``steps``."""
+        return self.graph.ask(limit_rules)
 
     def problems(self) -> Iterator[Problem]:
         """The users' mistakes that hold now, as far as they concern connected proxies."""

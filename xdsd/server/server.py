@@ -62,6 +62,10 @@ class XdsServer:
             return self._server.add_insecure_port(address)
         return self._server.add_secure_port(address, credentials)
 
+    def also_serve(self, handler: Any) -> None:
+        """Another service of the port: a generic handler of gRPC's; before ``start``."""
+        self._server.add_generic_rpc_handlers((handler,))
+
     async def start(self) -> None:
         await self._server.start()
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
