@@ -8,6 +8,11 @@ from typing import Any
 import pytest
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.extensions.clusters.dns.v3.dns_cluster_pb2 import DnsCluster
+from envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.client_side_weighted_round_robin_pb2 import (  # noqa: E501
+    ClientSideWeightedRoundRobin,
+)
+from envoy.extensions.load_balancing_policies.wrr_locality.v3.wrr_locality_pb2 import WrrLocality
+from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 from google.protobuf.json_format import MessageToDict
 
@@ -15,8 +20,9 @@ from tests.compile.envoy import RejectedByEnvoyError, validate_with_envoy
 from xdsd.compile import clusters
 from xdsd.compile.clusters import outbound_cluster
 from xdsd.compile.endpoints import load_assignment
+from xdsd.compile.locality import Place
 from xdsd.compile.names import outbound_cluster_name
-from xdsd.compile.policy import Policy
+from xdsd.compile.policy import Policy, policy_of
 from xdsd.compile.upstream import HTTP_OPTIONS, NO_LIMIT
 from xdsd.model.catalog import Endpoint, Port, Protocol, Resolution, Service
 from xdsd.model.intent import TrafficPolicy
@@ -34,10 +40,7 @@ def service(resolution: Resolution = Resolution.STATIC, selector: Mapping[str, s
 
 def policy(settings: Mapping[str, Any]) -> Policy:
     """A policy from a trafficPolicy as published."""
-    if not settings:
-        return Policy()
-    parsed = TrafficPolicy.model_validate(settings)
-    return Policy(parsed.connection_pool, parsed.load_balancer, parsed.outlier_detection)
+    return policy_of(TrafficPolicy.model_validate(settings)) if settings else Policy()
 
 
 def cluster(settings: Mapping[str, Any] | None = None, port: Port = HTTP, **changes: Any) -> Any:
@@ -180,6 +183,21 @@ class TestConnectionPool:
         assert limits.max_requests.value == 9
         assert limits.max_retries.value == NO_LIMIT
 
+    def test_a_retry_budget_takes_the_place_of_a_limit(self) -> None:
+        """A share of the active requests, with the published defaults; over time if that is asked for."""
+        made = cluster({"retryBudget": {"percent": 0.5, "minRetryConcurrency": 7}})
+        (limits,) = made.circuit_breakers.thresholds
+        assert MessageToDict(limits.retry_budget) == {
+            "budgetPercent": {"value": 0.5},
+            "minRetryConcurrency": 7,
+        }
+        (limits,) = cluster({"retryBudget": {"budgetInterval": "0s"}}).circuit_breakers.thresholds
+        default = {"budgetPercent": {"value": 20.0}, "minRetryConcurrency": 3}
+        assert MessageToDict(limits.retry_budget) == default
+        (timed,) = cluster({"retryBudget": {"budgetInterval": "10s"}}).circuit_breakers.thresholds
+        added = timed.retry_budget.SerializeToString().replace(limits.retry_budget.SerializeToString(), b"")
+        assert added == b"\x1a\x02\x08\x0a"
+
     def test_tcp_keepalive_counts_whole_seconds(self) -> None:
         """An empty keepalive takes the system's settings."""
         empty = cluster({"connectionPool": {"tcp": {"tcpKeepalive": {}}}})
@@ -292,6 +310,141 @@ class TestLoadBalancer:
         made = cluster({"loadBalancer": {"consistentHash": hashing}})
         assert made.lb_policy == Cluster.MAGLEV
         assert made.maglev_lb_config.table_size.value == 65521
+
+    @pytest.mark.parametrize("simple", ["ROUND_ROBIN", "LEAST_REQUEST", "UNSPECIFIED"])
+    def test_new_endpoints_warm_up(self, simple: str) -> None:
+        """Policies that know weights have slow start, from either field, with its curve and its least share."""
+        config = "round_robin_lb_config" if simple == "ROUND_ROBIN" else "least_request_lb_config"
+        warmup = {"duration": "30s", "minimumPercent": 5.5, "aggression": 2}
+        made = cluster({"loadBalancer": {"simple": simple, "warmup": warmup}})
+        assert MessageToDict(getattr(made, config).slow_start_config) == {
+            "slowStartWindow": "30s",
+            "aggression": {"defaultValue": 2.0, "runtimeKey": "upstream.slow_start_aggression"},
+            "minWeightPercent": {"value": 5.5},
+        }
+        made = cluster({"loadBalancer": {"simple": simple, "warmupDurationSecs": "10s"}})
+        assert MessageToDict(getattr(made, config).slow_start_config) == {"slowStartWindow": "10s"}
+
+    def test_policies_without_weights_do_not_warm_up(self) -> None:
+        """Random choice and hashing have no slow start."""
+        for chosen in ({"simple": "RANDOM"}, {"consistentHash": {"useSourceIp": True}}):
+            made = cluster({"loadBalancer": {**chosen, "warmup": {"duration": "30s"}}})
+            assert "slowStart" not in str(MessageToDict(made))
+
+    def test_endpoints_may_be_weighed_by_what_they_report(self) -> None:
+        """Every setting of backend utilization, and warm-up, stands in the extension that does it."""
+        settings = {
+            "metricNamesForComputingUtilization": ["named_metrics.q"],
+            "errorUtilizationPenaltyPercent": 150,
+            "weightUpdatePeriod": "2s",
+            "weightExpirationPeriod": "3m",
+            "weightStabilizationPeriod": "10s",
+        }
+        made = cluster({"loadBalancer": {"backendUtilization": settings, "warmupDurationSecs": "5s"}})
+        assert made.lb_policy == Cluster.LOAD_BALANCING_POLICY_CONFIG
+        (chosen,) = made.load_balancing_policy.policies
+        config = ClientSideWeightedRoundRobin()
+        assert chosen.typed_extension_config.typed_config.Unpack(config)
+        assert MessageToDict(config) == {
+            "metricNamesForComputingUtilization": ["named_metrics.q"],
+            "errorUtilizationPenalty": 1.5,
+            "weightUpdatePeriod": "2s",
+            "weightExpirationPeriod": "180s",
+            "blackoutPeriod": "10s",
+            "slowStartConfig": {"slowStartWindow": "5s"},
+        }
+
+
+SHARES = {"distribute": [{"from": "eu", "to": {"eu": 80, "us": 20}}]}
+
+
+class TestLocalities:
+    def test_localities_weigh_only_where_they_have_shares(self) -> None:
+        """Elsewhere their weights would change what the balancing policy does."""
+        made = cluster({"loadBalancer": {"localityLbSetting": SHARES}})
+        assert made.common_lb_config.HasField("locality_weighted_lb_config")
+        for setting in ({**SHARES, "enabled": False}, {"failover": [{"from": "eu", "to": "us"}]}):
+            made = cluster({"loadBalancer": {"localityLbSetting": setting}})
+            assert not made.common_lb_config.HasField("locality_weighted_lb_config")
+
+    def test_shares_hold_above_reported_weights(self) -> None:
+        """An extension has the shares of localities in an extension of its own."""
+        made = cluster({"loadBalancer": {"localityLbSetting": SHARES, "backendUtilization": {}}})
+        (chosen,) = made.load_balancing_policy.policies
+        config = WrrLocality()
+        assert chosen.typed_extension_config.typed_config.Unpack(config)
+        (inner,) = config.endpoint_picking_policy.policies
+        assert inner.typed_extension_config.name.endswith("client_side_weighted_round_robin")
+        assert made.common_lb_config.WhichOneof("locality_config_specifier") is None
+
+    def test_zones_are_envoys_to_balance(self) -> None:
+        """On by default; switching it off says so, for proxies that would do it anyway."""
+        for setting, expected in (
+            ({}, {}),
+            ({"enabled": True, "minClusterSize": 2}, {"minClusterSize": "2"}),
+            ({"enabled": False}, {"routingEnabled": {}}),
+        ):
+            made = cluster({"loadBalancer": {"zoneAwareLbSetting": setting}})
+            assert MessageToDict(made.common_lb_config.zone_aware_lb_config) == expected
+
+    def test_names_are_ranked_where_they_stand(self) -> None:
+        """Clusters of DNS names have their localities inline."""
+        endpoints = [Endpoint("a.b", locality="us"), Endpoint("c.d", locality="eu")]
+        made = cluster(
+            {"loadBalancer": {"localityLbSetting": {}}},
+            service=service(Resolution.DNS),
+            endpoints=endpoints,
+            place=Place("eu"),
+        )
+        ranked = [(group.locality.region, group.priority) for group in made.load_assignment.endpoints]
+        assert ranked == [("eu", 0), ("us", 1)]
+
+    def test_what_has_no_endpoints_has_no_localities(self) -> None:
+        """The original destination is neither near nor far."""
+        made = cluster({"loadBalancer": {"localityLbSetting": SHARES}}, service=service(Resolution.NONE))
+        assert made.common_lb_config.WhichOneof("locality_config_specifier") is None
+
+
+class TestTransport:
+    def test_http_asks_for_the_host_of_the_request(self) -> None:
+        """SNI and verification follow the host where HTTP has one; HTTP/2 is announced."""
+        made = cluster({"tls": {"mode": "SIMPLE"}})
+        assert http_options(made) == {
+            "upstreamHttpProtocolOptions": {"autoSni": True, "autoSanValidation": True},
+            "explicitHttpConfig": {"httpProtocolOptions": {}},
+        }
+        assert http_options(cluster({"tls": {"mode": "SIMPLE"}}, port=TCP)) == {}
+        named = {"mode": "SIMPLE", "sni": "a.example.com"}
+        assert http_options(cluster({"tls": named})) == {}
+
+    @pytest.mark.parametrize(
+        ("port", "http", "announced"),
+        [
+            (HTTP, {}, False),
+            (GRPC, {}, True),
+            (HTTP, {"h2UpgradePolicy": "UPGRADE"}, True),
+            (GRPC, {"useClientProtocol": True}, False),
+        ],
+    )
+    def test_tls_announces_http2_where_nothing_else_is_spoken(
+        self, port: Port, http: dict[str, Any], *, announced: bool
+    ) -> None:
+        """The protocol of the connection is agreed on in the handshake."""
+        settings: dict[str, Any] = {"tls": {"mode": "SIMPLE"}}
+        if http:
+            settings["connectionPool"] = {"http": http}
+        context = UpstreamTlsContext()
+        assert cluster(settings, port=port).transport_socket.typed_config.Unpack(context)
+        assert list(context.common_tls_context.alpn_protocols) == (["h2"] if announced else [])
+
+    def test_a_tunnel_speaks_http_on_any_port(self) -> None:
+        """The proxy at its other end is spoken to as the pool says."""
+        tunnel = {"targetHost": "a.example.com", "targetPort": 443}
+        assert http_options(cluster({"tunnel": tunnel}, port=TCP)) == {}
+        upgraded = {"tunnel": tunnel, "connectionPool": {"http": {"h2UpgradePolicy": "UPGRADE"}}}
+        assert http_options(cluster(upgraded, port=TCP)) == {
+            "explicitHttpConfig": {"http2ProtocolOptions": {}}
+        }
 
 
 class TestOutliers:
@@ -469,6 +622,34 @@ BALANCERS: tuple[dict[str, Any], ...] = (
     {"consistentHash": {"httpHeaderName": "x", "minimumRingSize": 8388608}},
     {"consistentHash": {"useSourceIp": True, "ringHash": {"minimumRingSize": 1}}},
     {"consistentHash": {"httpQueryParameterName": "q", "maglev": {"tableSize": 65537}}},
+    {"simple": "ROUND_ROBIN", "warmup": {"duration": "1ms", "minimumPercent": 0, "aggression": 0.001}},
+    {"simple": "LEAST_REQUEST", "warmup": {"duration": "24h", "minimumPercent": 100, "aggression": 1000}},
+    {"warmupDurationSecs": "1s", "localityLbSetting": SHARES},
+    {"consistentHash": {"httpHeaderName": "x"}, "localityLbSetting": SHARES},
+    {"consistentHash": {"useSourceIp": True, "maglev": {"tableSize": 2}}, "localityLbSetting": SHARES},
+    {"simple": "RANDOM", "zoneAwareLbSetting": {"minClusterSize": 4294967295}},
+    {"zoneAwareLbSetting": {"enabled": False}},
+    {"backendUtilization": {}, "zoneAwareLbSetting": {"enabled": False}},
+    {"backendUtilization": {}, "localityLbSetting": SHARES, "warmupDurationSecs": "1s"},
+    {
+        "backendUtilization": {
+            "metricNamesForComputingUtilization": ["named_metrics.a", "cpu_utilization"],
+            "errorUtilizationPenaltyPercent": 4294967295,
+            "weightUpdatePeriod": "0s",
+            "weightExpirationPeriod": "0s",
+            "weightStabilizationPeriod": "0s",
+        }
+    },
+)
+TRANSPORTS: tuple[dict[str, Any], ...] = (
+    {"tls": {"mode": "SIMPLE"}},
+    {"tls": {"mode": "SIMPLE", "insecureSkipVerify": True, "sni": "a.example.com"}},
+    {"tls": {"mode": "SIMPLE", "subjectAltNames": ["a", "spiffe://a/b", "::1", "a@b"]}},
+    {"tls": {"mode": "SIMPLE"}, "proxyProtocol": {"version": "V2"}},
+    {"proxyProtocol": {}},
+    {"tunnel": {"targetHost": "fd00::1", "targetPort": 1, "protocol": "POST"}},
+    {"retryBudget": {"percent": 100.0, "minRetryConcurrency": 4294967295, "budgetInterval": "10s"}},
+    {"retryBudget": {"percent": 0.0}},
 )
 
 
@@ -487,6 +668,9 @@ def everything() -> Iterator[Any]:
     for http in ({"useClientProtocol": True}, {"h2UpgradePolicy": "UPGRADE"}, {"h2UpgradePolicy": "DEFAULT"}):
         settings = {"http": {**EVERYTHING["connectionPool"]["http"], **http}}
         yield cluster({"connectionPool": settings})
+    for transport in TRANSPORTS:
+        for port in (HTTP, GRPC, TCP):
+            yield cluster({**transport, **EVERYTHING}, port=port)
     pool = policy(EVERYTHING).connection_pool
     for address in ("127.0.0.1", "10.0.0.1", "::1", "fd00::1", "unix:///run/app.sock"):
         for protocol in (Protocol.HTTP, Protocol.HTTP2, Protocol.TCP):

@@ -21,7 +21,7 @@ from tests.lab.static import as_dict, static_bootstrap
 from xdsd.compile.clusters import outbound_cluster
 from xdsd.compile.endpoints import load_assignment
 from xdsd.compile.names import outbound_cluster_name
-from xdsd.compile.policy import Policy
+from xdsd.compile.policy import policy_of
 from xdsd.model.catalog import Endpoint, Health, Port, Protocol, Service
 from xdsd.model.intent import TrafficPolicy
 
@@ -40,8 +40,7 @@ class Lab:
         self.file = folder / "eds.json"
         self.port, *ports = free_ports(3)
         self.one, self.two = (Endpoint("127.0.0.1", {PORT.name: port}) for port in ports)
-        parsed = TrafficPolicy.model_validate(settings)
-        policy = Policy(parsed.connection_pool, parsed.load_balancer, parsed.outlier_detection)
+        policy = policy_of(TrafficPolicy.model_validate(settings))
         self.cluster: Any = outbound_cluster(NAME, Service("default", HOST, (PORT,)), PORT, policy)
         self.cluster.eds_cluster_config.eds_config.path_config_source.path = str(self.file)
 

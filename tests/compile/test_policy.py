@@ -2,16 +2,21 @@
 
 from xdsd.compile.policy import DEFAULT_POLICY, Policy, effective_policy
 from xdsd.model.intent import (
+    ClientTLSMode,
+    ClientTLSSettings,
     ConnectionPoolSettings,
     DestinationRule,
     LoadBalancerSettings,
     OutlierDetection,
     PortSelector,
     PortTrafficPolicy,
+    ProxyProtocol,
+    RetryBudget,
     SimpleLB,
     Subset,
     TCPSettings,
     TrafficPolicy,
+    TunnelSettings,
 )
 
 RANDOM = LoadBalancerSettings(simple=SimpleLB.RANDOM)
@@ -92,3 +97,38 @@ def test_a_subset_alone_is_enough() -> None:
     rule = DestinationRule(host="a", subsets=(subset,))
     assert effective_policy(rule, 80, "v1") == Policy(None, RANDOM, None)
     assert effective_policy(rule, 80) == Policy()
+
+
+TLS = ClientTLSSettings(mode=ClientTLSMode.SIMPLE)
+TUNNEL = TunnelSettings(target_host="a.example.com", target_port=443)
+BUDGET = RetryBudget(percent=1)
+
+
+def test_a_subset_overrides_transport_and_budget() -> None:
+    """TLS, tunnel, PROXY protocol and retry budget are blocks like the others."""
+    base = TrafficPolicy(tls=TLS, tunnel=TUNNEL, retry_budget=BUDGET)
+    off = ClientTLSSettings(mode=ClientTLSMode.DISABLE)
+    subset = Subset(name="v1", traffic_policy=TrafficPolicy(tls=off, retry_budget=RetryBudget(percent=2)))
+    rule = DestinationRule(host="a", traffic_policy=base, subsets=(subset,))
+    assert effective_policy(rule, 80) == Policy(tls=TLS, tunnel=TUNNEL, retry_budget=BUDGET)
+    expected = Policy(tls=off, tunnel=TUNNEL, retry_budget=RetryBudget(percent=2))
+    assert effective_policy(rule, 80, "v1") == expected
+
+
+def test_what_a_port_cannot_set_is_kept_for_the_port_of_a_subset() -> None:
+    """A port of the destination has no tunnel or budget; a subset's port has those of the destination."""
+    header = ProxyProtocol()
+    base = TrafficPolicy(
+        proxy_protocol=header,
+        retry_budget=BUDGET,
+        tls=TLS,
+        port_level_settings=(for_port(81, load_balancer=RANDOM),),
+    )
+    own = TrafficPolicy(
+        retry_budget=RetryBudget(percent=2), port_level_settings=(for_port(80, load_balancer=ROUND_ROBIN),)
+    )
+    rule = DestinationRule(host="a", traffic_policy=base, subsets=(Subset(name="v1", traffic_policy=own),))
+    assert effective_policy(rule, 81) == Policy(load_balancer=RANDOM)
+    assert effective_policy(rule, 80, "v1") == Policy(
+        load_balancer=ROUND_ROBIN, proxy_protocol=header, retry_budget=BUDGET
+    )

@@ -17,7 +17,7 @@ from xdsd.compile.proxies import proxy_of
 from xdsd.manifest import parse_manifest
 from xdsd.model.intent import Object
 from xdsd.model.mesh import MeshSettings
-from xdsd.model.node import Node
+from xdsd.model.node import Locality, Node
 from xdsd.model.problem import ObjectRef, Problem
 from xdsd.registry.base import CatalogChange
 from xdsd.registry.catalog import Catalog
@@ -66,10 +66,15 @@ def read_case(file: Path) -> Case:
     manifest = parse_manifest(f"{below}\n---\n{objects}".encode(), file.name)
     assert not manifest.problems, "\n".join(map(str, manifest.problems))
     proxies = {
-        name: Node(each["id"], metadata=each.get("metadata", {})) for name, each in ours["proxies"].items()
+        name: Node(each["id"], metadata=each.get("metadata", {}), locality=_locality(each))
+        for name, each in ours["proxies"].items()
     }
     settings = MeshSettings(**ours.get("mesh", {}))
     return Case(file.stem, tuple(parsed.object for parsed in manifest.objects), proxies, settings)
+
+
+def _locality(proxy: Mapping[str, str]) -> Locality:
+    return Locality(*proxy.get("locality", "").split("/"))
 
 
 class Mesh:

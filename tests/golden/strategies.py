@@ -7,13 +7,15 @@ from hypothesis import strategies as st
 
 from xdsd.manifest import parse_object
 from xdsd.manifest.envelope import AnyObject
-from xdsd.model.node import Node
+from xdsd.model.node import Locality, Node
 
 API = "networking.istio.io/v1"
 NAMESPACES = ("default", "other", "istio-system")
 PROXIES = {
     "captured": Node(
-        "sidecar~10.0.0.1~a-1.default~default.svc.cluster.local", metadata={"LABELS": {"app": "a"}}
+        "sidecar~10.0.0.1~a-1.default~default.svc.cluster.local",
+        metadata={"LABELS": {"app": "a"}},
+        locality=Locality("eu", "a", "1"),
     ),
     "explicit": Node(
         "sidecar~10.0.0.2~b-1.default~default.svc.cluster.local",
@@ -22,6 +24,7 @@ PROXIES = {
     "proxied": Node(
         "sidecar~10.0.0.3~c-1.other~other.svc.cluster.local",
         metadata={"INTERCEPTION_MODE": "NONE", "HTTP_PROXY_PORT": 15007},
+        locality=Locality("us"),
     ),
     "six": Node("sidecar~fd00::1~a-2.other~other.svc.cluster.local", metadata={"LABELS": {"app": "a"}}),
     "edge": Node("router~10.0.0.4~edge.istio-system~cluster.local", metadata={"LABELS": {"istio": "edge"}}),
@@ -129,6 +132,24 @@ BALANCERS = pick(
     {"consistentHash": {"useSourceIp": True, "maglev": {"tableSize": 65537}}},
     {"consistentHash": {"httpCookie": {"name": "c", "ttl": "1s"}, "ringHash": {"minimumRingSize": 64}}},
 )
+DISTRIBUTE = {"distribute": [{"from": "eu/*", "to": {"eu/a": 70, "us": 30}}]}
+BALANCERS |= pick(
+    {"simple": "ROUND_ROBIN", "warmup": {"duration": "10s", "aggression": 1.5}},
+    {"localityLbSetting": DISTRIBUTE},
+    {"backendUtilization": {"weightUpdatePeriod": "1s"}, "localityLbSetting": DISTRIBUTE},
+    {"localityLbSetting": {"failover": [{"from": "eu", "to": "us"}]}},
+    {"localityLbSetting": {"failoverPriority": ["app", "version=v1"]}},
+    {"localityLbSetting": {"enabled": False}, "warmupDurationSecs": "1s"},
+    {"zoneAwareLbSetting": {"minClusterSize": 1}},
+)
+TLS = pick(
+    {"mode": "DISABLE"},
+    {"mode": "SIMPLE"},
+    {"mode": "SIMPLE", "sni": "a.example.com", "subjectAltNames": ["a", "spiffe://a"]},
+    {"mode": "SIMPLE", "insecureSkipVerify": True},
+)
+BUDGETS = pick({"percent": 10.0}, {"minRetryConcurrency": 1, "budgetInterval": "1s"})
+HEADERS_AHEAD = pick({"version": "V1"}, {"version": "V2"})
 POOLS = pick(
     {"tcp": {"maxConnections": 1, "connectTimeout": "1s", "idleTimeout": "0s"}},
     {"http": {"h2UpgradePolicy": "UPGRADE", "maxRequestsPerConnection": 1}},
@@ -140,12 +161,18 @@ OUTLIERS = pick(
 TRAFFIC_POLICY = record(
     {"loadBalancer": BALANCERS},
     portLevelSettings=several(
-        record({"port": pick({"number": 80}), "loadBalancer": BALANCERS}, connectionPool=POOLS), 1
+        record({"port": pick({"number": 80}), "loadBalancer": BALANCERS}, connectionPool=POOLS, tls=TLS), 1
     ),
     connectionPool=POOLS,
     outlierDetection=OUTLIERS,
+    tls=TLS,
+    retryBudget=BUDGETS,
+    proxyProtocol=HEADERS_AHEAD,
 )
-SUBSET_POLICY = record({"outlierDetection": OUTLIERS}, loadBalancer=BALANCERS, connectionPool=POOLS)
+TUNNELS = pick({"targetHost": "far.example.com", "targetPort": 443}, {"targetHost": "::1", "targetPort": 1})
+SUBSET_POLICY = record(
+    {"outlierDetection": OUTLIERS}, loadBalancer=BALANCERS, connectionPool=POOLS, tls=TLS, tunnel=TUNNELS
+)
 DESTINATION_RULE = record(
     {"host": HOSTS | WILD},
     trafficPolicy=TRAFFIC_POLICY,

@@ -131,13 +131,208 @@ def _told(policy: str, more: str = "") -> list[str]:
         ),
         (
             "{portLevelSettings: [{port: {number: 80}}]}",
-            ".portLevelSettings[0] MissingField: is empty; give loadBalancer, connectionPool or outlierDetection",
+            (
+                ".portLevelSettings[0] MissingField: "
+                "is empty; give loadBalancer, connectionPool, outlierDetection or tls"
+            ),
         ),
     ],
 )
 def test_policies(policy: str, expected: str) -> None:
     """A policy that cannot be meant is told exactly."""
     assert _told(policy) == [POLICY + expected]
+
+
+TLS = ".tls"
+LOCALITY = ".loadBalancer.localityLbSetting"
+ZONES = ".loadBalancer.zoneAwareLbSetting"
+
+
+@pytest.mark.parametrize(
+    ("tls", "expected"),
+    [
+        (
+            "{mode: MUTUAL}",
+            [
+                ".clientCertificate MissingField: is missing; mode MUTUAL needs it",
+                ".privateKey MissingField: is missing; mode MUTUAL needs it",
+            ],
+        ),
+        (
+            "{mode: SIMPLE, clientCertificate: /a, privateKey: /b}",
+            [
+                (
+                    f".{field} InvalidValue: is shown to nobody in mode SIMPLE; write mode MUTUAL, or take it out"
+                )
+                for field in ("clientCertificate", "privateKey")
+            ],
+        ),
+        (
+            "{sni: a.example.com, mode: DISABLE}",
+            [".sni InvalidValue: has no effect without TLS; write mode SIMPLE or MUTUAL"],
+        ),
+        (
+            "{caCertificates: /a}",
+            [".caCertificates InvalidValue: has no effect without TLS; write mode SIMPLE or MUTUAL"],
+        ),
+        (
+            "{mode: SIMPLE, insecureSkipVerify: true, caCrl: /a}",
+            [
+                (
+                    ".insecureSkipVerify InvalidValue: "
+                    "caCertificates, subjectAltNames or caCrl ask to verify what this skips"
+                )
+            ],
+        ),
+        (
+            "{mode: SIMPLE, subjectAltNames: [a, '']}",
+            [".subjectAltNames[1] InvalidValue: is empty; name whom the certificate is for"],
+        ),
+        (f"{{mode: SIMPLE, sni: {'a' * 256}}}", [".sni InvalidValue: is longer than 255 bytes"]),
+        (
+            "{mode: STRICT}",
+            [
+                (
+                    ".mode InvalidValue: 'STRICT' is no value of this field; "
+                    "it is one of DISABLE, SIMPLE, MUTUAL, ISTIO_MUTUAL"
+                )
+            ],
+        ),
+        (
+            "{mode: ISTIO_MUTUAL}",
+            [
+                (
+                    ".mode NotSupported: ISTIO_MUTUAL is not supported yet: "
+                    "the mesh issues no certificates; write MUTUAL and name files"
+                )
+            ],
+        ),
+        (
+            "{mode: MUTUAL, credentialName: a}",
+            [
+                (
+                    ".credentialName NotSupported: not supported yet: "
+                    "proxies are given no secrets; name files instead"
+                )
+            ],
+        ),
+    ],
+)
+def test_tls(tls: str, expected: list[str]) -> None:
+    """What contradicts its mode, or itself, is told field by field."""
+    assert _told(f"{{tls: {tls}}}") == [f"{POLICY}{TLS}{each}" for each in expected]
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        (
+            "{distribute: [{to: {eu: 100}}]}",
+            ".distribute[0].from MissingField: is missing; name the sender's locality, or * for any",
+        ),
+        (
+            "{distribute: [{from: eu, to: {eu: 80, us: 30}}]}",
+            ".distribute[0].to MissingField: the shares add up to 110, not to 100",
+        ),
+        (
+            "{distribute: [{from: eu, to: {eu: 101}}]}",
+            ".distribute[0].to[eu] OutOfRange: 101 is not between 1 and 100",
+        ),
+        (
+            "{distribute: [{from: eu, to: {eu/*: 50, eu/a: 50}}]}",
+            ".distribute[0].to[eu/a] InvalidValue: is covered by another locality of the list",
+        ),
+        (
+            "{distribute: [{from: eu, to: {eu/a: 50, '*': 50}}]}",
+            ".distribute[0].to[*] InvalidValue: is covered by another locality of the list",
+        ),
+        (
+            "{distribute: [{from: eu/*, to: {eu: 100}}, {from: eu/a, to: {us: 100}}]}",
+            ".distribute[1].from InvalidValue: an earlier entry is for senders in 'eu/a' already",
+        ),
+        (
+            "{distribute: [{from: e*, to: {eu: 100}}]}",
+            (
+                ".distribute[0].from InvalidValue: "
+                "'e*': a wildcard may only be the end of a locality, and stands alone: eu/*"
+            ),
+        ),
+        (
+            "{distribute: [{from: eu, to: {eu: 100}}], failoverPriority: [a]}",
+            ".failoverPriority[0] InvalidValue: distribute is set too, and leaves nothing to order",
+        ),
+        (
+            "{failover: [{from: eu, to: eu}]}",
+            ".failover[0].to InvalidValue: is the region itself; name another",
+        ),
+        (
+            "{failover: [{from: eu, to: us}, {from: eu, to: asia}]}",
+            ".failover[1].from InvalidValue: an earlier entry is for 'eu' already",
+        ),
+        (
+            "{failoverPriority: ['a b']}",
+            (
+                ".failoverPriority[0] InvalidValue: "
+                "'a b' is no label key: write [PREFIX/]NAME of letters, digits, - _ and ."
+            ),
+        ),
+        (
+            "{failoverPriority: [a=1, a]}",
+            ".failoverPriority[1] InvalidValue: 'a' is compared already",
+        ),
+        (
+            "{failoverPriority: ['a=*']}",
+            (
+                ".failoverPriority[0] InvalidValue: '*' is no label value: write letters, digits, - _ and ., "
+                "63 at most; a selector knows no wildcard"
+            ),
+        ),
+    ],
+)
+def test_localities(setting: str, expected: str) -> None:
+    """What localities prefer is held to the published rules."""
+    assert _told(f"{{loadBalancer: {{localityLbSetting: {setting}}}}}") == [POLICY + LOCALITY + expected]
+
+
+def test_the_last_sender_may_be_anybody() -> None:
+    """The first entry that is for a sender counts, so one for all others may follow."""
+    entries = "[{from: eu, to: {eu: 100}}, {from: '*', to: {us: 100}}]"
+    assert _told(f"{{loadBalancer: {{localityLbSetting: {{distribute: {entries}}}}}}}") == []
+
+
+@pytest.mark.parametrize(
+    ("balancer", "expected"),
+    [
+        (
+            "{zoneAwareLbSetting: {failoverPriority: [topology.kubernetes.io/zone]}}",
+            (
+                f"{ZONES}.failoverPriority[0] InvalidValue: "
+                "topology.kubernetes.io/zone is what zone awareness decides itself"
+            ),
+        ),
+        (
+            "{zoneAwareLbSetting: {minClusterSize: 0}}",
+            f"{ZONES}.minClusterSize OutOfRange: 0 is below 1",
+        ),
+        (
+            "{zoneAwareLbSetting: {}, localityLbSetting: {}}",
+            (
+                f"{ZONES} InvalidValue: localityLbSetting is set too; "
+                "at most one of localityLbSetting, zoneAwareLbSetting may be set"
+            ),
+        ),
+        (
+            "{backendUtilization: {}, zoneAwareLbSetting: {}}",
+            (
+                f"{ZONES} NotSupported: is no choice beside backendUtilization: "
+                "Envoy weighs zones or endpoints by it, not both"
+            ),
+        ),
+    ],
+)
+def test_zones(balancer: str, expected: str) -> None:
+    """Zone awareness excludes what decides the same."""
+    assert _told(f"{{loadBalancer: {balancer}}}") == [POLICY + expected]
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,7 @@ def test_an_unknown_field_is_told_wherever_it_is(path: Any) -> None:
         "set",
         "add",
         "metadata",
+        "to",
     )
     for item in parse_manifest(path.read_bytes(), path.name).objects:
         for place, _ in list(_maps(object_to_dict(item.object)["spec"])):

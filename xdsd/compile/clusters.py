@@ -18,6 +18,7 @@ from envoy.extensions.clusters.dns.v3.dns_cluster_pb2 import DnsCluster
 
 from xdsd.compile.endpoints import UNIX_SCHEME, load_assignment, selected, set_address
 from xdsd.compile.load_balancing import apply_load_balancer, apply_outlier_detection, is_passthrough
+from xdsd.compile.locality import NOWHERE, Place, apply_locality, nearness_of
 from xdsd.compile.names import (
     BLACK_HOLE_CLUSTER,
     INBOUND_PASSTHROUGH_CLUSTER,
@@ -28,9 +29,16 @@ from xdsd.compile.names import (
     stat_name,
 )
 from xdsd.compile.policy import DEFAULT_POLICY, Policy
-from xdsd.compile.upstream import apply_connection_pool, apply_http_options, apply_passthrough_http_options
+from xdsd.compile.upstream import (
+    apply_connection_pool,
+    apply_http_options,
+    apply_passthrough_http_options,
+    speaks_http2,
+)
+from xdsd.compile.upstream_tls import apply_transport
 from xdsd.model.catalog import Endpoint, Port, Protocol, Resolution, Service
 from xdsd.model.intent import ConnectionPoolSettings
+from xdsd.model.mesh import SYSTEM_CA
 
 INBOUND_SOURCE_IPV4 = "127.0.0.6"
 INBOUND_SOURCE_IPV6 = "::6"
@@ -51,26 +59,36 @@ def outbound_cluster(
     *,
     subset_labels: Mapping[str, str] | None = None,
     intercepted: bool = True,
+    system_ca: str = SYSTEM_CA,
+    place: Place = NOWHERE,
 ) -> Cluster:
     """The way to one port of a service, or to the endpoints of it that have ``subset_labels``.
 
     ``endpoints`` matter only where Envoy resolves names itself (DNS resolution); others come by EDS under
     ``name``. ``intercepted`` is False for a proxy that cannot see where its client wanted to go (a gateway, a
     sidecar without redirection): a service without resolution then has the endpoints that it lists.
+    ``system_ca`` is where proxies find the authorities that their system trusts, ``place`` where they are: it
+    matters where ``endpoints`` do.
     """
     cluster = Cluster(name=name, alt_stat_name=stat_name(name))
     if discovers_endpoints(service, policy, intercepted=intercepted):
         _resolve_by_eds(cluster)
     elif service.resolution in _DNS and not is_passthrough(policy.load_balancer):
-        _resolve_by_dns(cluster, service, port, endpoints, subset_labels)
+        hosts = _looked_up(service, endpoints, subset_labels)
+        assigned = load_assignment(name, port, hosts, None, nearness_of(policy), place)
+        _resolve_by_dns(cluster, service, assigned)
     else:
         cluster.type = Cluster.ORIGINAL_DST
         if service.resolution is Resolution.NONE and port.target != port.number:
             cluster.original_dst_lb_config.upstream_port_override.value = port.target
-    apply_connection_pool(cluster, policy.connection_pool)
-    apply_http_options(cluster, port.protocol, policy.connection_pool, policy.outlier_detection)
+    apply_connection_pool(cluster, policy.connection_pool, policy.retry_budget)
+    apply_http_options(cluster, port.protocol, policy)
     apply_load_balancer(cluster, policy.load_balancer)
+    if cluster.type != Cluster.ORIGINAL_DST:
+        apply_locality(cluster, policy)
     apply_outlier_detection(cluster, policy.outlier_detection)
+    http2 = speaks_http2(port.protocol, policy)
+    apply_transport(cluster, policy.tls, policy.proxy_protocol, http2=http2, system_ca=system_ca)
     _describe(cluster, name, service)
     return cluster
 
@@ -107,7 +125,7 @@ def inbound_cluster(
         cluster.type = Cluster.ORIGINAL_DST
         cluster.lb_policy = Cluster.CLUSTER_PROVIDED
     apply_connection_pool(cluster, connection_pool)
-    apply_http_options(cluster, protocol, connection_pool, upgradable=False)
+    apply_http_options(cluster, protocol, Policy(connection_pool), upgradable=False)
     if not address or _needs_source(address):
         _leave_redirection(cluster)
     return cluster
@@ -163,18 +181,19 @@ def _resolve_by_eds(cluster: Any) -> None:
     source.initial_fetch_timeout.SetInParent()
 
 
-def _resolve_by_dns(
-    cluster: Any,
-    service: Service,
-    port: Port,
-    endpoints: Sequence[Endpoint],
-    subset_labels: Mapping[str, str] | None,
-) -> None:
-    """A cluster of names. Only one name alone can be looked up anew for each connection."""
+def _looked_up(
+    service: Service, endpoints: Sequence[Endpoint], subset_labels: Mapping[str, str] | None
+) -> list[Endpoint]:
+    """The names that Envoy resolves: those of the endpoints, or the service's own."""
     if not endpoints and service.selector is None:
         endpoints = (Endpoint(service.hostname),)
-    hosts = [item for item in endpoints if selected(item, subset_labels)]
-    cluster.load_assignment.CopyFrom(load_assignment(cluster.name, port, hosts))
+    return [item for item in endpoints if selected(item, subset_labels)]
+
+
+def _resolve_by_dns(cluster: Any, service: Service, assigned: Any) -> None:
+    """A cluster of names. Only one name alone can be looked up anew for each connection."""
+    cluster.load_assignment.CopyFrom(assigned)
+    hosts = [host for group in assigned.endpoints for host in group.lb_endpoints]
     dns = DnsCluster(
         respect_dns_ttl=True,
         dns_lookup_family=DnsLookupFamily.V4_PREFERRED,

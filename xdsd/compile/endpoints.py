@@ -4,13 +4,14 @@ This is what one flipped endpoint costs the daemon, so nothing here is done twic
 makes the bytes independent of the order of the input (their hash is the version), one pass builds.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
 from envoy.config.core.v3.health_check_pb2 import HealthStatus
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 
+from xdsd.compile.locality import NOWHERE, Nearness, Place, ranking, shares_from, split, weights
 from xdsd.model.catalog import Endpoint, Health, Port
 
 UNIX_SCHEME = "unix://"
@@ -22,7 +23,9 @@ _HEALTH = {
     Health.DRAINING: HealthStatus.Value("DRAINING"),
 }
 
-_Row = tuple[str, str, int, int, int]
+MAX_PRIORITY = 128
+
+_Row = tuple[int, str, str, int, int, int]
 
 
 def load_assignment(
@@ -30,20 +33,32 @@ def load_assignment(
     port: Port,
     endpoints: Iterable[Endpoint],
     subset_labels: Mapping[str, str] | None = None,
+    nearness: Nearness | None = None,
+    place: Place = NOWHERE,
 ) -> ClusterLoadAssignment:
     """The endpoints that have all of ``subset_labels``, by locality; none is an assignment without endpoints.
 
-    A locality weighs what its endpoints weigh together. An address and port given twice counts once, the
-    first in order of locality and weight. What Envoy assumes anyway is left out: the weight 1, and healthy.
+    ``nearness`` orders them as a proxy at ``place`` prefers them. A locality weighs what its endpoints weigh
+    together, unless ``nearness`` gives it a share. An address and port given twice counts once, the first in
+    order of preference, locality and weight. What Envoy assumes anyway is left out: the weight 1, and healthy.
     """
     assignment = ClusterLoadAssignment(cluster_name=cluster_name)
-    for locality, members in groupby(_rows(port, endpoints, subset_labels), key=_locality):
+    rows = _rows(port, endpoints, subset_labels, ranking(nearness, place) if nearness else None)
+    shared = _shared(rows, nearness, place) if nearness and nearness.shares else None
+    priority, last = -1, -1
+    for (rank, locality), members in groupby(rows, key=_group):
+        if shared is not None and locality not in shared:
+            continue
         group = assignment.endpoints.add()
+        if rank != last:
+            priority, last = min(priority + 1, MAX_PRIORITY), rank
+        if priority:
+            group.priority = priority
         if locality:
             _set_locality(group.locality, locality)
         add = group.lb_endpoints.add
         total = 0
-        for _, address, number, weight, health in members:
+        for _, _, address, number, weight, health in members:
             item = add()
             total += weight
             if weight != 1:
@@ -56,7 +71,7 @@ def load_assignment(
                 socket = item.endpoint.address.socket_address
                 socket.address = address
                 socket.port_value = number
-        group.load_balancing_weight.value = total
+        group.load_balancing_weight.value = total if shared is None else shared[locality]
     return assignment
 
 
@@ -75,36 +90,58 @@ def set_address(target: Any, address: str, port: int) -> None:
     socket.port_value = port
 
 
-def _rows(port: Port, endpoints: Iterable[Endpoint], labels: Mapping[str, str] | None) -> list[_Row]:
+def _rows(
+    port: Port,
+    endpoints: Iterable[Endpoint],
+    labels: Mapping[str, str] | None,
+    rank: Callable[[Endpoint], int] | None,
+) -> list[_Row]:
     """What each selected endpoint puts on the wire, in an order that depends on that alone."""
     name, target = port.name, port.target
     rows = sorted(
-        (item.locality, item.address, item.ports.get(name, target), item.weight or 1, _HEALTH[item.health])
+        (
+            rank(item) if rank else 0,
+            item.locality,
+            item.address,
+            item.ports.get(name, target),
+            item.weight or 1,
+            _HEALTH[item.health],
+        )
         for item in endpoints
         if not labels or selected(item, labels)
     )
-    if len({row[1:3] for row in rows}) != len(rows):
+    if len({row[2:4] for row in rows}) != len(rows):
         first: dict[tuple[str, int], _Row] = {}
         for row in rows:
-            first.setdefault(row[1:3], row)
+            first.setdefault(row[2:4], row)
         rows = list(first.values())
-    total = sum(row[3] for row in rows)
+    total = sum(row[4] for row in rows)
     return rows if total <= MAX_WEIGHT else [_scaled(row, total) for row in rows]
 
 
 def _scaled(row: _Row, total: int) -> _Row:
     """The row with its share of the largest sum that Envoy can hold, leaving room for what is rounded up."""
-    locality, address, number, weight, health = row
-    return locality, address, number, max(1, weight * (MAX_WEIGHT // 2) // total), health
+    rank, locality, address, number, weight, health = row
+    return rank, locality, address, number, max(1, weight * (MAX_WEIGHT // 2) // total), health
 
 
-def _locality(row: _Row) -> str:
-    return row[0]
+def _shared(rows: Iterable[_Row], nearness: Nearness, place: Place) -> Mapping[str, int] | None:
+    """What localities weigh for a proxy at a place; None if nothing is said of its locality."""
+    shares = shares_from(nearness, place.locality)
+    if shares is None:
+        return None
+    totals: dict[str, int] = {}
+    for row in rows:
+        totals[row[1]] = totals.get(row[1], 0) + row[4]
+    return weights(shares, totals)
+
+
+def _group(row: _Row) -> tuple[int, str]:
+    return row[:2]
 
 
 def _set_locality(target: Any, locality: str) -> None:
-    region, _, rest = locality.partition("/")
-    zone, _, sub_zone = rest.partition("/")
+    region, zone, sub_zone = split(locality)
     target.region = region
     if zone:
         target.zone = zone

@@ -4,6 +4,8 @@ from typing import Any
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 
+from xdsd.compile.backend_utilization import apply_backend_utilization
+from xdsd.compile.slow_start import apply_slow_start
 from xdsd.model.intent import ConsistentHashLB, LoadBalancerSettings, OutlierDetection
 
 DEFAULT_RING_SIZE = 1024
@@ -29,11 +31,23 @@ def apply_load_balancer(cluster: Any, settings: LoadBalancerSettings | None) -> 
     """
     if cluster.type == Cluster.ORIGINAL_DST:
         cluster.lb_policy = Cluster.CLUSTER_PROVIDED
-    elif settings is not None and settings.consistent_hash is not None:
+    elif settings is None:
+        cluster.lb_policy = Cluster.LEAST_REQUEST
+    elif settings.consistent_hash is not None:
         _apply_consistent_hash(cluster, settings.consistent_hash)
+    elif settings.backend_utilization is not None:
+        apply_backend_utilization(
+            cluster, settings.backend_utilization, settings, by_locality=_has_shares(settings)
+        )
     else:
-        simple = settings.simple if settings is not None else None
-        cluster.lb_policy = _POLICIES.get(simple or "", Cluster.LEAST_REQUEST)
+        cluster.lb_policy = _POLICIES.get(settings.simple or "", Cluster.LEAST_REQUEST)
+        apply_slow_start(cluster, settings)
+
+
+def _has_shares(settings: LoadBalancerSettings) -> bool:
+    """True if localities have weights of their own."""
+    setting = settings.locality_lb_setting
+    return setting is not None and setting.enabled is not False and bool(setting.distribute)
 
 
 def apply_outlier_detection(cluster: Any, settings: OutlierDetection | None) -> None:

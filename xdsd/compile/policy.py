@@ -2,18 +2,23 @@
 
 The published rules: settings of a port replace those of the destination as a whole, so what a port leaves
 out takes its default and is not inherited. A subset's settings override the destination's one block at a
-time (connection pool, load balancer, outlier detection); a subset's settings of a port, again, replace
-everything.
+time (connection pool, load balancer, and so on); a subset's settings of a port, again, replace everything
+that a port can set. Tunnel, PROXY protocol and retry budget cannot be set for a port: a port with settings
+of its own has none of the destination's, but the port of a subset keeps them.
 """
 
 from dataclasses import dataclass
 
 from xdsd.model.intent import (
+    ClientTLSSettings,
     ConnectionPoolSettings,
     DestinationRule,
     LoadBalancerSettings,
     OutlierDetection,
+    ProxyProtocol,
+    RetryBudget,
     TrafficPolicy,
+    TunnelSettings,
 )
 
 
@@ -24,6 +29,10 @@ class Policy:
     connection_pool: ConnectionPoolSettings | None = None
     load_balancer: LoadBalancerSettings | None = None
     outlier_detection: OutlierDetection | None = None
+    tls: ClientTLSSettings | None = None
+    tunnel: TunnelSettings | None = None
+    proxy_protocol: ProxyProtocol | None = None
+    retry_budget: RetryBudget | None = None
 
 
 DEFAULT_POLICY = Policy()
@@ -43,20 +52,42 @@ def effective_policy(rule: DestinationRule | None, port: int, subset: str = "") 
     if own is None:
         return base
     override, replaces = _for_port(own, port)
-    if replaces:
-        return override
+    return _merged(base, override, replaces=replaces)
+
+
+def policy_of(policy: TrafficPolicy | None) -> Policy:
+    """A traffic policy without its ports."""
+    if policy is None:
+        return DEFAULT_POLICY
     return Policy(
-        connection_pool=override.connection_pool or base.connection_pool,
-        load_balancer=override.load_balancer or base.load_balancer,
-        outlier_detection=override.outlier_detection or base.outlier_detection,
+        policy.connection_pool,
+        policy.load_balancer,
+        policy.outlier_detection,
+        policy.tls,
+        policy.tunnel,
+        policy.proxy_protocol,
+        policy.retry_budget,
+    )
+
+
+def _merged(base: Policy, override: Policy, *, replaces: bool) -> Policy:
+    """``override`` on top of ``base``: block by block, or whole where it ``replaces`` what a port can set."""
+    below = DEFAULT_POLICY if replaces else base
+    return Policy(
+        connection_pool=override.connection_pool or below.connection_pool,
+        load_balancer=override.load_balancer or below.load_balancer,
+        outlier_detection=override.outlier_detection or below.outlier_detection,
+        tls=override.tls or below.tls,
+        tunnel=override.tunnel or base.tunnel,
+        proxy_protocol=override.proxy_protocol or base.proxy_protocol,
+        retry_budget=override.retry_budget or base.retry_budget,
     )
 
 
 def _for_port(policy: TrafficPolicy | None, port: int) -> tuple[Policy, bool]:
     """The settings that hold for a port, and whether they are the port's own."""
-    if policy is None:
-        return DEFAULT_POLICY, False
-    for item in policy.port_level_settings:
+    for item in policy.port_level_settings if policy else ():
         if item.port is not None and item.port.number == port:
-            return Policy(item.connection_pool, item.load_balancer, item.outlier_detection), True
-    return Policy(policy.connection_pool, policy.load_balancer, policy.outlier_detection), False
+            own = Policy(item.connection_pool, item.load_balancer, item.outlier_detection, item.tls)
+            return own, True
+    return policy_of(policy), False

@@ -14,8 +14,17 @@ from xdsd.compile.access_logs import access_logs
 from xdsd.compile.http_connection_managers import duration
 from xdsd.compile.listener_settings import ListenerSettings
 from xdsd.compile.policy import Policy
+from xdsd.model.intent import TunnelSettings
 
 TCP_PROXY = "envoy.filters.network.tcp_proxy"
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """Where the HTTP server at the other end is to connect to (``host:port``), and whether it is asked by POST."""
+
+    target: str
+    by_post: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +33,13 @@ class TcpOptions:
     default.
 
     ``idle_timeout`` 0 means none at all (Envoy's default is an hour); ``hash_source_ip`` keeps a
-    client on one endpoint.
+    client on one endpoint. ``tunnel`` wraps connections in HTTP.
     """
 
     idle_timeout: timedelta | None = None
     max_connection_duration: timedelta | None = None
     hash_source_ip: bool = False
+    tunnel: Tunnel | None = None
 
 
 DEFAULT_OPTIONS = TcpOptions()
@@ -50,7 +60,13 @@ def tcp_options(policy: Policy) -> TcpOptions:
         idle_timeout=tcp.idle_timeout if tcp else None,
         max_connection_duration=tcp.max_connection_duration if tcp else None,
         hash_source_ip=bool(hashing and hashing.use_source_ip),
+        tunnel=_tunnel(policy.tunnel) if policy.tunnel else None,
     )
+
+
+def _tunnel(settings: TunnelSettings) -> Tunnel:
+    host = f"[{settings.target_host}]" if ":" in settings.target_host else settings.target_host
+    return Tunnel(f"{host}:{settings.target_port}", settings.protocol == "POST")
 
 
 def tcp_proxy(
@@ -73,6 +89,9 @@ def tcp_proxy(
         proxy.max_downstream_connection_duration.CopyFrom(duration(options.max_connection_duration))
     if options.hash_source_ip:
         proxy.hash_policy.append(HashPolicy(source_ip=HashPolicy.SourceIp()))
+    if options.tunnel is not None:
+        proxy.tunneling_config.hostname = options.tunnel.target.replace("%", "%%")
+        proxy.tunneling_config.use_post = options.tunnel.by_post
     config = Any()
     config.Pack(proxy)
     return Filter(name=TCP_PROXY, typed_config=config)

@@ -10,19 +10,36 @@ from datetime import timedelta
 from typing import Any
 
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
+from google.protobuf.duration_pb2 import Duration
 
+from xdsd.compile.policy import DEFAULT_POLICY, Policy
+from xdsd.compile.upstream_tls import follows_host, verifies_host
 from xdsd.model.catalog import Protocol
-from xdsd.model.intent import ConnectionPoolSettings, HTTPSettings, OutlierDetection, TcpKeepalive
+from xdsd.model.intent import (
+    ConnectionPoolSettings,
+    HTTPSettings,
+    RetryBudget,
+    TcpKeepalive,
+)
+from xdsd.snapshot import field_bytes
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 CONNECT_TIMEOUT = timedelta(seconds=10)
 PASSTHROUGH_IDLE_TIMEOUT = timedelta(minutes=5)
 KEEPALIVE_TIMEOUT = timedelta(seconds=10)
 NO_LIMIT = 0xFFFFFFFF
+RETRY_PERCENT = 20.0
+RETRY_CONCURRENCY = 3
+_BUDGET_INTERVAL = 3  # the number of a field that Envoy has and our generated messages lack
 
 
-def apply_connection_pool(cluster: Any, pool: ConnectionPoolSettings | None) -> None:
-    """Sets what holds for connections of any protocol: timeout, circuit breakers, TCP keepalive."""
+def apply_connection_pool(
+    cluster: Any, pool: ConnectionPoolSettings | None, retry_budget: RetryBudget | None = None
+) -> None:
+    """Sets what holds for connections of any protocol: timeout, circuit breakers, TCP keepalive.
+
+    A retry budget takes the place of the limit on retries.
+    """
     tcp = pool.tcp if pool else None
     http = pool.http if pool else None
     cluster.connect_timeout.FromTimedelta((tcp and tcp.connect_timeout) or CONNECT_TIMEOUT)
@@ -31,32 +48,34 @@ def apply_connection_pool(cluster: Any, pool: ConnectionPoolSettings | None) -> 
     limits.max_pending_requests.value = (http and http.http1_max_pending_requests) or NO_LIMIT
     limits.max_requests.value = (http and http.http2_max_requests) or NO_LIMIT
     limits.max_retries.value = (http and http.max_retries) or NO_LIMIT
+    if retry_budget is not None:
+        _set_retry_budget(limits.retry_budget, retry_budget)
     if tcp and tcp.tcp_keepalive:
         _set_keepalive(cluster.upstream_connection_options.tcp_keepalive, tcp.tcp_keepalive)
 
 
 def apply_http_options(
-    cluster: Any,
-    protocol: Protocol,
-    pool: ConnectionPoolSettings | None,
-    outliers: OutlierDetection | None = None,
-    *,
-    upgradable: bool = True,
+    cluster: Any, protocol: Protocol, policy: Policy = DEFAULT_POLICY, *, upgradable: bool = True
 ) -> None:
     """Sets how HTTP is spoken to an HTTP port's endpoints; other ports and plain HTTP/1.1 need nothing.
 
-    An upgrade to HTTP/2 is between proxies; ``upgradable`` is False towards a program, which speaks what its port says.
+    A tunnel speaks HTTP to the endpoints of any port. An upgrade to HTTP/2 is between proxies; ``upgradable`` is
+    False towards a program, which speaks what its port says.
     """
-    if not protocol.is_http:
+    if not protocol.is_http and policy.tunnel is None:
         return
     options = HttpProtocolOptions()
+    pool = policy.connection_pool
     http = pool.http if pool else None
     _set_common(options, pool)
-    if outliers:
-        _set_error_codes(options, outliers.outlier_detection_http_error_codes)
+    if policy.outlier_detection:
+        _set_error_codes(options, policy.outlier_detection.outlier_detection_http_error_codes)
+    if follows_host(policy.tls) and protocol.is_http:
+        options.upstream_http_protocol_options.auto_sni = True
+        options.upstream_http_protocol_options.auto_san_validation = verifies_host(policy.tls)
     if http and http.use_client_protocol:
         _follow_client(options, http)
-    elif protocol.is_http2 or (upgradable and http and http.h2_upgrade_policy == "UPGRADE"):
+    elif speaks_http2(protocol, policy, upgradable=upgradable):
         options.explicit_http_config.http2_protocol_options.SetInParent()
         _set_http2(options.explicit_http_config.http2_protocol_options, http)
     elif options.ByteSize():
@@ -66,12 +85,30 @@ def apply_http_options(
     _pack(cluster, options)
 
 
+def speaks_http2(protocol: Protocol, policy: Policy, *, upgradable: bool = True) -> bool:
+    """True if HTTP/2 alone is spoken to the endpoints of a port."""
+    http = policy.connection_pool.http if policy.connection_pool else None
+    if http and http.use_client_protocol:
+        return False
+    upgraded = upgradable and http is not None and http.h2_upgrade_policy == "UPGRADE"
+    return protocol.is_http2 or (upgraded and (protocol.is_http or policy.tunnel is not None))
+
+
 def apply_passthrough_http_options(cluster: Any) -> None:
     """What the client speaks is spoken on; idle connections to unknown places are not kept for an hour."""
     options = HttpProtocolOptions()
     options.common_http_protocol_options.idle_timeout.FromTimedelta(PASSTHROUGH_IDLE_TIMEOUT)
     _follow_client(options, None)
     _pack(cluster, options)
+
+
+def _set_retry_budget(target: Any, budget: RetryBudget) -> None:
+    target.budget_percent.value = RETRY_PERCENT if budget.percent is None else budget.percent
+    target.min_retry_concurrency.value = budget.min_retry_concurrency or RETRY_CONCURRENCY
+    if budget.budget_interval:
+        interval = Duration()
+        interval.FromTimedelta(budget.budget_interval)
+        target.MergeFromString(field_bytes(_BUDGET_INTERVAL, interval.SerializeToString()))
 
 
 def _pack(cluster: Any, options: Any) -> None:

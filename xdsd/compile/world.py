@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from xdsd.compile.graph import Graph
+from xdsd.compile.locality import compared_labels
 from xdsd.compile.matches import MESH, gateway_key
 from xdsd.compile.names import resolve_host
 from xdsd.model.catalog import Endpoint, Service, ServiceKey
@@ -49,8 +50,12 @@ class World:
         self._index: dict[Key, set[ObjectRef]] = {}
         self._service_indexed: dict[ServiceKey, frozenset[Key]] = {}
         self._service_index: dict[Key, set[ServiceKey]] = {}
-        self._labels: dict[str, Counter[str]] = {"route-labels": Counter(), "gateway-labels": Counter()}
-        self._labelled: dict[ObjectRef, tuple[str, frozenset[str]]] = {}
+        self._labels: dict[str, Counter[str]] = {
+            "route-labels": Counter(),
+            "gateway-labels": Counter(),
+            "near-labels": Counter(),
+        }
+        self._labelled: dict[ObjectRef, dict[str, frozenset[str]]] = {}
         self._touched: dict[Key, None] = {}
 
     def put_object(self, obj: AnyObject) -> None:
@@ -67,7 +72,7 @@ class World:
 
     def drop_object(self, ref: ObjectRef) -> None:
         self._reindex(self._indexed, self._index, ref, frozenset())
-        self._relabel(ref, None)
+        self._relabel(ref, {})
         self._graph.set(("object", ref), None)
         if self._check is not None:
             self._graph.unwatch(self._graph.cell(self._check, ref))
@@ -130,16 +135,16 @@ class World:
         else:
             indexed.pop(member, None)
 
-    def _relabel(self, ref: ObjectRef, labels: tuple[str, frozenset[str]] | None) -> None:
-        before = self._labelled.pop(ref, None)
-        if before:
-            counter = self._labels[before[0]]
-            counter.subtract(before[1])
-            for label in [label for label in before[1] if counter[label] <= 0]:
+    def _relabel(self, ref: ObjectRef, labels: dict[str, frozenset[str]]) -> None:
+        for name, keys in self._labelled.pop(ref, {}).items():
+            counter = self._labels[name]
+            counter.subtract(keys)
+            for label in [label for label in keys if counter[label] <= 0]:
                 del counter[label]
-        if labels and labels[1]:
+        for name, keys in labels.items():
+            self._labels[name].update(keys)
+        if labels:
             self._labelled[ref] = labels
-            self._labels[labels[0]].update(labels[1])
 
     def _index_keys(self, obj: AnyObject) -> Iterable[Key]:
         namespace = obj.metadata.namespace
@@ -183,24 +188,22 @@ def _age(obj: AnyObject) -> tuple[str, str, str]:
     return obj.age
 
 
-def _selector_labels(obj: AnyObject) -> tuple[str, frozenset[str]] | None:
-    """The label keys by which an object tells proxies apart, and for which decision."""
+def _selector_labels(obj: AnyObject) -> dict[str, frozenset[str]]:
+    """The label keys by which an object tells proxies apart, by the decision that they matter for."""
     spec = obj.spec
     if isinstance(spec, VirtualService):
         keys = {label for rule in spec.http for match in rule.match for label in match.source_labels}
         keys |= {label for rule in spec.tcp for match in rule.match for label in match.source_labels}
         keys |= {label for rule in spec.tls for match in rule.match for label in match.source_labels}
-        return ("route-labels", frozenset(keys))
+        return {"route-labels": frozenset(keys)}
     if isinstance(spec, DestinationRule):
-        return (
-            "route-labels",
-            frozenset(spec.workload_selector.match_labels if spec.workload_selector else ()),
-        )
+        selected = spec.workload_selector.match_labels if spec.workload_selector else ()
+        return {"route-labels": frozenset(selected), "near-labels": compared_labels(spec)}
     if isinstance(spec, Gateway):
-        return ("gateway-labels", frozenset(spec.selector))
+        return {"gateway-labels": frozenset(spec.selector)}
     if isinstance(spec, RateLimit):
-        return ("gateway-labels", frozenset(spec.selector.match_labels if spec.selector else ()))
-    return None
+        return {"gateway-labels": frozenset(spec.selector.match_labels if spec.selector else ())}
+    return {}
 
 
 def _service_index_keys(service: Service) -> Iterable[Key]:
@@ -256,5 +259,5 @@ def read_proxy(graph: Graph, node_id: str) -> Proxy | None:
 
 
 def read_labels(graph: Graph, name: str) -> frozenset[str]:
-    """The label keys that selectors mention: ``route-labels`` or ``gateway-labels``."""
+    """The label keys that selectors mention: ``route-labels``, ``gateway-labels`` or ``near-labels``."""
     return graph.read((name,)) or frozenset()

@@ -6,9 +6,11 @@ There is one cell a proxy; what equal proxies have in common is asked for, so th
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec
 from xdsd.compile.layers.edge import edge_layer
+from xdsd.compile.layers.near import near_layer, place_of
 from xdsd.compile.layers.outbound import outbound_layer
 from xdsd.compile.layers.patched import with_patches
 from xdsd.compile.layers.workload import Explicit, Served, explicit_of, served_by, workload_layer
+from xdsd.compile.locality import Place
 from xdsd.compile.resolve import View, view_of
 from xdsd.model.mesh import Role
 
@@ -18,21 +20,24 @@ def layers_of(graph: Graph, node_id: str) -> tuple[LayerSpec, ...]:
     view = view_of(graph, node_id)
     if view is None:
         return ()
+    place = place_of(graph, node_id)
     if view.role is Role.ROUTER:
-        return with_patches(graph, node_id, graph.ask(edge_alone, view))
+        return with_patches(graph, node_id, graph.ask(edge_and_near, view, place))
     served, explicit = served_by(graph, node_id), explicit_of(graph, node_id, view)
-    return with_patches(graph, node_id, graph.ask(outbound_and_own, view, served, explicit))
+    return with_patches(graph, node_id, graph.ask(outbound_and_own, view, place, served, explicit))
 
 
-def edge_alone(graph: Graph, view: View) -> tuple[LayerSpec, ...]:
-    """A gateway has one layer."""
+def edge_and_near(graph: Graph, view: View, place: Place) -> tuple[LayerSpec, ...]:
+    """A gateway has the layer of its view and that of its place."""
     del graph
-    return (edge_layer(view),)
+    shared = edge_layer(view)
+    return (shared, near_layer(view, shared, place))
 
 
 def outbound_and_own(
-    graph: Graph, view: View, served: tuple[Served, ...], explicit: Explicit | None
+    graph: Graph, view: View, place: Place, served: tuple[Served, ...], explicit: Explicit | None
 ) -> tuple[LayerSpec, ...]:
-    """A sidecar has the layer of its view and that of its workload."""
+    """A sidecar has the layer of its view, that of its workload, and that of its place."""
     del graph
-    return (outbound_layer(view), workload_layer(served, explicit))
+    shared = outbound_layer(view)
+    return (shared, workload_layer(served, explicit), near_layer(view, shared, place))

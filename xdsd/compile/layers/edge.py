@@ -17,7 +17,7 @@ from xdsd.compile.gateways import (
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.destinations import MeshDestinations, Target
-from xdsd.compile.layers.edge_tcp import edge_tcp_members
+from xdsd.compile.layers.edge_tcp import edge_connections, edge_tcp_members
 from xdsd.compile.layers.hosts import HostPart, do_clash, group, host_part, join, without_clashes
 from xdsd.compile.layers.limits import (
     limit_routes,
@@ -26,7 +26,7 @@ from xdsd.compile.layers.limits import (
     target_limits,
     workload_limits,
 )
-from xdsd.compile.layers.outbound import cluster_members
+from xdsd.compile.layers.outbound import Rules, cluster_members
 from xdsd.compile.matches import Source, gateway_key
 from xdsd.compile.names import resolve_host
 from xdsd.compile.resolve import View, exported_to, rules_for, settings, virtual_service_spec
@@ -148,10 +148,23 @@ def edge_members(graph: Graph, view: View) -> tuple[Member, ...]:
             Member(ROUTE, port.route_name, edge_routes, (view, port.port, port.bind, port.route_name)),
             *limiter_members(graph, limits),
         ]
-        for host, claims in graph.ask(edge_claims, view, port.port, port.bind):
-            for target in graph.ask(edge_host, view, port.port, host, claims).targets:
-                rules = graph.ask(rules_for, view.namespace, view.labels, target.key)
-                found += cluster_members(target.key, target.port, target.subset, rules, intercepted=False)
         for member in found:
             members[member.type_url, member.name] = member
+    for target, rules in graph.ask(edge_targets, view):
+        for member in cluster_members(
+            graph, target.key, target.port, target.subset, rules, intercepted=False
+        ):
+            members[member.type_url, member.name] = member
     return tuple(members.values())
+
+
+def edge_targets(graph: Graph, view: View) -> tuple[tuple[Target, Rules], ...]:
+    """The clusters to which the rules of a view's gateways lead, and the DestinationRules that they follow."""
+    found: dict[Target, None] = {}
+    for port in graph.ask(edge_ports, view):
+        if port.section != "http":
+            found.update(dict.fromkeys(graph.ask(edge_connections, view, port).clusters))
+            continue
+        for host, claims in graph.ask(edge_claims, view, port.port, port.bind):
+            found.update(dict.fromkeys(graph.ask(edge_host, view, port.port, host, claims).targets))
+    return tuple((each, graph.ask(rules_for, view.namespace, view.labels, each.key)) for each in found)

@@ -15,11 +15,10 @@ from xdsd.compile.graph import Graph
 from xdsd.compile.l4_matches import canonical_names
 from xdsd.compile.layers.base import Member, resource
 from xdsd.compile.layers.destinations import MeshDestinations, Target
-from xdsd.compile.layers.outbound import cluster_members
 from xdsd.compile.layers.settings import listener_settings
 from xdsd.compile.matches import Source, gateway_key
 from xdsd.compile.names import resolve_host
-from xdsd.compile.resolve import View, exported_to, rules_for, settings, virtual_service_spec
+from xdsd.compile.resolve import View, exported_to, settings, virtual_service_spec
 from xdsd.compile.tcp_routes import TcpRule, rule_targets, tcp_rules, tls_rules
 from xdsd.compile.tcp_targets import TcpTarget
 from xdsd.compile.world import AnyObject, read_object, read_refs
@@ -36,16 +35,12 @@ class EdgeConnections(NamedTuple):
 
 
 def edge_tcp_members(graph: Graph, view: View, port: MergedPort) -> list[Member]:
-    """The listener of a port with its clusters and endpoints; nothing while no rule is for it."""
+    """The listener of a port; nothing while no rule is for it."""
     found = graph.ask(edge_connections, view, port)
     if not found.targets:
         return []
     arguments = (port.bind, port.port, found.targets)
-    members = [Member(LISTENER, port.listener_name, edge_tcp_listener, arguments)]
-    for target in found.clusters:
-        rules = graph.ask(rules_for, view.namespace, view.labels, target.key)
-        members += cluster_members(target.key, target.port, target.subset, rules, intercepted=False)
-    return members
+    return [Member(LISTENER, port.listener_name, edge_tcp_listener, arguments)]
 
 
 def edge_connections(graph: Graph, view: View, port: MergedPort) -> EdgeConnections:

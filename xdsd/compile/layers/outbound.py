@@ -10,6 +10,7 @@ from xdsd.compile.layers.hosts import host_groups, host_scope, port_form, routes
 from xdsd.compile.layers.limits import limiter_members, outbound_limits
 from xdsd.compile.layers.listening import redirected_members
 from xdsd.compile.layers.scope import SHARDS, egress_for, port_tables, services_of_shard, shard_claims
+from xdsd.compile.locality import NOWHERE, Nearness, Place, nearness_of
 from xdsd.compile.names import (
     BLACK_HOLE_CLUSTER,
     HTTP_PROXY_ROUTE,
@@ -17,7 +18,7 @@ from xdsd.compile.names import (
     outbound_cluster_name,
 )
 from xdsd.compile.policy import effective_policy
-from xdsd.compile.resolve import View, imports, merged_rule, rules_for
+from xdsd.compile.resolve import View, imports, merged_rule, rules_for, settings
 from xdsd.compile.world import read_endpoints, read_service
 from xdsd.model.catalog import Resolution, Service, ServiceKey
 from xdsd.model.mesh import Interception
@@ -76,7 +77,7 @@ def service_members(graph: Graph, key: ServiceKey, rules: Rules, *, intercepted:
         graph.report(_goes_nowhere(key))
     for port in service.ports if service else ():
         for subset in ("", *graph.ask(subset_names, rules)):
-            members += cluster_members(key, port.number, subset, rules, intercepted=intercepted)
+            members += cluster_members(graph, key, port.number, subset, rules, intercepted=intercepted)
     return members
 
 
@@ -91,15 +92,68 @@ def _goes_nowhere(key: ServiceKey) -> Problem:
 
 
 def cluster_members(
-    key: ServiceKey, port: int, subset: str, rules: Rules, *, intercepted: bool
+    graph: Graph, key: ServiceKey, port: int, subset: str, rules: Rules, *, intercepted: bool
 ) -> list[Member]:
-    """A cluster and its endpoints; ``intercepted`` tells whether its proxies know where clients wanted to go."""
+    """A cluster and its endpoints, but for what depends on where proxies are: see ``near_members``.
+
+    ``intercepted`` tells whether its proxies know where clients wanted to go.
+    """
     name = outbound_cluster_name(port, subset, key.hostname)
     arguments = (key, port, subset, rules)
-    return [
-        Member(CLUSTER, name, cluster, (*arguments, intercepted)),
-        Member(ENDPOINT, name, assignment, arguments),
+    members = [
+        Member(CLUSTER, name, cluster, (*arguments, intercepted, NOWHERE)),
+        Member(ENDPOINT, name, assignment, (*arguments, NOWHERE)),
     ]
+    if not depends_on_place(graph, rules, port, subset):
+        return members
+    return [] if _found_by_dns(graph, key) else members[:1]
+
+
+def near_members(
+    graph: Graph, key: ServiceKey, port: int, subset: str, rules: Rules, place: Place, *, intercepted: bool
+) -> list[Member]:
+    """What of a cluster that depends on places proxies at one place have: its endpoints, which stand inline for DNS."""
+    name = outbound_cluster_name(port, subset, key.hostname)
+    arguments = (key, port, subset, rules)
+    seen = _seen_from(graph, key, cluster_nearness(graph, rules, port, subset), place)
+    if _found_by_dns(graph, key):
+        return [Member(CLUSTER, name, cluster, (*arguments, intercepted, seen))]
+    return [Member(ENDPOINT, name, assignment, (*arguments, seen))]
+
+
+def cluster_nearness(graph: Graph, rules: Rules, port: int, subset: str) -> Nearness | None:
+    """What a cluster prefers among its endpoints; None if all are alike."""
+    return graph.ask(_nearness, rules, port, subset) if rules else None
+
+
+def _nearness(graph: Graph, rules: Rules, port: int, subset: str) -> Nearness | None:
+    return nearness_of(effective_policy(graph.ask(merged_rule, rules), port, subset))
+
+
+def depends_on_place(graph: Graph, rules: Rules, port: int, subset: str) -> bool:
+    """True if proxies at different places may see the endpoints of a cluster differently."""
+    nearness = cluster_nearness(graph, rules, port, subset)
+    return nearness is not None and (nearness.needs_locality or bool(nearness.compared_labels))
+
+
+def _seen_from(graph: Graph, key: ServiceKey, nearness: Nearness | None, place: Place) -> Place:
+    """As much of a place as matters for a service: without other localities there is nothing to rank."""
+    if nearness is None:
+        return NOWHERE
+    seen = nearness.seen_from(place)
+    if not nearness.shares and len(graph.ask(localities, key)) < 2:
+        seen = seen._replace(locality="")
+    return seen
+
+
+def localities(graph: Graph, key: ServiceKey) -> frozenset[str]:
+    """Where the endpoints of a service are."""
+    return frozenset(endpoint.locality for endpoint in read_endpoints(graph, key))
+
+
+def _found_by_dns(graph: Graph, key: ServiceKey) -> bool:
+    service = read_service(graph, key)
+    return service is not None and service.resolution in _DNS
 
 
 def subset_names(graph: Graph, rules: Rules) -> tuple[str, ...]:
@@ -121,8 +175,9 @@ def cluster(
     subset: str,
     rules: Rules,
     intercepted: bool,
+    place: Place,
 ) -> Resource | None:
-    """One cluster; None once its service or port is gone."""
+    """One cluster, for proxies at a place; None once its service or port is gone."""
     service = read_service(graph, key)
     port = service.port(number) if service else None
     if service is None or port is None:
@@ -132,13 +187,23 @@ def cluster(
     endpoints = read_endpoints(graph, key) if service.resolution is not Resolution.STATIC else ()
     labels = graph.ask(subset_labels, rules, subset)
     message = outbound_cluster(
-        name, service, port, policy, endpoints, subset_labels=labels, intercepted=intercepted
+        name,
+        service,
+        port,
+        policy,
+        endpoints,
+        subset_labels=labels,
+        intercepted=intercepted,
+        system_ca=settings(graph).system_ca,
+        place=place,
     )
     return resource(CLUSTER, name, message)
 
 
-def assignment(graph: Graph, key: ServiceKey, number: int, subset: str, rules: Rules) -> Resource | None:
-    """The endpoints of an EDS cluster; those that DNS finds are not discovered.
+def assignment(
+    graph: Graph, key: ServiceKey, number: int, subset: str, rules: Rules, place: Place
+) -> Resource | None:
+    """The endpoints of an EDS cluster, as proxies at a place prefer them; those that DNS finds are not discovered.
 
     A service without resolution has EDS clusters where its proxies do not know where clients wanted to go. They have
     no endpoints, but must hear so: Envoy waits for them.
@@ -149,7 +214,9 @@ def assignment(graph: Graph, key: ServiceKey, number: int, subset: str, rules: R
         return None
     name = outbound_cluster_name(number, subset, key.hostname)
     labels = graph.ask(subset_labels, rules, subset)
-    return resource(ENDPOINT, name, load_assignment(name, port, read_endpoints(graph, key), labels))
+    nearness = cluster_nearness(graph, rules, number, subset)
+    endpoints = read_endpoints(graph, key)
+    return resource(ENDPOINT, name, load_assignment(name, port, endpoints, labels, nearness, place))
 
 
 def common_members(graph: Graph, view: View) -> tuple[Member, ...]:

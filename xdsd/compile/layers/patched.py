@@ -15,6 +15,7 @@ from xdsd.compile.envoy_filters.matching import Facts, cluster_matches, routes_m
 from xdsd.compile.envoy_filters.patches import PatchRef, ReadyPatch
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, Query
+from xdsd.compile.layers.near import NEAR
 from xdsd.compile.layers.patch_choices import CHOICES, MESSAGES, added, extension, patched
 from xdsd.compile.layers.patch_facts import facts_of
 from xdsd.compile.layers.patch_reading import head, patches_for, ready
@@ -58,7 +59,8 @@ def with_patches(graph: Graph, node_id: str, specs: tuple[LayerSpec, ...]) -> tu
     patches = patches_for(graph, proxy) if proxy is not None else ()
     if proxy is None or not patches:
         return specs
-    contexts = CONTEXTS[proxy.role]
+    first, *rest = CONTEXTS[proxy.role]
+    contexts = (first, *rest, first)
     refused: tuple[Refused, ...] = graph.read(("refusals", node_id)) or ()
     if refused:
         refused = _answered(graph, graph.ask(patched_layers, specs, contexts, patches, refused), refused)
@@ -87,7 +89,10 @@ def patched_layers(
     patches: tuple[PatchRef, ...],
     refused: tuple[Refused, ...],
 ) -> tuple[LayerSpec, ...]:
-    """The layers with these patches applied; ``contexts`` are the layers' own."""
+    """The layers with these patches applied; ``contexts`` are the layers' own.
+
+    What is near has the context of what a view shares, which is where resources are added.
+    """
     every_part = tuple(part for spec in specs for part in spec.parts)
     made: list[LayerSpec] = []
     for spec, context in zip(specs, contexts, strict=True):
@@ -107,7 +112,8 @@ def patched_layers(
         parts: list[tuple[Query, tuple[Any, ...]]] = [
             (patched_members, (query, arguments, patching)) for query, arguments in spec.parts
         ]
-        if any(_adds(each, context, contexts[0]) for each in heads if each.ref in own):
+        adds = not spec.id.startswith(NEAR)
+        if adds and any(_adds(each, context, contexts[0]) for each in heads if each.ref in own):
             parts.append((added_members, (every_part, patching, contexts[0])))
         made.append(LayerSpec(LayerId(f"{spec.id}/patched/{digest}"), tuple(parts)))
     return tuple(made)

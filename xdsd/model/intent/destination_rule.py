@@ -17,6 +17,7 @@ from xdsd.model.intent.base import (
     many,
     missing,
     needed,
+    published_name,
     shown,
     table,
     wrong,
@@ -60,44 +61,60 @@ class ClientTLSMode(StrEnum):
     ISTIO_MUTUAL = "ISTIO_MUTUAL"
 
 
+MAX_SNI = 255
+
+
 class ClientTLSSettings(Message):
     """TLS of connections to the service."""
 
     mode: ClientTLSMode | None = absent("Whether and how TLS is used.")
     client_certificate: Str | None = absent("File with the client's certificate.")
     private_key: Str | None = absent("File with the client's key.")
-    ca_certificates: Str | None = absent("File with the authorities that vouch for the server.")
+    ca_certificates: Str | None = absent(
+        "File with the authorities that vouch for the server; those of the system if left out."
+    )
     credential_name: Str | None = absent("Secret with key, certificate and authorities.")
     subject_alt_names: tuple[Str, ...] = many("Names of which the server's certificate must hold one.")
-    sni: Str | None = absent("Server name to ask for.")
+    sni: Str | None = absent("Server name to ask for; the host of the request if left out.")
     insecure_skip_verify: Bool | None = absent("Do not verify the server.", nullable=True)
     ca_crl: Str | None = absent("File with revoked certificates.")
 
     def findings(self) -> Iterator[Finding]:
-        files = (
+        if self.mode in (None, ClientTLSMode.DISABLE):
+            for field in self._set_fields():
+                yield wrong("has no effect without TLS; write mode SIMPLE or MUTUAL", field)
+        elif self.credential_name:
+            for field in ("clientCertificate", "privateKey", "caCertificates", "caCrl"):
+                if field in self._set_fields():
+                    yield wrong("credentialName is set too, and it takes the place of files", field)
+        elif self.mode is not ClientTLSMode.ISTIO_MUTUAL:
+            yield from self._certificate_findings()
+        yield from self._verification_findings()
+
+    def _certificate_findings(self) -> Iterator[Finding]:
+        for field, value in (
             ("clientCertificate", self.client_certificate),
             ("privateKey", self.private_key),
-            ("caCertificates", self.ca_certificates),
-            ("caCrl", self.ca_crl),
-        )
-        by_credential = self.mode in (ClientTLSMode.SIMPLE, ClientTLSMode.MUTUAL) and self.credential_name
-        if by_credential:
-            for field, value in files:
-                if value:
-                    yield wrong("credentialName is set too, and it takes the place of files", field)
-        elif self.mode is ClientTLSMode.MUTUAL:
-            for field, value in files[:2]:
-                if not value:
-                    yield missing("is missing; mode MUTUAL needs it", field)
-        verifies = self.ca_certificates or self.subject_alt_names
-        if (
-            self.insecure_skip_verify
-            and verifies
-            and self.mode in (ClientTLSMode.SIMPLE, ClientTLSMode.MUTUAL)
         ):
-            yield wrong(
-                "caCertificates or subjectAltNames ask to verify what this skips", "insecureSkipVerify"
-            )
+            if self.mode is ClientTLSMode.MUTUAL and not value:
+                yield missing("is missing; mode MUTUAL needs it", field)
+            elif self.mode is ClientTLSMode.SIMPLE and value:
+                yield wrong("is shown to nobody in mode SIMPLE; write mode MUTUAL, or take it out", field)
+
+    def _verification_findings(self) -> Iterator[Finding]:
+        if self.insecure_skip_verify and (self.ca_certificates or self.subject_alt_names or self.ca_crl):
+            asking = "caCertificates, subjectAltNames or caCrl ask to verify what this skips"
+            yield wrong(asking, "insecureSkipVerify")
+        for index, name in enumerate(self.subject_alt_names):
+            if not name:
+                yield wrong("is empty; name whom the certificate is for", "subjectAltNames", index)
+        if self.sni and len(self.sni.encode()) > MAX_SNI:
+            yield wrong(f"is longer than {MAX_SNI} bytes", "sni")
+
+    def _set_fields(self) -> list[str]:
+        """The published names of the fields that are set, but for the mode."""
+        given = (name for name in type(self).model_fields if name != "mode" and getattr(self, name))
+        return [published_name(name) for name in given]
 
 
 class TunnelSettings(Message):
@@ -151,7 +168,7 @@ class PortTrafficPolicy(Message):
         if self.port is None:
             yield missing("is missing; say which port the policy is for", "port")
         if not (self.load_balancer or self.connection_pool or self.outlier_detection or self.tls):
-            yield missing("is empty; give loadBalancer, connectionPool or outlierDetection")
+            yield missing("is empty; give loadBalancer, connectionPool, outlierDetection or tls")
 
 
 class TrafficPolicy(Message):

@@ -1,6 +1,6 @@
 """How an endpoint is picked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from math import isqrt
 
@@ -21,7 +21,12 @@ from xdsd.model.intent.base import (
     wrong,
 )
 from xdsd.model.intent.durations import Duration, DurationOrZero
-from xdsd.model.intent.values import LocalityPattern, MatchHeaderName
+from xdsd.model.intent.values import (
+    LocalityPattern,
+    MatchHeaderName,
+    label_key_fault,
+    label_value_fault,
+)
 from xdsd.model.problem import Reason
 
 
@@ -126,11 +131,29 @@ class Distribute(Message):
     to: dict[LocalityPattern, UInt32] = table("Share of each locality in percent; the sum is 100.")
 
     def findings(self) -> Iterator[Finding]:
+        if not self.from_:
+            yield missing("is missing; name the sender's locality, or * for any", "from")
+        for place in _covered(self.to):
+            yield wrong("is covered by another locality of the list", "to", place)
         for place, share in self.to.items():
             if not 1 <= share <= 100:
                 yield wrong(f"{share} is not between 1 and 100", "to", place, reason=Reason.OUT_OF_RANGE)
-        if sum(self.to.values()) != 100:
+        if sum(self.to.values()) != 100 and all(1 <= share <= 100 for share in self.to.values()):
             yield missing(f"the shares add up to {sum(self.to.values())}, not to 100", "to")
+
+
+def _covered(patterns: Iterable[str]) -> Iterator[str]:
+    """The patterns that cover no locality that an earlier one does not, or that cover an earlier one."""
+    earlier: list[list[str]] = []
+    for pattern in patterns:
+        parts = _fixed_parts(pattern)
+        if any(parts[: len(other)] == other or other[: len(parts)] == parts for other in earlier):
+            yield pattern
+        earlier.append(parts)
+
+
+def _fixed_parts(pattern: str) -> list[str]:
+    return [part for part in pattern.split("/") if part != "*"]
 
 
 class Failover(Message):
@@ -160,9 +183,20 @@ class LocalityLoadBalancerSetting(Message):
     enabled: Bool | None = absent("Whether locality counts.", nullable=True)
 
     def findings(self) -> Iterator[Finding]:
+        yield from _label_findings(self.failover_priority)
         for index, label in enumerate(self.failover_priority):
             if self.failover and label in TOPOLOGY:
                 yield wrong(f"{label} is what failover decides; use one of them", "failoverPriority", index)
+            elif self.distribute:
+                yield wrong("distribute is set too, and leaves nothing to order", "failoverPriority", index)
+        senders: list[list[str]] = []
+        for index, each in enumerate(self.distribute):
+            parts = _fixed_parts(each.from_ or "*")
+            if any(parts[: len(other)] == other for other in senders):
+                message = f"an earlier entry is for senders in {shown(each.from_)} already"
+                yield wrong(message, "distribute", index, "from")
+            senders.append(parts)
+        yield from _region_findings(self.failover)
 
 
 class ZoneAwareLoadBalancerSetting(Message):
@@ -174,9 +208,33 @@ class ZoneAwareLoadBalancerSetting(Message):
     min_cluster_size: UInt32 | None = absent("Endpoints needed until zones count.", nullable=True, ge=1)
 
     def findings(self) -> Iterator[Finding]:
+        yield from _label_findings(self.failover_priority)
         for index, label in enumerate(self.failover_priority):
             if label in TOPOLOGY:
                 yield wrong(f"{label} is what zone awareness decides itself", "failoverPriority", index)
+        yield from _region_findings(self.failover)
+
+
+def _label_findings(labels: Iterable[str]) -> Iterator[Finding]:
+    """Entries are ``label`` or ``label=value``, each label once."""
+    seen: set[str] = set()
+    for index, entry in enumerate(labels):
+        key, equals, value = entry.partition("=")
+        fault = label_key_fault(key) or (label_value_fault(value) if equals else None)
+        if fault is None and key in seen:
+            fault = f"{shown(key)} is compared already"
+        if fault:
+            yield wrong(fault, "failoverPriority", index)
+        seen.add(key)
+
+
+def _region_findings(failover: Iterable[Failover]) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for index, each in enumerate(failover):
+        if each.from_ in seen:
+            yield wrong(f"an earlier entry is for {shown(each.from_)} already", "failover", index, "from")
+        if each.from_:
+            seen.add(each.from_)
 
 
 class WarmupConfiguration(Message):
@@ -223,3 +281,7 @@ class LoadBalancerSettings(Message):
     def findings(self) -> Iterator[Finding]:
         if not any(self.is_set(field) for field in type(self).model_fields):
             yield missing("is empty; give simple or consistentHash")
+        zones = self.zone_aware_lb_setting
+        if self.backend_utilization is not None and zones is not None and zones.enabled is not False:
+            why = "is no choice beside backendUtilization: Envoy weighs zones or endpoints by it, not both"
+            yield wrong(why, "zoneAwareLbSetting", reason=Reason.NOT_SUPPORTED)

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from xdsd.model.intent.base import Message
-from xdsd.model.intent.destination_rule import PortTrafficPolicy, TrafficPolicy
+from xdsd.model.intent.destination_rule import ClientTLSMode, ClientTLSSettings
 from xdsd.model.intent.gateway import Port, Server, ServerTLSMode, ServerTLSSettings
 from xdsd.model.intent.http_actions import Abort, Delay
-from xdsd.model.intent.load_balancer import LoadBalancerSettings
 from xdsd.model.intent.service_entry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
 from xdsd.model.intent.sidecar import IstioIngressListener, SidecarPort
 from xdsd.model.intent.values import PROTOCOLS, UNCOMMON_PROTOCOLS
@@ -25,11 +24,7 @@ REFUSED_FIELDS: Mapping[type[Message], frozenset[str]] = MappingProxyType(
         HTTPRoute: frozenset({"delegate"}),
         Delay: frozenset({"exponentialDelay"}),
         Abort: frozenset({"http2Error"}),
-        TrafficPolicy: frozenset({"tls", "tunnel", "proxyProtocol", "retryBudget"}),
-        PortTrafficPolicy: frozenset({"tls"}),
-        LoadBalancerSettings: frozenset(
-            {"backendUtilization", "localityLbSetting", "zoneAwareLbSetting", "warmupDurationSecs", "warmup"}
-        ),
+        ClientTLSSettings: frozenset({"credentialName"}),
         IstioIngressListener: frozenset({"tls"}),
         SidecarPort: frozenset({"targetPort"}),
         Server: frozenset({"defaultEndpoint"}),
@@ -45,6 +40,7 @@ GATEWAY_PROTOCOLS = ("HTTP", "HTTP2", "GRPC", "HTTPS", "TLS", "TCP", "MONGO", "M
 REFUSED_VALUES: Mapping[tuple[type[Message], str], frozenset[str]] = MappingProxyType(
     {
         (ServerTLSSettings, "mode"): frozenset(ServerTLSMode) - {ServerTLSMode.PASSTHROUGH},
+        (ClientTLSSettings, "mode"): frozenset({ClientTLSMode.ISTIO_MUTUAL.value}),
         (Port, "protocol"): frozenset({*PROTOCOLS, *UNCOMMON_PROTOCOLS} - {*GATEWAY_PROTOCOLS}),
         (ServicePort, "protocol"): frozenset(UNCOMMON_PROTOCOLS),
         (SidecarPort, "protocol"): frozenset(UNCOMMON_PROTOCOLS),
@@ -58,6 +54,8 @@ REASONS: Mapping[tuple[type[Message], str], str] = MappingProxyType(
         (Abort, "http2Error"): "Envoy aborts with a status only; write httpStatus or grpcStatus",
         (ServerTLSSettings, "mode"): "gateways end no TLS; write PASSTHROUGH, which leaves it to the service",
         **{(ServerTLSSettings, field): "gateways end no TLS; take it out" for field in _TLS_TERMINATION},
+        (ClientTLSSettings, "mode"): "the mesh issues no certificates; write MUTUAL and name files",
+        (ClientTLSSettings, "credentialName"): "proxies are given no secrets; name files instead",
     }
 )
 """Why fields and values are refused and what to write instead, where there is more to say than that they are."""

@@ -218,8 +218,8 @@ def _locality(text: str) -> str:
 
 
 def _locality_pattern(text: str) -> str:
-    if "*" in text[:-1]:
-        raise invalid(f"{shown(text)}: a wildcard may only be the end of a locality")
+    if "*" in text.removesuffix("/*") and text != "*":
+        raise invalid(f"{shown(text)}: a wildcard may only be the end of a locality, and stands alone: eu/*")
     return _locality(text)
 
 

@@ -1,0 +1,192 @@
+"""What depends on where proxies are: shared as far as it is equal, and made anew only where it changed."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tests.compile.worlds import API, Sandbox, gateway, proxy, router, service, virtual_service
+from xdsd.model.catalog import Endpoint, Resolution
+from xdsd.model.intent import DestinationRule, Metadata, Object
+from xdsd.model.mesh import Proxy
+from xdsd.snapshot import CLUSTER, ENDPOINT, SnapshotChange
+
+NAME = "outbound|9080||a.default.svc.cluster.local"
+OUTLIERS = {"outlierDetection": {"consecutive5xxErrors": 1}}
+
+
+def rule(policy: Mapping[str, Any], host: str = "a") -> Object[Any]:
+    spec = DestinationRule.model_validate({"host": host, "trafficPolicy": policy})
+    return Object(API, "DestinationRule", Metadata("default", host), spec)
+
+
+def located(number: int, locality: str, **more: Any) -> Proxy:
+    return replace(proxy(f"10.1.1.{number}", name=f"p{number}"), locality=locality, **more)
+
+
+def at(number: int, locality: str, **more: Any) -> Endpoint:
+    return Endpoint(f"10.1.0.{number}", locality=locality, **more)
+
+
+SPREAD = (at(1, "eu/a"), at(2, "eu/b"), at(3, "us/a"))
+
+
+def mesh(policy: Mapping[str, Any], *localities: str) -> tuple[Sandbox, list[str]]:
+    """A service in three localities under a policy, and a proxy in each of ``localities``."""
+    made = Sandbox()
+    made.put_service(service("a"), *SPREAD)
+    made.put_service(service("b"), at(9, "eu/a"))
+    made.put_object(rule(policy))
+    nodes = [made.attach(located(number, locality)) for number, locality in enumerate(localities)]
+    made.settle()
+    return made, nodes
+
+
+def priorities(made: Sandbox, node: str, name: str = NAME) -> dict[str, int]:
+    """The priority of each locality for a proxy."""
+    groups = made.message(node, ENDPOINT, name).endpoints
+    return {f"{group.locality.region}/{group.locality.zone}": group.priority for group in groups}
+
+
+def encoded(made: Sandbox, type_url: str = ENDPOINT) -> int:
+    count = made.compiler.encoded[type_url]
+    made.compiler.encoded.clear()
+    return count
+
+
+def pushed(change: SnapshotChange) -> list[tuple[str, str]]:
+    """Which resources changed in which kind of layer."""
+    return [
+        (str(layer.layer).partition("/")[0], resource.name)
+        for layer in change.layers
+        for resource in layer.upserts
+    ]
+
+
+def test_each_place_has_its_own_order() -> None:
+    """Proxies of different localities are served the same cluster, and endpoints in the order of their place."""
+    made, (a, b, us) = mesh(OUTLIERS, "eu/a", "eu/b", "us/a")
+    assert priorities(made, a) == {"eu/a": 0, "eu/b": 1, "us/a": 2}
+    assert priorities(made, b) == {"eu/b": 0, "eu/a": 1, "us/a": 2}
+    assert priorities(made, us) == {"us/a": 0, "eu/a": 1, "eu/b": 1}
+    assert made.message(a, CLUSTER, NAME) == made.message(us, CLUSTER, NAME)
+
+
+def test_an_endpoint_costs_an_encoding_for_each_place_and_none_for_each_proxy() -> None:
+    """Five proxies at two places: two assignments are encoded, and nothing else is touched."""
+    made, _ = mesh(OUTLIERS, "eu/a", "eu/a", "eu/a", "us/a", "us/a")
+    made.compiler.encoded.clear()
+    made.put_service(service("a"), *SPREAD, at(4, "eu/a"))
+    change = made.settle()
+    assert sorted(pushed(change)) == [("near", NAME), ("near", NAME)]
+    assert dict(made.compiler.encoded) == {ENDPOINT: 2}
+
+
+def test_what_no_rule_ranks_is_shared_by_all_places() -> None:
+    """A service without preferences, or with endpoints in one locality alone, is encoded once for all."""
+    made, _ = mesh({"loadBalancer": {"simple": "RANDOM"}}, "eu/a", "eu/b", "us/a")
+    assert encoded(made) == 2
+    made.put_object(rule(OUTLIERS, "b"))
+    made.settle()
+    assert encoded(made) <= 1
+    made.put_service(service("b"), at(9, "eu/a"), at(8, "eu/a"))
+    made.settle()
+    assert encoded(made) == 1
+
+
+def test_places_that_differ_in_what_nothing_compares_share() -> None:
+    """With labels to compare, proxies of other localities and equal labels have one assignment."""
+    policy = {"loadBalancer": {"localityLbSetting": {"failoverPriority": ["version"]}}}
+    made = Sandbox()
+    made.put_service(
+        service("a"), at(1, "eu", labels={"version": "v1"}), at(2, "us", labels={"version": "v2"})
+    )
+    made.put_object(rule(policy))
+    first = made.attach(located(1, "eu", labels={"version": "v1", "app": "x"}))
+    second = made.attach(located(2, "us", labels={"version": "v1", "app": "y"}))
+    third = made.attach(located(3, "us", labels={"version": "v2"}))
+    made.settle()
+    assert encoded(made) == 2
+    assert priorities(made, first) == priorities(made, second) == {"eu/": 0, "us/": 1}
+    assert priorities(made, third) == {"us/": 0, "eu/": 1}
+
+
+def test_network_and_cluster_of_a_proxy_are_compared() -> None:
+    """What a node says of itself counts beside its labels."""
+    keys = ["topology.istio.io/network", "topology.istio.io/cluster"]
+    made = Sandbox()
+    endpoints = (
+        at(1, "eu", network="n1", labels={"topology.istio.io/cluster": "c1"}),
+        at(2, "us", network="n2", labels={"topology.istio.io/cluster": "c1"}),
+    )
+    made.put_service(service("a"), *endpoints)
+    made.put_object(rule({"loadBalancer": {"localityLbSetting": {"failoverPriority": keys}}}))
+    node = made.attach(located(1, "", network="n2", cluster="c1"))
+    made.settle()
+    assert priorities(made, node) == {"us/": 0, "eu/": 1}
+
+
+def test_endpoints_move_between_layers_without_being_removed() -> None:
+    """When a rule begins or ceases to rank, each proxy still has one assignment, and no other cluster is touched."""
+    made, (node, other) = mesh({"loadBalancer": {"simple": "RANDOM"}}, "eu/a", "us/a")
+    assert priorities(made, node) == {"eu/a": 0, "eu/b": 0, "us/a": 0}
+    made.put_object(rule({"loadBalancer": {"localityLbSetting": {}}}))
+    change = made.settle()
+    assert {name for _, name in pushed(change)} == {NAME}
+    assert priorities(made, node) == {"eu/a": 0, "eu/b": 1, "us/a": 2}
+    assert priorities(made, other)["us/a"] == 0
+    made.drop_object("DestinationRule", "a")
+    made.settle()
+    assert priorities(made, other) == {"eu/a": 0, "eu/b": 0, "us/a": 0}
+    for each in (node, other):
+        layers = [made.snapshot.layers[layer] for layer in made.snapshot.assigned[each]]
+        assert sum(layer.get(ENDPOINT, NAME) is not None for layer in layers) == 1
+
+
+def test_a_limit_changes_no_assignment() -> None:
+    """An edit of a rule that leaves its preference as it is touches the cluster alone."""
+    made, _ = mesh(OUTLIERS, "eu/a", "us/a")
+    made.compiler.encoded.clear()
+    made.put_object(rule({**OUTLIERS, "connectionPool": {"tcp": {"maxConnections": 1}}}))
+    made.settle()
+    assert dict(made.compiler.encoded) == {CLUSTER: 1}
+
+
+def test_names_that_proxies_resolve_are_ranked_by_place() -> None:
+    """A DNS service has its endpoints in the cluster, which each place then has for itself."""
+    made = Sandbox()
+    declared = replace(service("a"), resolution=Resolution.DNS)
+    made.put_service(
+        declared, Endpoint("eu.example.com", locality="eu"), Endpoint("us.example.com", locality="us")
+    )
+    made.put_object(rule(OUTLIERS))
+    nodes = [made.attach(located(1, "eu")), made.attach(located(2, "us"))]
+    made.settle()
+    nearest = [
+        made.message(node, CLUSTER, NAME).load_assignment.endpoints[0].locality.region for node in nodes
+    ]
+    assert nearest == ["eu", "us"]
+    assert NAME not in made.names(nodes[0], ENDPOINT)
+
+
+def test_gateways_prefer_what_is_near_too() -> None:
+    """A gateway's clusters follow the place of the gateway."""
+    made, _ = mesh(OUTLIERS)
+    made.put_object(gateway("edge", 8080))
+    made.put_object(virtual_service("edge", "*", to="a", gateways=("edge",)))
+    near, far = replace(router(), locality="eu/b"), replace(router(), locality="us/a")
+    nodes = [made.attach(replace(each, node_id=each.node_id + each.locality)) for each in (near, far)]
+    made.settle()
+    assert [priorities(made, node)["eu/b"] for node in nodes] == [0, 1]
+    assert made.versions(nodes[0]) != made.versions(nodes[1])
+    assert made.snapshot.assigned[nodes[0]][0] == made.snapshot.assigned[nodes[1]][0]
+
+
+def test_a_proxy_that_moves_is_served_for_its_new_place() -> None:
+    """The shared layer stays; the layer of the place that nobody is at any more goes."""
+    made, (node,) = mesh(OUTLIERS, "eu/a")
+    before = made.snapshot.assigned[node]
+    made.attach(located(0, "us/a"))
+    change = made.settle()
+    assert priorities(made, node)["us/a"] == 0
+    assert made.snapshot.assigned[node][0] == before[0]
+    assert change.dropped == (before[-1],)

@@ -1,0 +1,265 @@
+"""How near endpoints are to a proxy: what a DestinationRule prefers, as seen from one place.
+
+Endpoints are *ranked*: a lower rank becomes an earlier priority of Envoy, which leaves it only as far as its endpoints
+are unhealthy or ejected. Or localities get *shares* of the traffic from a place. Ranks as published: the same
+sub-zone, zone, region, another region that is named to take over, any other. With ``failoverPriority`` the labels that
+endpoints have in common with the proxy come first: each is compared only if those before it are equal.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from xdsd.compile.load_balancing import is_passthrough
+from xdsd.compile.policy import Policy
+from xdsd.model.catalog import Endpoint
+from xdsd.model.intent import (
+    DestinationRule,
+    Failover,
+    LoadBalancerSettings,
+    LocalityLoadBalancerSetting,
+    ZoneAwareLoadBalancerSetting,
+)
+
+REGION = "topology.kubernetes.io/region"
+ZONE = "topology.kubernetes.io/zone"
+SUB_ZONE = "topology.istio.io/subzone"
+NETWORK = "topology.istio.io/network"
+CLUSTER_ID = "topology.istio.io/cluster"
+TOPOLOGY = (REGION, ZONE, SUB_ZONE)
+
+SHARE_UNIT = 10_000
+"""Weight of one percent: so much that shares divided between localities are not distorted by rounding."""
+
+
+class Tiers(IntEnum):
+    """By what endpoints are ranked, and how many ranks that makes."""
+
+    NONE = 1
+    REGION = 3
+    LOCALITY = 5
+
+
+class Place(NamedTuple):
+    """Where a proxy is: ``region/zone/subzone``, and those of its labels that some rule compares."""
+
+    locality: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+NOWHERE = Place()
+
+Shares = tuple[tuple[str, int], ...]
+"""Percent by pattern of localities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """What one cluster prefers. ``shares`` are by the pattern of the sender's locality, ``failover`` from region to region.
+
+    ``labels`` are compared in order, with the value if one is given, else with the proxy's own.
+    """
+
+    shares: tuple[tuple[str, Shares], ...] = ()
+    tiers: Tiers = Tiers.NONE
+    failover: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str | None], ...] = ()
+
+    @property
+    def needs_locality(self) -> bool:
+        """True if proxies of different localities may see endpoints differently."""
+        return bool(self.shares) or self.tiers is not Tiers.NONE
+
+    @property
+    def compared_labels(self) -> frozenset[str]:
+        """The labels of the proxy that matter."""
+        return frozenset(key for key, value in self.labels if value is None)
+
+    def seen_from(self, place: Place) -> Place:
+        """As much of a place as matters: proxies that have this in common see the same."""
+        labels = tuple(pair for pair in place.labels if pair[0] in self.compared_labels)
+        return Place(place.locality if self.needs_locality else "", labels)
+
+
+BY_LOCALITY = Nearness(tiers=Tiers.LOCALITY)
+"""The published default of clusters that detect outliers."""
+
+
+def nearness_of(policy: Policy) -> Nearness | None:
+    """What a policy prefers; None if all endpoints are alike.
+
+    Without settings the nearest endpoints are preferred where outliers are detected. With settings they are in any
+    case: endpoints that the platform calls unhealthy are left then too.
+    """
+    balancer = policy.load_balancer
+    if is_passthrough(balancer):
+        return None
+    if balancer is not None and balancer.zone_aware_lb_setting is not None:
+        return _zone_aware(balancer.zone_aware_lb_setting)
+    if balancer is not None and balancer.locality_lb_setting is not None:
+        return _by_locality(balancer.locality_lb_setting)
+    return BY_LOCALITY if policy.outlier_detection is not None else None
+
+
+def _by_locality(setting: LocalityLoadBalancerSetting) -> Nearness | None:
+    if setting.enabled is False:
+        return None
+    if setting.distribute:
+        shares = ((each.from_ or "", tuple(sorted(each.to.items()))) for each in setting.distribute)
+        return Nearness(shares=tuple(shares))
+    ranked = bool(setting.failover) or not setting.failover_priority
+    return Nearness(
+        tiers=Tiers.LOCALITY if ranked else Tiers.NONE,
+        failover=_regions(setting.failover),
+        labels=_labels(setting.failover_priority),
+    )
+
+
+def _zone_aware(setting: ZoneAwareLoadBalancerSetting) -> Nearness | None:
+    if setting.enabled is False:
+        return None
+    return Nearness(
+        tiers=Tiers.REGION, failover=_regions(setting.failover), labels=_labels(setting.failover_priority)
+    )
+
+
+def compared_labels(rule: DestinationRule) -> frozenset[str]:
+    """The labels of proxies that a rule compares with those of endpoints."""
+    found = [nearness_of(Policy(load_balancer=balancer)) for balancer in _balancers(rule)]
+    return frozenset(key for nearness in found if nearness for key in nearness.compared_labels)
+
+
+def _balancers(rule: DestinationRule) -> Iterator[LoadBalancerSettings | None]:
+    for policy in (rule.traffic_policy, *(subset.traffic_policy for subset in rule.subsets)):
+        if policy is not None:
+            yield policy.load_balancer
+            yield from (each.load_balancer for each in policy.port_level_settings)
+
+
+def _regions(failover: Iterable[Failover]) -> tuple[tuple[str, str], ...]:
+    return tuple((each.from_ or "", each.to or "") for each in failover)
+
+
+def _labels(priority: Iterable[str]) -> tuple[tuple[str, str | None], ...]:
+    return tuple(
+        (key, value if equals else None) for key, equals, value in (each.partition("=") for each in priority)
+    )
+
+
+def ranking(nearness: Nearness, place: Place) -> Callable[[Endpoint], int] | None:
+    """The rank of each endpoint as seen from a place, lower is preferred; None if all have the same."""
+    by_label = _label_ranking(nearness.labels, dict(place.labels)) if nearness.labels else None
+    by_tier = _tier_ranking(nearness, place.locality) if nearness.tiers is not Tiers.NONE else None
+    if by_label is None or by_tier is None:
+        return by_label or by_tier
+    return lambda endpoint: by_label(endpoint) * nearness.tiers + by_tier(endpoint)
+
+
+def _tier_ranking(nearness: Nearness, locality: str) -> Callable[[Endpoint], int]:
+    own = split(locality)
+    taking_over = next((to for from_, to in nearness.failover if from_ == own[0]), None)
+    last = nearness.tiers - 1
+    ranks: dict[str, int] = {}
+
+    def rank(endpoint: Endpoint) -> int:
+        known = ranks.get(endpoint.locality)
+        if known is None:
+            parts = split(endpoint.locality)
+            if parts[0] != own[0]:
+                known = last - 1 if parts[0] == taking_over else last
+            else:
+                known = _distance(own, parts) if nearness.tiers is Tiers.LOCALITY else 0
+            ranks[endpoint.locality] = known
+        return known
+
+    return rank
+
+
+def _distance(one: tuple[str, str, str], other: tuple[str, str, str]) -> int:
+    """Within a region: 0 in the same sub-zone, 1 in the same zone, else 2."""
+    if one[1] != other[1]:
+        return 2
+    return 0 if one[2] == other[2] else 1
+
+
+def _label_ranking(
+    labels: tuple[tuple[str, str | None], ...], own: Mapping[str, str]
+) -> Callable[[Endpoint], int]:
+    """By the first label that differs. If the network comes first, all of another network come after all of the own."""
+    wanted = [(key, own.get(key, "") if value is None else value) for key, value in labels]
+    by_network = wanted[0][0] == NETWORK
+
+    def rank(endpoint: Endpoint) -> int:
+        behind = 0
+        for index, (key, value) in enumerate(wanted):
+            if endpoint_label(endpoint, key) != value:
+                if index == 0 and by_network:
+                    behind = len(wanted)
+                    continue
+                return behind + len(wanted) - index
+        return behind
+
+    return rank
+
+
+def endpoint_label(endpoint: Endpoint, key: str) -> str:
+    """A label of an endpoint; where it runs counts as labels too."""
+    if key in TOPOLOGY:
+        derived = split(endpoint.locality)[TOPOLOGY.index(key)]
+    else:
+        derived = endpoint.network if key == NETWORK else ""
+    return derived or endpoint.labels.get(key, "")
+
+
+def shares_from(nearness: Nearness, locality: str) -> Shares | None:
+    """The shares of the first pattern that is for senders in a locality; None if there is none."""
+    own = split(locality)
+    return next((shares for pattern, shares in nearness.shares if _matches(pattern, own)), None)
+
+
+def weights(shares: Shares, totals: Mapping[str, int]) -> dict[str, int]:
+    """What localities weigh, by what their endpoints weigh together; those that no pattern covers are missing.
+
+    Localities that one pattern covers divide its share by what their endpoints weigh.
+    """
+    found: dict[str, int] = {}
+    for pattern, percent in shares:
+        covered = [each for each in totals if each not in found and _matches(pattern, split(each))]
+        whole = sum(totals[each] for each in covered)
+        for each in covered:
+            found[each] = max(1, round(percent * SHARE_UNIT * totals[each] / whole))
+    return found
+
+
+def _matches(pattern: str, locality: tuple[str, str, str]) -> bool:
+    return all(part in ("", "*") or part == own for part, own in zip(split(pattern), locality, strict=True))
+
+
+def split(locality: str) -> tuple[str, str, str]:
+    """Region, zone and sub-zone; empty where they are not said."""
+    region, _, rest = locality.partition("/")
+    zone, _, sub_zone = rest.partition("/")
+    return region, zone, sub_zone
+
+
+def apply_locality(cluster: Any, policy: Policy) -> None:
+    """Sets what of the preference is the cluster's own: that localities have weights, or that zones balance.
+
+    A cluster whose balancing policy is an extension has it there. Zones are Envoy's to balance: it knows how many of
+    its like there are in each, if its bootstrap has it ask.
+    """
+    if cluster.HasField("load_balancing_policy"):
+        return
+    balancer = policy.load_balancer
+    zone_aware = balancer.zone_aware_lb_setting if balancer else None
+    nearness = nearness_of(policy)
+    if nearness is not None and nearness.shares:
+        cluster.common_lb_config.locality_weighted_lb_config.SetInParent()
+    elif zone_aware is not None:
+        config = cluster.common_lb_config.zone_aware_lb_config
+        config.SetInParent()
+        if zone_aware.enabled is False:
+            config.routing_enabled.value = 0
+        if zone_aware.min_cluster_size is not None:
+            config.min_cluster_size.value = zone_aware.min_cluster_size

@@ -1,0 +1,114 @@
+"""What a connection to a service is wrapped in: TLS as ``tls`` says, and the header of the PROXY protocol.
+
+Files are those of the proxy's machine, read by Envoy when it takes the cluster. Unless told otherwise a server must
+show a certificate that an authority of the system vouches for, and (over HTTP, where no server name is set) one for
+the host that the request asks for.
+"""
+
+from typing import Any
+
+from envoy.config.core.v3.base_pb2 import TransportSocket
+from envoy.config.core.v3.proxy_protocol_pb2 import ProxyProtocolConfig
+from envoy.extensions.transport_sockets.proxy_protocol.v3.upstream_proxy_protocol_pb2 import (
+    ProxyProtocolUpstreamTransport,
+)
+from envoy.extensions.transport_sockets.raw_buffer.v3.raw_buffer_pb2 import RawBuffer
+from envoy.extensions.transport_sockets.tls.v3.common_pb2 import SubjectAltNameMatcher, TlsParameters
+from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
+
+from xdsd.model.intent import ClientTLSMode, ClientTLSSettings, ProxyProtocol
+from xdsd.model.intent.hosts import is_address
+
+TLS_SOCKET = "envoy.transport_sockets.tls"
+RAW_SOCKET = "envoy.transport_sockets.raw_buffer"
+PROXY_PROTOCOL_SOCKET = "envoy.transport_sockets.upstream_proxy_protocol"
+HTTP2_ALPN = "h2"
+
+
+def originates_tls(settings: ClientTLSSettings | None) -> bool:
+    """True if connections are to be encrypted."""
+    return settings is not None and settings.mode in {ClientTLSMode.SIMPLE, ClientTLSMode.MUTUAL}
+
+
+def follows_host(settings: ClientTLSSettings | None) -> bool:
+    """True if the server name asked for is the host of each request."""
+    return settings is not None and originates_tls(settings) and not settings.sni
+
+
+def verifies_host(settings: ClientTLSSettings | None) -> bool:
+    """True if the server's certificate must be for the host of the request."""
+    if settings is None or not follows_host(settings):
+        return False
+    return not settings.insecure_skip_verify and not settings.subject_alt_names
+
+
+def apply_transport(
+    cluster: Any,
+    tls: ClientTLSSettings | None,
+    proxy_protocol: ProxyProtocol | None,
+    *,
+    http2: bool,
+    system_ca: str,
+) -> None:
+    """Sets the transport socket of a cluster; none where connections are plain.
+
+    ``http2`` tells whether HTTP/2 alone is spoken, which TLS then announces. ``system_ca`` is the file of the
+    authorities that vouch where ``tls`` names none.
+    """
+    socket = None
+    if tls is not None and originates_tls(tls):
+        socket = _socket(TLS_SOCKET, _tls_context(tls, http2=http2, system_ca=system_ca))
+    if proxy_protocol is not None:
+        socket = _socket(PROXY_PROTOCOL_SOCKET, _with_header(proxy_protocol, socket))
+    if socket is not None:
+        cluster.transport_socket.CopyFrom(socket)
+
+
+def _tls_context(tls: ClientTLSSettings, *, http2: bool, system_ca: str) -> Any:
+    context: Any = UpstreamTlsContext(sni=tls.sni or "")
+    common = context.common_tls_context
+    common.tls_params.tls_minimum_protocol_version = TlsParameters.TLSv1_2
+    common.tls_params.tls_maximum_protocol_version = TlsParameters.TLSv1_3
+    if http2:
+        common.alpn_protocols.append(HTTP2_ALPN)
+    if tls.client_certificate and tls.private_key:
+        own = common.tls_certificates.add()
+        own.certificate_chain.filename = tls.client_certificate
+        own.private_key.filename = tls.private_key
+    common.validation_context.SetInParent()
+    if not tls.insecure_skip_verify:
+        _set_validation(common.validation_context, tls, system_ca)
+    return context
+
+
+def _set_validation(validation: Any, tls: ClientTLSSettings, system_ca: str) -> None:
+    validation.trusted_ca.filename = tls.ca_certificates or system_ca
+    if tls.ca_crl:
+        validation.crl.filename = tls.ca_crl
+    for name in tls.subject_alt_names:
+        wanted = validation.match_typed_subject_alt_names.add(san_type=_san_type(name))
+        wanted.matcher.exact = name
+
+
+def _san_type(name: str) -> Any:
+    """The kind of name in a certificate that a text can be: ``spiffe://…`` is a URI, ``a@b`` an email address."""
+    if "://" in name:
+        return SubjectAltNameMatcher.URI
+    if "@" in name:
+        return SubjectAltNameMatcher.EMAIL
+    return SubjectAltNameMatcher.IP_ADDRESS if is_address(name) else SubjectAltNameMatcher.DNS
+
+
+def _with_header(settings: ProxyProtocol, inner: Any) -> Any:
+    """A socket that sends the header first; a version that is not given is the first."""
+    version = ProxyProtocolConfig.V2 if settings.version == "V2" else ProxyProtocolConfig.V1
+    return ProxyProtocolUpstreamTransport(
+        config=ProxyProtocolConfig(version=version),
+        transport_socket=inner if inner is not None else _socket(RAW_SOCKET, RawBuffer()),
+    )
+
+
+def _socket(name: str, config: Any) -> Any:
+    socket: Any = TransportSocket(name=name)
+    socket.typed_config.Pack(config, deterministic=True)
+    return socket
