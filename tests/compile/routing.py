@@ -33,7 +33,7 @@ def routes_of(
 ) -> list[Any]:
     """The routes that rules (published YAML as dicts) compile to."""
     spec = VirtualService.model_validate({"hosts": ["reviews"], "http": list(rules)})
-    return http_routes(spec, OWNER, "default", source, AllKnown(hashing))
+    return http_routes(spec, OWNER, source, AllKnown(hashing))
 
 
 def to(host: str = "reviews", **more: Any) -> dict[str, Any]:

@@ -318,7 +318,7 @@ def test_whatever_the_model_takes_envoy_takes(rules: list[dict[str, Any]]) -> No
     assume(specs)
     hosts = [
         virtual_host(
-            f"h{index}", [f"h{index}"], http_routes(spec, OWNER, "default", SIDECAR, AllKnown(HASHING))
+            f"h{index}", [f"h{index}"], http_routes(spec, OWNER, SIDECAR, AllKnown(HASHING))
         )
         for index, spec in enumerate(specs)
     ]

@@ -404,18 +404,10 @@ SPECS = [
     (
         "gateways: [a]",
         [
-            (
-                "4 spec.hosts MissingField: is empty; give at least one host "
-                "(delegates, which have none, are not supported)"
-            )
+            "5 spec.gateways InvalidValue: needs hosts; an object without any is a delegate, which has http alone"
         ],
     ),
-    (
-        "hosts: []",
-        [
-            "5 spec.hosts MissingField: is empty; give at least one host (delegates, which have none, are not supported)"
-        ],
-    ),
+    ("hosts: []", []),
     (
         'hosts: ["*"]',
         ["5 spec.hosts[0] InvalidValue: '*' serves gateways only; name hosts, or list gateways without mesh"],

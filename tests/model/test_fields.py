@@ -46,7 +46,7 @@ def test_one_kind_can_be_listed_alone() -> None:
     [
         ("VirtualService", "spec.http[].match[].headers{}.exact", True),
         ("VirtualService", "spec.http[].mirror_percent", True),
-        ("VirtualService", "spec.http[].delegate.name", False),
+        ("VirtualService", "spec.http[].delegate.name", True),
         ("VirtualService", "spec.tcp[].route[].destination.host", True),
         ("VirtualService", "spec.tls[].match[].sniHosts[]", True),
         ("VirtualService", "spec.http[].fault.delay.exponentialDelay", False),

@@ -22,7 +22,7 @@ from xdsd.compile.route_references import (
 )
 from xdsd.compile.world import read_object, read_refs, read_service_keys
 from xdsd.model.intent import DestinationRule, EnvoyFilter, Sidecar, TrafficPolicy, VirtualService
-from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
+from xdsd.model.problem import ObjectRef, Problem, Severity
 from xdsd.model.unreachable import unreachable_rules
 
 
@@ -36,10 +36,7 @@ def broken_references(graph: Graph, ref: ObjectRef) -> None:
         for problem in unreachable_rules(obj.spec, ref):
             graph.report(problem)
     for broken in check(graph, ref, obj.spec):
-        problem = Problem(
-            Reason.BROKEN_REFERENCE, broken.message, ref, broken.path, severity=Severity.WARNING
-        )
-        graph.report(problem)
+        graph.report(Problem(broken.reason, broken.message, ref, broken.path, severity=Severity.WARNING))
 
 
 def _destination_rule(graph: Graph, ref: ObjectRef, spec: DestinationRule) -> Iterator[Broken]:

@@ -20,7 +20,7 @@ from xdsd.compile.world import (
     read_spec,
 )
 from xdsd.model.catalog import Protocol, Service, ServiceKey
-from xdsd.model.intent import CaptureMode, Destination, DestinationRule, Sidecar, VirtualService
+from xdsd.model.intent import CaptureMode, Destination, DestinationRule, HTTPRoute, Sidecar, VirtualService
 from xdsd.model.mesh import Interception, MeshSettings, Role
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 
@@ -401,17 +401,12 @@ def virtual_service_spec(graph: Graph, ref: ObjectRef) -> VirtualService:
     return cast("VirtualService", read_spec(graph, ref))
 
 
-def destinations_of(spec: VirtualService, section: Section) -> Iterator[Destination]:
-    """Where rules of a section lead, copies included."""
-    if section != "http":
-        rules = spec.tcp if section == "tcp" else spec.tls
-        yield from (entry.destination for rule in rules for entry in rule.route)
-        return
-    for rule in spec.http:
-        yield from (entry.destination for entry in rule.route)
-        yield from (entry.destination for entry in rule.mirrors)
-        if rule.mirror is not None:
-            yield rule.mirror
+def request_destinations(rule: HTTPRoute) -> Iterator[Destination]:
+    """Where a rule leads, copies included."""
+    yield from (entry.destination for entry in rule.route)
+    yield from (entry.destination for entry in rule.mirrors)
+    if rule.mirror is not None:
+        yield rule.mirror
 
 
 def destination_service(

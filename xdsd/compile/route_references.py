@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from xdsd.compile.delegates import delegate_ref, handed_over
 from xdsd.compile.gateways import GatewayServer, hosts_for_namespace, intersect_hosts
 from xdsd.compile.graph import Graph
 from xdsd.compile.matches import MESH, gateway_key
@@ -11,6 +12,7 @@ from xdsd.compile.resolve import SECTIONS, Section, host_matches, rule_spec, sec
 from xdsd.compile.world import read_object, read_refs, read_service, read_service_keys
 from xdsd.model.catalog import Protocol, Service
 from xdsd.model.intent import (
+    Delegate,
     Destination,
     Gateway,
     HTTPMatchRequest,
@@ -23,7 +25,7 @@ from xdsd.model.intent import (
     TLSRoute,
     VirtualService,
 )
-from xdsd.model.problem import ObjectRef
+from xdsd.model.problem import ObjectRef, Reason
 
 HTTP_PORT = 80
 
@@ -38,10 +40,14 @@ class Broken(NamedTuple):
 
     path: str
     message: str
+    reason: Reason = Reason.BROKEN_REFERENCE
 
 
 def virtual_service_references(graph: Graph, ref: ObjectRef, spec: VirtualService) -> Iterator[Broken]:
     """Everything that a VirtualService says in vain, in the order of its fields."""
+    if not spec.hosts:
+        yield from _delegate(graph, ref, spec)
+        return
     names = [gateway_key(name, ref.namespace) for name in spec.gateways or (MESH,)]
     for index, name in enumerate(names):
         if name != MESH:
@@ -56,6 +62,32 @@ def services_of(graph: Graph, host: str) -> list[Service]:
     """The services that have a host."""
     keys = read_service_keys(graph, "services-of-host", host)
     return [service for key in keys if (service := read_service(graph, key)) is not None]
+
+
+def _delegate(graph: Graph, ref: ObjectRef, spec: VirtualService) -> Iterator[Broken]:
+    """An object without hosts shows where those that delegate to it do, so its ports are not known here."""
+    if not read_refs(graph, "delegating", ref.namespace, ref.name):
+        yield Broken(
+            "spec.hosts", "is empty, and no VirtualService delegates to this one, so it has no effect"
+        )
+    for index, rule in enumerate(spec.http):
+        for path, destination in _destinations(rule, f"spec.http[{index}]"):
+            yield from destination_references(graph, ref, destination, path, frozenset())
+
+
+def _delegation(
+    graph: Graph, ref: ObjectRef, rule: HTTPRoute, delegate: Delegate, place: str
+) -> Iterator[Broken]:
+    handed = handed_over(graph, ref, rule, delegate)
+    if handed.fault:
+        message = (
+            f"{handed.fault}, so this rule takes no requests; without another rule for them the answer is 404"
+        )
+        yield Broken(f"{place}.delegate", message)
+    for index, conflict in handed.conflicts:
+        target = delegate_ref(delegate, ref.namespace)
+        where = f"spec.http[{index}].{conflict.path} of {target}"
+        yield Broken(f"{place}.delegate", f"{where} is out of reach: {conflict.message}", Reason.CONFLICT)
 
 
 def _rules(spec: VirtualService, section: Section) -> Sequence[Rule]:
@@ -73,6 +105,8 @@ def _section(
         yield Broken(f"spec.{section}", f"has no effect: no port of these hosts is {_KINDS[section]}")
     for index, rule in enumerate(rules):
         place = f"spec.{section}[{index}]"
+        if isinstance(rule, HTTPRoute) and rule.delegate is not None:
+            yield from _delegation(graph, ref, rule, rule.delegate, place)
         matches: Sequence[Match] = rule.match
         for at, match in enumerate(matches):
             yield from _match(ref, match, f"{place}.match[{at}]", names, ports, section)

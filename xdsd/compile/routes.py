@@ -8,7 +8,7 @@ other routes with it: a match with an error takes no request, a rule with anothe
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from envoy.config.route.v3.route_components_pb2 import Route, RouteAction, WeightedCluster
 from google.protobuf.message import Message
@@ -56,14 +56,40 @@ class Destinations(Protocol):
         """The consistent hash settings that apply to the destination."""
 
 
+class OwnedRule(NamedTuple):
+    """A rule, and where it stands: ``spec.http[at]`` of ``owner``, in whose namespace its names are meant.
+
+    ``joined`` says that its matches were made from several, and stand nowhere.
+    """
+
+    rule: HTTPRoute
+    owner: ObjectRef
+    at: int
+    joined: bool = False
+
+
 def http_routes(
-    spec: VirtualService, owner: ObjectRef, namespace: str, source: Source, destinations: Destinations
+    spec: VirtualService, owner: ObjectRef, source: Source, destinations: Destinations
 ) -> list[Route]:
     """The routes of all rules that concern ``source``, in order; empty if none does."""
-    builder = _Builder(owner, namespace, source, destinations)
+    return rule_routes(own_rules(spec, owner), source, destinations)
+
+
+def own_rules(spec: VirtualService, owner: ObjectRef) -> tuple[OwnedRule, ...]:
+    """The rules that an object holds itself."""
+    return tuple(OwnedRule(rule, owner, index) for index, rule in enumerate(spec.http))
+
+
+def concerns(rule: HTTPRoute, namespace: str, source: Source) -> bool:
+    """True if a rule of an object in a namespace is for a client at all."""
+    return not rule.match or any(applies(match, namespace, source) for match in rule.match)
+
+
+def rule_routes(rules: Iterable[OwnedRule], source: Source, destinations: Destinations) -> list[Route]:
+    """The routes of rules that concern ``source``, in order; nothing after one that takes everything."""
     routes: list[Route] = []
-    for index, rule in enumerate(spec.http):
-        for route in builder.rule(rule, index):
+    for rule in rules:
+        for route in _Builder(rule.owner, source, destinations).rule(rule):
             routes.append(route)
             if is_catch_all(route):
                 return routes
@@ -105,19 +131,19 @@ def merge_routes(parts: Iterable[tuple[Age, Sequence[Route]]]) -> list[Route]:
 class _Builder:
     """What all rules of one object for one client have in common."""
 
-    def __init__(self, owner: ObjectRef, namespace: str, source: Source, destinations: Destinations) -> None:
+    def __init__(self, owner: ObjectRef, source: Source, destinations: Destinations) -> None:
         self._owner = owner
-        self._namespace = namespace
+        self._namespace = owner.namespace
         self._source = source
         self._destinations = destinations
 
-    def rule(self, rule: HTTPRoute, index: int) -> Iterator[Route]:
-        place = f"http[{index}]"
+    def rule(self, own: OwnedRule) -> Iterator[Route]:
+        place, rule = f"http[{own.at}]", own.rule
         if not rule.match:
             yield self._route(rule, None, place)
         for at, match in enumerate(rule.match):
             if applies(match, self._namespace, self._source) and not has_errors(match_remarks(match)):
-                yield self._route(rule, match, f"{place}.match[{at}]")
+                yield self._route(rule, match, place if own.joined else f"{place}.match[{at}]")
 
     def _route(self, rule: HTTPRoute, match: HTTPMatchRequest | None, place: str) -> Route:
         name = rule.name or f"{self._owner.namespace}/{self._owner.name}:{place}"

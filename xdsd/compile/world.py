@@ -150,6 +150,8 @@ class World:
         namespace = obj.metadata.namespace
         spec = obj.spec
         if isinstance(spec, VirtualService):
+            for delegate in (rule.delegate for rule in spec.http if rule.delegate):
+                yield ("delegating", delegate.namespace or namespace, delegate.name or "")
             for gateway in spec.gateways or (MESH,):
                 if gateway == MESH:
                     for host in spec.hosts:

@@ -9,8 +9,8 @@ messages, and by the rules that ``Intents`` is given.
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from xdsd.intents.referring import destinations, gateways
-from xdsd.intents.world import EVERYONE, MESH, Observed, World, audience, covering, qualified
+from xdsd.intents.referring import delegates, destinations, gateways, sections
+from xdsd.intents.world import EVERYONE, MESH, Observed, World, audience, covering, qualified, visible
 from xdsd.manifest import AnyObject
 from xdsd.model.hosts import resolve_host
 from xdsd.model.intent import Destination, DestinationRule, Gateway, ServiceEntry, Sidecar, VirtualService
@@ -36,6 +36,7 @@ def _warnings(world: World, obj: AnyObject) -> Iterator[Problem]:
             for path, destination in destinations(spec):
                 yield from _destination(world, obj, path, destination)
             yield from _gateways(world, obj, spec)
+            yield from _delegates(world, obj, spec)
             yield from _rivals(world, obj, spec)
             yield from unreachable_rules(spec, obj.ref)
         case DestinationRule():
@@ -89,6 +90,21 @@ def _gateways(world: World, obj: AnyObject, spec: VirtualService) -> Iterator[Pr
             yield from _unserved(obj, spec, gateway, owner, qualified(name, namespace))
 
 
+def _delegates(world: World, obj: AnyObject, spec: VirtualService) -> Iterator[Problem]:
+    for path, ref in delegates(spec, obj.metadata.namespace):
+        other = world.get(ref)
+        if other is None:
+            fault = f"there is no {ref}"
+        elif other.spec.hosts:
+            fault = f"{ref} has hosts of its own; a delegate has none"
+        elif not visible(other, obj.metadata.namespace):
+            fault = f"{ref} is not exported to namespace {obj.metadata.namespace}"
+        else:
+            continue
+        message = f"{fault}, so this rule takes no requests; without another rule for them the answer is 404"
+        yield _warning(Reason.BROKEN_REFERENCE, message, obj, path)
+
+
 def _unserved(
     obj: AnyObject, spec: VirtualService, gateway: Gateway, owner: str, name: str
 ) -> Iterator[Problem]:
@@ -120,7 +136,11 @@ def _rivals(world: World, obj: AnyObject, spec: VirtualService) -> Iterator[Prob
         return
     for index, host in enumerate(spec.hosts):
         name = resolve_host(host, obj.metadata.namespace, world.domain).lower()
-        older = [other for other in world.routed_by(name) if other.age < obj.age and _meet(other, obj)]
+        older = [
+            other
+            for other in world.routed_by(name)
+            if other.age < obj.age and _meet(other, obj) and sections(other.spec) & sections(spec)
+        ]
         if older:
             first = min(older, key=lambda other: other.age)
             message = f"sidecars that see {first.ref} too route {name} as that says, since it is older"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xdsd.intents.referring import destinations, gateways
+from xdsd.intents.referring import delegates, destinations, gateways
 from xdsd.manifest import AnyObject
 from xdsd.model.catalog import Service, Workload
 from xdsd.model.hosts import DEFAULT_DOMAIN, resolve_host
@@ -168,6 +168,7 @@ def _needs(obj: AnyObject, domain: str) -> set[str]:
         case VirtualService():
             hosts = {resolve_host(each.host, namespace, domain) for _, each in destinations(spec)}
             named = {f"gateway {qualified(name, namespace)}" for _, name in gateways(spec)}
+            named |= {str(ref) for _, ref in delegates(spec, namespace)}
             return named | {f"host {name}" for host in hosts for name in covering(host)}
         case DestinationRule():
             needs = {f"host {name}" for name in covering(resolve_host(spec.host, namespace, domain))}
@@ -185,6 +186,8 @@ def _offers(obj: AnyObject, domain: str) -> set[str]:
             return {f"host {resolve_host(host, namespace, domain).lower()}" for host in spec.hosts}
         case DestinationRule():
             return {f"host {resolve_host(spec.host, namespace, domain).lower()}"}
+        case VirtualService() if not spec.hosts:
+            return {str(obj.ref)}
         case Gateway():
             return {f"gateway {namespace}/{obj.metadata.name}"}
         case WorkloadEntry():

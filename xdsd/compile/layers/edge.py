@@ -5,6 +5,7 @@ A gateway gets the clusters to which its routes lead and no others: an edge prox
 
 from typing import NamedTuple, cast
 
+from xdsd.compile.delegates import routing
 from xdsd.compile.gateways import (
     BoundService,
     HostClaim,
@@ -30,7 +31,7 @@ from xdsd.compile.layers.outbound import Rules, cluster_members
 from xdsd.compile.matches import Source, gateway_key
 from xdsd.compile.names import resolve_host
 from xdsd.compile.resolve import View, exported_to, rules_for, settings, virtual_service_spec
-from xdsd.compile.routes import http_routes, merge_routes
+from xdsd.compile.routes import merge_routes, rule_routes
 from xdsd.compile.virtual_hosts import virtual_host
 from xdsd.compile.world import read_object, read_refs
 from xdsd.model.intent import Gateway, Object
@@ -98,8 +99,7 @@ def edge_host(graph: Graph, view: View, number: int, host: str, claims: tuple[Ho
         obj = read_object(graph, claim.ref)
         if obj is not None:
             source = Source(claim.gateways, view.namespace, dict(view.labels), number)
-            spec = virtual_service_spec(graph, claim.ref)
-            routes = http_routes(spec, claim.ref, claim.ref.namespace, source, destinations)
+            routes = rule_routes(routing(graph, claim.ref).rules, source, destinations)
             parts.append((obj.age, limit_routes(graph, routes, claim.ref, claim.gateways)))
     built = virtual_host(f"{host}:{number}", [host], merge_routes(parts))
     return EdgeHost(host_part(host, built), tuple(destinations.targets))

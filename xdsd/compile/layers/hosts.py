@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
+from xdsd.compile.delegates import routing
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Query, encode
 from xdsd.compile.layers.destinations import MeshDestinations
@@ -27,7 +28,7 @@ from xdsd.compile.resolve import (
     virtual_service_for,
     virtual_service_spec,
 )
-from xdsd.compile.routes import default_http_route, http_routes
+from xdsd.compile.routes import concerns, default_http_route, rule_routes
 from xdsd.compile.virtual_hosts import (
     PortForm,
     allow_any_virtual_host,
@@ -81,7 +82,7 @@ def service_host(graph: Graph, scope: HostScope, key: ServiceKey, number: int) -
     if service is None or port is None:
         return None
     routes = _routes_of(graph, scope, key.hostname, number)
-    if not routes:
+    if routes is None:
         rules = graph.ask(rules_for, scope.namespace, scope.labels, key)
         local = scope.namespace == key.namespace
         return graph.ask(plain_host, key, number, rules, scope.namespace if local else "", scope.form)
@@ -91,14 +92,20 @@ def service_host(graph: Graph, scope: HostScope, key: ServiceKey, number: int) -
     return host_part(key.hostname, virtual_host(f"{key.hostname}:{number}", domains, routes))
 
 
-def _routes_of(graph: Graph, scope: HostScope, hostname: str, number: int) -> list[Route]:
-    """The routes of the host's VirtualService for these clients; none if none of its rules is for them."""
+def _routes_of(graph: Graph, scope: HostScope, hostname: str, number: int) -> list[Route] | None:
+    """The routes of the host's VirtualService for these clients; None if none of its rules is for them.
+
+    There may be no routes at all where rules for them hand requests to delegates that are not there: then 404 is the answer.
+    """
     ref = graph.ask(virtual_service_for, scope.namespace, scope.hosts, hostname)
     if ref is None:
-        return []
+        return None
     source = Source(frozenset({MESH}), scope.namespace, dict(scope.labels), number)
     destinations = MeshDestinations(graph, scope.namespace, scope.labels, scope.hosts)
-    routes = http_routes(virtual_service_spec(graph, ref), ref, ref.namespace, source, destinations)
+    found = routing(graph, ref)
+    routes = rule_routes(found.rules, source, destinations)
+    if not routes and not any(concerns(rule, ref.namespace, source) for rule in found.void):
+        return None
     return limit_routes(graph, routes, ref)
 
 
@@ -129,7 +136,7 @@ def unregistered_host(graph: Graph, scope: HostScope, hostname: str, number: int
     if ref is None or number not in graph.ask(routed_ports, scope.namespace, scope.hosts, ref):
         return None
     routes = _routes_of(graph, scope, hostname, number)
-    if not routes:
+    if routes is None:
         return None
     domains = service_domains(hostname, number, scope.namespace, settings(graph).domain, ports=scope.form)
     return host_part(hostname, virtual_host(f"{hostname}:{number}", domains, routes))

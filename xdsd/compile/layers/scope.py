@@ -1,11 +1,12 @@
 """What a view may reach: its services, in shards and by port, and who wins where two want one port."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 from zlib import crc32
 
+from xdsd.compile.delegates import routing
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.unknown import egress_proxy
 from xdsd.compile.names import outbound_route_name
@@ -14,11 +15,12 @@ from xdsd.compile.resolve import (
     SECTIONS,
     Egress,
     EgressHosts,
+    Section,
     View,
     destination_service,
-    destinations_of,
     egress_of,
     imports,
+    request_destinations,
     scope_services,
     service_for,
     virtual_service_for,
@@ -26,6 +28,7 @@ from xdsd.compile.resolve import (
 )
 from xdsd.compile.world import read_routed_hosts, read_service
 from xdsd.model.catalog import Port, Service, ServiceKey
+from xdsd.model.intent import Destination
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 
 SHARDS = 64
@@ -88,11 +91,22 @@ def route_targets(
         ref = graph.ask(virtual_service_for, namespace, hosts, host, section)
         if ref is None:
             continue
-        for destination in destinations_of(virtual_service_spec(graph, ref), section):
-            _, service = graph.ask(destination_service, namespace, hosts, ref.namespace, destination.host)
+        for owner, destination in _destinations(graph, ref, section):
+            _, service = graph.ask(destination_service, namespace, hosts, owner, destination.host)
             if service is not None:
                 found[service.key] = None
     return tuple(found)
+
+
+def _destinations(graph: Graph, ref: ObjectRef, section: Section) -> Iterator[tuple[str, Destination]]:
+    """Where rules of a section lead, and the namespace in which that is meant."""
+    if section == "http":
+        for rule in routing(graph, ref).rules:
+            yield from ((rule.owner.namespace, each) for each in request_destinations(rule.rule))
+    else:
+        spec = virtual_service_spec(graph, ref)
+        shares = (share for rule in (spec.tcp if section == "tcp" else spec.tls) for share in rule.route)
+        yield from ((ref.namespace, share.destination) for share in shares)
 
 
 def sharded_services(graph: Graph, view: View) -> tuple[tuple[ServiceKey, ...], ...]:

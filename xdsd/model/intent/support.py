@@ -13,7 +13,6 @@ from xdsd.model.intent.http_actions import Abort, Delay
 from xdsd.model.intent.service_entry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
 from xdsd.model.intent.sidecar import IstioIngressListener, SidecarPort
 from xdsd.model.intent.values import PROTOCOLS, UNCOMMON_PROTOCOLS
-from xdsd.model.intent.virtual_service import HTTPRoute
 
 _TLS_TERMINATION = frozenset(
     str(info.alias) for name, info in ServerTLSSettings.model_fields.items() if name != "mode"
@@ -21,7 +20,6 @@ _TLS_TERMINATION = frozenset(
 
 REFUSED_FIELDS: Mapping[type[Message], frozenset[str]] = MappingProxyType(
     {
-        HTTPRoute: frozenset({"delegate"}),
         Delay: frozenset({"exponentialDelay"}),
         Abort: frozenset({"http2Error"}),
         ClientTLSSettings: frozenset({"credentialName"}),

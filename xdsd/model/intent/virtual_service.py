@@ -195,15 +195,24 @@ class VirtualService(Message):
 
     def findings(self) -> Iterator[Finding]:
         if not self.hosts:
-            yield missing(
-                "is empty; give at least one host (delegates, which have none, are not supported)",
-                "hosts",
-            )
+            yield from self._delegate_findings()
         if not (self.http or self.tls or self.tcp):
             yield missing("is missing; give at least one route", "http")
         yield from export_findings(self.export_to)
         yield from self._host_findings()
         yield from self._sni_findings()
+
+    def _delegate_findings(self) -> Iterator[Finding]:
+        """An object without hosts holds routes for others, which say where they show."""
+        if not self.http:
+            yield missing("is empty; give at least one host, or http alone to delegate to", "hosts")
+        for field in ("gateways", "tls", "tcp"):
+            if self.is_set(field):
+                yield wrong("needs hosts; an object without any is a delegate, which has http alone", field)
+        for index, rule in enumerate(self.http):
+            if rule.delegate is not None:
+                why = "a delegate (an object without hosts) cannot delegate on; name its target in the root"
+                yield wrong(why, "http", index, "delegate")
 
     def _host_findings(self) -> Iterator[Finding]:
         for_mesh = not self.gateways or MESH in self.gateways
@@ -224,6 +233,8 @@ class VirtualService(Message):
             seen.add(lower)
 
     def _sni_findings(self) -> Iterator[Finding]:
+        if not self.hosts:
+            return
         for route, match, index, sni in (
             (route, match, index, sni)
             for route, tls in enumerate(self.tls)
