@@ -10,7 +10,7 @@ Routes are inline here, unlike everywhere else: each port has a single one, whic
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from envoy.config.core.v3.base_pb2 import TrafficDirection
+from envoy.config.core.v3.base_pb2 import TrafficDirection, TransportSocket
 from envoy.config.listener.v3.listener_components_pb2 import (
     Filter,
     FilterChain,
@@ -24,6 +24,7 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from xdsd.compile.addresses import listen_address
+from xdsd.compile.downstream_tls import HTTP_ALPN, server_tls
 from xdsd.compile.http_connection_managers import Side, http_connection_manager
 from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
 from xdsd.compile.names import (
@@ -37,6 +38,7 @@ from xdsd.compile.routes import inbound_http_route
 from xdsd.compile.tcp_proxies import DEFAULT_OPTIONS, TcpOptions, tcp_proxy
 from xdsd.compile.virtual_hosts import virtual_host
 from xdsd.model.catalog import Protocol
+from xdsd.model.intent import ServerTLSSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class InboundPort:
     part of.
 
     ``bind`` is the address to listen on in explicit mode; with redirection it only gives the chain its
-    name. ``options`` matter to ports that are not HTTP.
+    name. ``options`` matter to ports that are not HTTP. With ``tls`` connections are decrypted, and ``protocol`` is what
+    is spoken inside.
     """
 
     port: int
@@ -54,11 +57,19 @@ class InboundPort:
     host: str = ""
     bind: str = "0.0.0.0"
     options: TcpOptions = DEFAULT_OPTIONS
+    tls: ServerTLSSettings | None = None
 
     @property
     def name(self) -> str:
         """``0.0.0.0_9080``: the name of its listener or filter chain."""
         return listener_name(self.bind, self.port)
+
+    @property
+    def tls_socket(self) -> TransportSocket | None:
+        """What decrypts its connections."""
+        if self.tls is None:
+            return None
+        return server_tls(self.tls, HTTP_ALPN if self.protocol.is_http else ())
 
 
 def virtual_inbound(
@@ -83,7 +94,12 @@ def virtual_inbound(
         _chain("virtualInbound-blackhole", tcp_proxy(BLACK_HOLE_CLUSTER, settings), destination_port=port)
     )
     for served in sorted(ports, key=lambda p: p.port):
-        chain = _chain(served.name, _network_filter(served, settings), destination_port=served.port)
+        chain = _chain(
+            served.name,
+            _network_filter(served, settings),
+            destination_port=served.port,
+            socket=served.tls_socket,
+        )
         listener.filter_chains.append(chain)
     listener.default_filter_chain.CopyFrom(
         _chain(VIRTUAL_INBOUND_LISTENER, tcp_proxy(INBOUND_PASSTHROUGH_CLUSTER, settings))
@@ -94,7 +110,9 @@ def virtual_inbound(
 def inbound_listener(port: InboundPort, *, settings: ListenerSettings = DEFAULTS) -> Listener:
     """The listener of one port in explicit mode; it binds ``port.bind`` itself."""
     listener = _inbound(port.name, port.bind, port.port, settings)
-    listener.default_filter_chain.CopyFrom(_chain(port.name, _network_filter(port, settings)))
+    listener.default_filter_chain.CopyFrom(
+        _chain(port.name, _network_filter(port, settings), socket=port.tls_socket)
+    )
     return listener
 
 
@@ -131,8 +149,10 @@ def _inbound(name: str, bind: str, port: int, settings: ListenerSettings) -> Lis
     return listener
 
 
-def _chain(name: str, network_filter: Filter, *, destination_port: int = 0) -> FilterChain:
-    chain = FilterChain(name=name, filters=[network_filter])
+def _chain(
+    name: str, network_filter: Filter, *, destination_port: int = 0, socket: TransportSocket | None = None
+) -> FilterChain:
+    chain = FilterChain(name=name, filters=[network_filter], transport_socket=socket)
     if destination_port:
         chain.filter_chain_match.CopyFrom(
             FilterChainMatch(destination_port=UInt32Value(value=destination_port))

@@ -13,13 +13,12 @@ from envoy.extensions.transport_sockets.proxy_protocol.v3.upstream_proxy_protoco
     ProxyProtocolUpstreamTransport,
 )
 from envoy.extensions.transport_sockets.raw_buffer.v3.raw_buffer_pb2 import RawBuffer
-from envoy.extensions.transport_sockets.tls.v3.common_pb2 import SubjectAltNameMatcher, TlsParameters
+from envoy.extensions.transport_sockets.tls.v3.common_pb2 import TlsParameters
 from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
 
+from xdsd.compile.tls import TLS_SOCKET, san_type
 from xdsd.model.intent import ClientTLSMode, ClientTLSSettings, ProxyProtocol
-from xdsd.model.intent.hosts import is_address
 
-TLS_SOCKET = "envoy.transport_sockets.tls"
 RAW_SOCKET = "envoy.transport_sockets.raw_buffer"
 PROXY_PROTOCOL_SOCKET = "envoy.transport_sockets.upstream_proxy_protocol"
 HTTP2_ALPN = "h2"
@@ -86,17 +85,8 @@ def _set_validation(validation: Any, tls: ClientTLSSettings, system_ca: str) -> 
     if tls.ca_crl:
         validation.crl.filename = tls.ca_crl
     for name in tls.subject_alt_names:
-        wanted = validation.match_typed_subject_alt_names.add(san_type=_san_type(name))
+        wanted = validation.match_typed_subject_alt_names.add(san_type=san_type(name))
         wanted.matcher.exact = name
-
-
-def _san_type(name: str) -> Any:
-    """The kind of name in a certificate that a text can be: ``spiffe://…`` is a URI, ``a@b`` an email address."""
-    if "://" in name:
-        return SubjectAltNameMatcher.URI
-    if "@" in name:
-        return SubjectAltNameMatcher.EMAIL
-    return SubjectAltNameMatcher.IP_ADDRESS if is_address(name) else SubjectAltNameMatcher.DNS
 
 
 def _with_header(settings: ProxyProtocol, inner: Any) -> Any:

@@ -4,8 +4,10 @@ The layer is named after its content: replicas that serve the same ports share i
 another layer instead of changing the one that others use.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import NamedTuple
 
 from xdsd.compile.clusters import inbound_cluster, inbound_passthrough_cluster
@@ -26,10 +28,14 @@ from xdsd.compile.sidecar_bindings import ingress_binding, ingress_target, wildc
 from xdsd.compile.tcp_proxies import tcp_options
 from xdsd.compile.world import read_endpoints, read_proxy, read_service, read_service_keys
 from xdsd.model.catalog import Protocol, ServiceKey
-from xdsd.model.intent import ConnectionPoolSettings
+from xdsd.model.intent import ConnectionPoolSettings, ServerTLSSettings
 from xdsd.model.mesh import Interception, Proxy
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.snapshot import CLUSTER, LISTENER, LayerId, Resource
+
+_INSIDE: Mapping[Protocol, Protocol] = MappingProxyType(
+    {Protocol.HTTPS: Protocol.HTTP, Protocol.TLS: Protocol.TCP}
+)
 
 
 class Served(NamedTuple):
@@ -195,7 +201,21 @@ def explicit_of(graph: Graph, node_id: str, view: View) -> Explicit | None:
 def _inbound(graph: Graph, served: Served) -> InboundPort:
     options = tcp_options(Policy(connection_pool=_pool(graph, served)))
     cluster = inbound_cluster_name(served.port)
-    return InboundPort(served.port, served.protocol, cluster, served.host, served.bind, options)
+    tls = _tls(graph, served)
+    return InboundPort(served.port, _spoken(served, tls), cluster, served.host, served.bind, options, tls)
+
+
+def _tls(graph: Graph, served: Served) -> ServerTLSSettings | None:
+    """How connections to a port are decrypted, where its ingress listener says so."""
+    if served.pool is None or served.pool[1] < 0:
+        return None
+    ref, index = served.pool
+    return sidecar_spec(graph, ref).ingress[index].tls
+
+
+def _spoken(served: Served, tls: ServerTLSSettings | None) -> Protocol:
+    """What is spoken on a port, inside TLS where that is taken off."""
+    return _INSIDE.get(served.protocol, served.protocol) if tls else served.protocol
 
 
 def _pool(graph: Graph, served: Served) -> ConnectionPoolSettings | None:
@@ -211,7 +231,8 @@ def _pool(graph: Graph, served: Served) -> ConnectionPoolSettings | None:
 def program(graph: Graph, served: Served) -> Resource:
     """The cluster that leads to the program."""
     pool = _pool(graph, served)
-    cluster = inbound_cluster(served.port, served.target, served.target_port, pool, served.protocol)
+    spoken = _spoken(served, _tls(graph, served))
+    cluster = inbound_cluster(served.port, served.target, served.target_port, pool, spoken)
     return resource(CLUSTER, cluster.name, cluster)
 
 

@@ -12,7 +12,6 @@ from xdsd.model.intent.base import (
     many,
     missing,
     needed,
-    published_name,
     shown,
     wrong,
 )
@@ -66,6 +65,18 @@ class OutboundTrafficPolicy(Message):
             yield missing("is missing; name the port of the egress proxy", "egressProxy", "port")
 
 
+class IngressTLSSettings(ServerTLSSettings):
+    """TLS of connections to a workload, taken off before the program."""
+
+    def findings(self) -> Iterator[Finding]:
+        if self.mode is None:
+            yield missing("is missing; write SIMPLE or MUTUAL", "mode")
+        elif self.mode not in (ServerTLSMode.SIMPLE, ServerTLSMode.MUTUAL):
+            yield wrong(f"{self.mode} has no meaning for a sidecar", "mode")
+        else:
+            yield from super().findings()
+
+
 class IstioIngressListener(Message):
     """A listener for traffic to the workload."""
 
@@ -75,7 +86,7 @@ class IstioIngressListener(Message):
     default_endpoint: Str | None = absent(
         "Where the workload is: 127.0.0.1:PORT, 0.0.0.0:PORT or unix:///path."
     )
-    tls: ServerTLSSettings | None = absent("TLS of the listener.")
+    tls: IngressTLSSettings | None = absent("TLS of the listener, from files of the proxy's machine.")
     connection_pool: ConnectionPoolSettings | None = absent("Limits on connections to the workload.")
 
     def findings(self) -> Iterator[Finding]:
@@ -84,22 +95,7 @@ class IstioIngressListener(Message):
         fault = endpoint_fault(self.default_endpoint) if self.default_endpoint else None
         if fault:
             yield wrong(f"{shown(self.default_endpoint)} {fault}", "defaultEndpoint")
-        if self.tls is not None:
-            yield from self._tls_findings(self.tls)
-
-    def _tls_findings(self, tls: ServerTLSSettings) -> Iterator[Finding]:
-        for field in (
-            "subject_alt_names",
-            "https_redirect",
-            "credential_name",
-            "credential_names",
-            "tls_certificates",
-        ):
-            if tls.is_set(field):
-                yield wrong("has no meaning for a sidecar", "tls", published_name(field))
-        if tls.mode in (ServerTLSMode.ISTIO_MUTUAL, ServerTLSMode.AUTO_PASSTHROUGH):
-            yield wrong(f"{tls.mode} has no meaning for a sidecar", "tls", "mode")
-        if self.port.protocol not in ("HTTPS", "TLS"):
+        if self.tls is not None and self.port.protocol not in ("HTTPS", "TLS"):
             yield missing("works with protocol HTTPS or TLS only", "tls")
 
 

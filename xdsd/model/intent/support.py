@@ -11,19 +11,31 @@ from xdsd.model.intent.destination_rule import ClientTLSMode, ClientTLSSettings
 from xdsd.model.intent.gateway import Port, Server, ServerTLSMode, ServerTLSSettings
 from xdsd.model.intent.http_actions import Abort, Delay
 from xdsd.model.intent.service_entry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
-from xdsd.model.intent.sidecar import IstioIngressListener, SidecarPort
+from xdsd.model.intent.sidecar import IngressTLSSettings, SidecarPort
 from xdsd.model.intent.values import PROTOCOLS, UNCOMMON_PROTOCOLS
 
 _TLS_TERMINATION = frozenset(
     str(info.alias) for name, info in ServerTLSSettings.model_fields.items() if name != "mode"
 )
 
+_NOT_A_SIDECARS = frozenset(
+    {
+        "httpsRedirect",
+        "credentialName",
+        "credentialNames",
+        "caCertCredentialName",
+        "tlsCertificates",
+        "subjectAltNames",
+    }
+)
+"""What the published API has for gateways alone."""
+
 REFUSED_FIELDS: Mapping[type[Message], frozenset[str]] = MappingProxyType(
     {
         Delay: frozenset({"exponentialDelay"}),
         Abort: frozenset({"http2Error"}),
         ClientTLSSettings: frozenset({"credentialName"}),
-        IstioIngressListener: frozenset({"tls"}),
+        IngressTLSSettings: _NOT_A_SIDECARS,
         SidecarPort: frozenset({"targetPort"}),
         Server: frozenset({"defaultEndpoint"}),
         ServerTLSSettings: _TLS_TERMINATION,
@@ -51,6 +63,9 @@ REASONS: Mapping[tuple[type[Message], str], str] = MappingProxyType(
         (Delay, "exponentialDelay"): "Envoy holds requests for a fixed time only; write fixedDelay",
         (Abort, "http2Error"): "Envoy aborts with a status only; write httpStatus or grpcStatus",
         (ServerTLSSettings, "mode"): "gateways end no TLS; write PASSTHROUGH, which leaves it to the service",
+        **{
+            (IngressTLSSettings, field): "it is for gateways; name files instead" for field in _NOT_A_SIDECARS
+        },
         **{(ServerTLSSettings, field): "gateways end no TLS; take it out" for field in _TLS_TERMINATION},
         (ClientTLSSettings, "mode"): "the mesh issues no certificates; write MUTUAL and name files",
         (ClientTLSSettings, "credentialName"): "proxies are given no secrets; name files instead",
