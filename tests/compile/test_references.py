@@ -14,7 +14,8 @@ from tests.compile.worlds import (
     virtual_service,
 )
 from xdsd.model.catalog import Endpoint, Port, Protocol
-from xdsd.model.intent import Metadata, Object, VirtualService
+from xdsd.model.intent import DestinationRule, Metadata, Object, VirtualService
+from xdsd.model.problem import Reason
 
 
 def told(mesh: Sandbox) -> list[tuple[str, str]]:
@@ -121,3 +122,27 @@ def test_a_rule_that_nothing_reaches_is_told_until_it_is_reached() -> None:
     assert told(mesh) == [("VirtualService default/v", "spec.http[1]")]
     mesh.put_object(routes(hosts=["reviews"], http=[{**rule, "match": [{"port": 9080}]}, rule]))
     assert told(mesh) == []
+
+
+@pytest.mark.parametrize(
+    ("protocol", "policy", "path", "reason"),
+    [
+        ("HTTP", {"tunnel": {"targetHost": "a.b", "targetPort": 1}}, "tunnel", Reason.CONFLICT),
+        ("HTTPS", {"tls": {"mode": "SIMPLE", "sni": "a"}}, "tls", Reason.CONFLICT),
+        ("TCP", {"tls": {"mode": "SIMPLE"}}, "tls", Reason.MISSING_FIELD),
+    ],
+)
+def test_settings_that_do_not_fit_the_ports_are_told(
+    protocol: str, policy: dict[str, Any], path: str, reason: Reason
+) -> None:
+    """A tunnel for requests, TLS around TLS, and TLS that asks for nobody in particular."""
+    made = Sandbox()
+    made.put_service(service("a", protocol=Protocol(protocol)))
+    spec = DestinationRule.model_validate({"host": "a", "trafficPolicy": policy})
+    made.put_object(Object(API, "DestinationRule", Metadata("default", "a"), spec))
+    made.settle()
+    (found,) = made.compiler.problems()
+    assert (found.path, found.reason) == (f"spec.trafficPolicy.{path}", reason)
+    made.put_service(service("a", protocol=Protocol.TCP if path == "tunnel" else Protocol.HTTP))
+    made.settle()
+    assert list(made.compiler.problems()) == []

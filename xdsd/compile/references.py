@@ -20,7 +20,9 @@ from xdsd.compile.route_references import (
     services_of,
     virtual_service_references,
 )
+from xdsd.compile.rule_ports import settings_in_vain
 from xdsd.compile.world import read_object, read_refs, read_service_keys
+from xdsd.model.ineffective import ineffective_settings
 from xdsd.model.intent import DestinationRule, EnvoyFilter, Sidecar, TrafficPolicy, VirtualService
 from xdsd.model.problem import ObjectRef, Problem, Severity
 from xdsd.model.unreachable import unreachable_rules
@@ -34,6 +36,9 @@ def broken_references(graph: Graph, ref: ObjectRef) -> None:
         return
     if isinstance(obj.spec, VirtualService):
         for problem in unreachable_rules(obj.spec, ref):
+            graph.report(problem)
+    if isinstance(obj.spec, DestinationRule):
+        for problem in ineffective_settings(obj.spec, ref):
             graph.report(problem)
     for broken in check(graph, ref, obj.spec):
         graph.report(Problem(broken.reason, broken.message, ref, broken.path, severity=Severity.WARNING))
@@ -55,6 +60,7 @@ def _destination_rule(graph: Graph, ref: ObjectRef, spec: DestinationRule) -> It
     ]
     for path, policy in policies:
         yield from _port_settings(policy, path, host, ports)
+    yield from settings_in_vain(spec, host, [port for service in services for port in service.ports])
 
 
 def _port_settings(policy: TrafficPolicy | None, path: str, host: str, ports: set[int]) -> Iterator[Broken]:

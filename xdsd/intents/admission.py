@@ -13,6 +13,7 @@ from xdsd.intents.referring import delegates, destinations, gateways, sections
 from xdsd.intents.world import EVERYONE, MESH, Observed, World, audience, covering, qualified, visible
 from xdsd.manifest import AnyObject
 from xdsd.model.hosts import resolve_host
+from xdsd.model.ineffective import ineffective_settings
 from xdsd.model.intent import Destination, DestinationRule, Gateway, ServiceEntry, Sidecar, VirtualService
 from xdsd.model.problem import Problem, Reason, Severity
 from xdsd.model.unreachable import unreachable_rules
@@ -43,6 +44,7 @@ def _warnings(world: World, obj: AnyObject) -> Iterator[Problem]:
             host = resolve_host(spec.host, obj.metadata.namespace, world.domain)
             if not host.startswith("*"):
                 yield from _host(world, obj, "spec.host", host)
+            yield from ineffective_settings(spec, obj.ref)
             if spec.workload_selector is not None:
                 labels = spec.workload_selector.match_labels
                 yield from _selector(world, obj, "spec.workloadSelector.matchLabels", labels)

@@ -1,0 +1,84 @@
+"""What a DestinationRule says in vain, or in part: settings that need others beside them.
+
+Such a rule is valid and applied. Its author should know what it does not do.
+"""
+
+from collections.abc import Iterator
+
+from xdsd.model.intent import (
+    DestinationRule,
+    LoadBalancerSettings,
+    LocalityLoadBalancerSetting,
+    OutlierDetection,
+    PortTrafficPolicy,
+    SimpleLB,
+    TrafficPolicy,
+    ZoneAwareLoadBalancerSetting,
+)
+from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
+
+_WEIGHTLESS = {SimpleLB.RANDOM: "RANDOM", SimpleLB.PASSTHROUGH: "PASSTHROUGH"}
+
+
+def ineffective_settings(rule: DestinationRule, ref: ObjectRef) -> Iterator[Problem]:
+    """Warnings about settings of a rule that need others, in the order of their paths."""
+    base = rule.traffic_policy
+    yield from _policy(base, "spec.trafficPolicy", None, ref)
+    inherited = base.outlier_detection if base else None
+    for index, subset in enumerate(rule.subsets):
+        yield from _policy(subset.traffic_policy, f"spec.subsets[{index}].trafficPolicy", inherited, ref)
+
+
+def _policy(
+    policy: TrafficPolicy | None, path: str, inherited: OutlierDetection | None, ref: ObjectRef
+) -> Iterator[Problem]:
+    if policy is None:
+        return
+    yield from _balancer(policy, policy.outlier_detection or inherited, path, ref)
+    for index, port in enumerate(policy.port_level_settings):
+        yield from _balancer(port, port.outlier_detection, f"{path}.portLevelSettings[{index}]", ref)
+
+
+def _balancer(
+    policy: TrafficPolicy | PortTrafficPolicy, outliers: OutlierDetection | None, path: str, ref: ObjectRef
+) -> Iterator[Problem]:
+    balancer = policy.load_balancer
+    if balancer is None:
+        return
+    place = f"{path}.loadBalancer"
+    near = "localityLbSetting" if balancer.locality_lb_setting else "zoneAwareLbSetting"
+    setting = balancer.locality_lb_setting or balancer.zone_aware_lb_setting
+    if setting is not None and balancer.simple is SimpleLB.PASSTHROUGH:
+        why = "has no effect: PASSTHROUGH leaves no choice of endpoints"
+        yield _warning(Reason.CONFLICT, why, f"{place}.{near}", ref)
+    elif setting is not None and outliers is None and _fails_over(setting):
+        why = (
+            "fails over from endpoints that the platform calls unhealthy alone; give outlierDetection too, so that those"
+            " that fail are left"
+        )
+        yield _warning(Reason.MISSING_FIELD, why, f"{place}.{near}", ref)
+    for field in ("warmup", "warmup_duration_secs"):
+        weightless = _weightless(balancer)
+        if getattr(balancer, field) is not None and weightless:
+            name = "warmup" if field == "warmup" else "warmupDurationSecs"
+            why = f"has no effect with {weightless}; write simple ROUND_ROBIN or LEAST_REQUEST"
+            yield _warning(Reason.CONFLICT, why, f"{place}.{name}", ref)
+
+
+def _fails_over(setting: LocalityLoadBalancerSetting | ZoneAwareLoadBalancerSetting) -> bool:
+    if setting.enabled is False:
+        return False
+    if isinstance(setting, LocalityLoadBalancerSetting):
+        return not setting.distribute
+    return bool(setting.failover or setting.failover_priority)
+
+
+def _weightless(balancer: LoadBalancerSettings) -> str:
+    """The balancing policy that knows no weights, and so nothing of warm-up; empty for others."""
+    if balancer.consistent_hash is not None:
+        return "consistentHash"
+    return _WEIGHTLESS.get(balancer.simple, "") if balancer.simple else ""
+
+
+def _warning(reason: Reason, message: str, path: str, ref: ObjectRef) -> Problem:
+    return Problem(reason, message, ref, path, severity=Severity.WARNING)
