@@ -10,6 +10,7 @@ from google.protobuf.json_format import MessageToDict
 
 from tests.golden.mesh import WORDS, Outcome, of_type
 from xdsd.model.problem import Problem
+from xdsd.snapshot import EXTENSION
 
 HERE = Path(__file__).parent
 PROBLEMS = "problems.txt"
@@ -31,7 +32,9 @@ def written(outcome: Outcome) -> dict[str, str]:
     files: dict[str, str] = {}
     for proxy, resources in outcome.resources.items():
         for type_url, word in WORDS.items():
-            files[f"{proxy}.{word}.yaml"] = text(of_type(resources, type_url))
+            content = text(of_type(resources, type_url))
+            if content or type_url != EXTENSION:
+                files[f"{proxy}.{word}.yaml"] = content
     if outcome.problems:
         files[PROBLEMS] = "".join(f"{line}\n" for line in _lines(outcome.problems))
     return files

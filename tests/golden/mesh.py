@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import envoy.config.cluster.v3.cluster_pb2
+import envoy.config.core.v3.extension_pb2
 import envoy.config.endpoint.v3.endpoint_pb2
 import envoy.config.listener.v3.listener_pb2
 import envoy.config.route.v3.route_pb2  # noqa: F401 - registers the type, as the lines above
@@ -22,7 +23,7 @@ from xdsd.model.problem import ObjectRef, Problem
 from xdsd.registry.base import CatalogChange
 from xdsd.registry.catalog import Catalog
 from xdsd.registry.entries import Entries
-from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource, Snapshot
+from xdsd.snapshot import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, Resource, Snapshot
 
 AnyObject = Object[Any]
 
@@ -31,6 +32,7 @@ WORDS: Mapping[str, str] = {
     ENDPOINT: "endpoints",
     LISTENER: "listeners",
     ROUTE: "routes",
+    EXTENSION: "extensions",
 }
 """Type URLs, and the words by which golden files call them."""
 

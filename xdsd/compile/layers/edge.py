@@ -28,6 +28,7 @@ from xdsd.compile.layers.limits import (
     workload_limits,
 )
 from xdsd.compile.layers.outbound import Rules, cluster_members
+from xdsd.compile.limits.terms import Side
 from xdsd.compile.matches import Source, gateway_key
 from xdsd.compile.names import resolve_host
 from xdsd.compile.resolve import View, exported_to, rules_for, settings, virtual_service_spec
@@ -100,7 +101,7 @@ def edge_host(graph: Graph, view: View, number: int, host: str, claims: tuple[Ho
         if obj is not None:
             source = Source(claim.gateways, view.namespace, dict(view.labels), number)
             routes = rule_routes(routing(graph, claim.ref).rules, source, destinations)
-            parts.append((obj.age, limit_routes(graph, routes, claim.ref, claim.gateways)))
+            parts.append((obj.age, limit_routes(graph, routes, claim.ref, claim.gateways, Side.GATEWAY)))
     built = virtual_host(f"{host}:{number}", [host], merge_routes(parts))
     return EdgeHost(host_part(host, built), tuple(destinations.targets))
 
@@ -126,11 +127,18 @@ def edge_limits(graph: Graph, view: View, number: int, bind: str) -> tuple[Objec
     return tuple(found)
 
 
+def all_edge_limits(graph: Graph, view: View) -> tuple[ObjectRef, ...]:
+    """The RateLimits of all ports."""
+    ports = graph.ask(edge_ports, view)
+    found = (ref for port in ports for ref in graph.ask(edge_limits, view, port.port, port.bind))
+    return tuple(dict.fromkeys(found))
+
+
 def edge_listener(
     graph: Graph, bind: str, number: int, route: str, limits: tuple[ObjectRef, ...]
 ) -> Resource:
     """The listener of a port."""
-    listener = gateway_listener(bind, number, route, settings=limited(graph, limits))
+    listener = gateway_listener(bind, number, route, settings=limited(graph, limits, Side.GATEWAY))
     return resource(LISTENER, listener.name, listener)
 
 
@@ -146,7 +154,6 @@ def edge_members(graph: Graph, view: View) -> tuple[Member, ...]:
         found = [
             Member(LISTENER, port.listener_name, edge_listener, arguments),
             Member(ROUTE, port.route_name, edge_routes, (view, port.port, port.bind, port.route_name)),
-            *limiter_members(graph, limits),
         ]
         for member in found:
             members[member.type_url, member.name] = member
@@ -155,6 +162,8 @@ def edge_members(graph: Graph, view: View) -> tuple[Member, ...]:
             graph, target.key, target.port, target.subset, rules, intercepted=False
         ):
             members[member.type_url, member.name] = member
+    for member in limiter_members(graph, graph.ask(all_edge_limits, view), Side.GATEWAY):
+        members[member.type_url, member.name] = member
     return tuple(members.values())
 
 

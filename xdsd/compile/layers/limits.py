@@ -9,8 +9,9 @@ from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Member, resource
 from xdsd.compile.layers.settings import listener_settings
 from xdsd.compile.limits.limiter import DAEMON, INBOUND, OUTBOUND, limiter_cluster
-from xdsd.compile.limits.limiting import limiting
+from xdsd.compile.limits.limiting import Heads, filter_config, heads, limiting
 from xdsd.compile.limits.routes import limit_route
+from xdsd.compile.limits.terms import Side
 from xdsd.compile.listener_settings import ListenerSettings
 from xdsd.compile.matches import MESH
 from xdsd.compile.names import resolve_host
@@ -18,7 +19,7 @@ from xdsd.compile.resolve import Labels, exported_to, selects, settings
 from xdsd.compile.world import read_object, read_refs, read_service, read_service_keys
 from xdsd.model.intent import Object, RateLimit, TargetKind, VirtualService
 from xdsd.model.problem import ObjectRef
-from xdsd.snapshot import CLUSTER, Resource
+from xdsd.snapshot import CLUSTER, EXTENSION, Resource
 
 Refs = tuple[ObjectRef, ...]
 
@@ -73,23 +74,44 @@ def _ports(graph: Graph, spec: VirtualService, namespace: str) -> set[int]:
     return {HTTP_PORT, *(port.number for service in found if service for port in service.ports)}
 
 
-def limited(graph: Graph, refs: Refs, *, inbound: bool = False) -> ListenerSettings:
+def limited(graph: Graph, refs: Refs, side: Side = Side.OUTBOUND) -> ListenerSettings:
     """What operators decide about a listener whose requests these RateLimits limit."""
     if not refs:
         return listener_settings(graph)
-    service = settings(graph).rate_limit_service
-    cluster = (INBOUND if inbound else OUTBOUND) if service else DAEMON
-    found = limiting(_objects(graph, refs), cluster, external=bool(service))
-    return replace(listener_settings(graph), limiting=found)
+    return replace(listener_settings(graph), limiting=limiting(graph.ask(limit_heads, refs, side)))
 
 
-def limiter_members(graph: Graph, refs: Refs, *, inbound: bool = False) -> list[Member]:
-    """The cluster of the service that counts for these RateLimits; none where the daemon does."""
-    asks = any(obj.spec.global_ is not None for obj in _objects(graph, refs))
-    if not asks or not settings(graph).rate_limit_service:
+def limit_heads(graph: Graph, refs: Refs, side: Side) -> Heads:
+    """The filters that these RateLimits need, without what they are told."""
+    return heads(_objects(graph, refs), side, external=bool(settings(graph).rate_limit_service))
+
+
+def limiter_members(graph: Graph, refs: Refs, side: Side = Side.OUTBOUND) -> list[Member]:
+    """What the filters of these RateLimits are told, and the cluster of the service that counts, if one is set."""
+    if not refs:
         return []
-    name = INBOUND if inbound else OUTBOUND
-    return [Member(CLUSTER, name, limiter, (name,))]
+    found = [
+        Member(EXTENSION, head.name, limit_filter, (refs, side, head.name))
+        for head in graph.ask(limit_heads, refs, side).filters
+    ]
+    asks = any(obj.spec.global_ is not None for obj in _objects(graph, refs))
+    if asks and settings(graph).rate_limit_service:
+        found.append(Member(CLUSTER, _cluster(graph, side), limiter, (_cluster(graph, side),)))
+    return found
+
+
+def limit_filter(graph: Graph, refs: Refs, side: Side, name: str) -> Resource | None:
+    """What one filter is told; None once it is needed no more."""
+    external = bool(settings(graph).rate_limit_service)
+    cluster = _cluster(graph, side)
+    message = filter_config(_objects(graph, refs), side, name, cluster, external=external)
+    return resource(EXTENSION, name, message) if message is not None else None
+
+
+def _cluster(graph: Graph, side: Side) -> str:
+    if not settings(graph).rate_limit_service:
+        return DAEMON
+    return INBOUND if side is Side.INBOUND else OUTBOUND
 
 
 def limiter(graph: Graph, name: str) -> Resource:
@@ -97,7 +119,13 @@ def limiter(graph: Graph, name: str) -> Resource:
     return resource(CLUSTER, name, limiter_cluster(name, settings(graph).rate_limit_service))
 
 
-def limit_routes(graph: Graph, routes: list[Any], root: ObjectRef, gateways: Iterable[str] = ()) -> list[Any]:
+def limit_routes(
+    graph: Graph,
+    routes: list[Any],
+    root: ObjectRef,
+    gateways: Iterable[str] = (),
+    side: Side = Side.OUTBOUND,
+) -> list[Any]:
     """The routes of a VirtualService (and those it delegates to) with what their RateLimits ask for.
 
     ``gateways`` are those (``namespace/name``) through which it shows here.
@@ -111,7 +139,7 @@ def limit_routes(graph: Graph, routes: list[Any], root: ObjectRef, gateways: Ite
     for route in routes:
         refs = dict.fromkeys((*whole, *_of_rule(graph, *_place(graph, route, root))))
         if refs:
-            limit_route(route, _objects(graph, refs), external=external)
+            limit_route(route, _objects(graph, refs), side, external=external)
     return routes
 
 

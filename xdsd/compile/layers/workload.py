@@ -16,6 +16,7 @@ from xdsd.compile.inbound import InboundPort, inbound_listener, virtual_inbound
 from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.limits import limited, limiter_members, workload_limits
 from xdsd.compile.layers.listening import explicit_members
+from xdsd.compile.limits.terms import Side
 from xdsd.compile.names import (
     INBOUND_PASSTHROUGH_CLUSTER,
     VIRTUAL_INBOUND_LISTENER,
@@ -79,7 +80,7 @@ def workload_members(
     """Clusters to the program, the listeners in front of it, and the explicit listeners out."""
     members = [Member(CLUSTER, inbound_cluster_name(port.port), program, (port,)) for port in served]
     limits = next((port.limits for port in served if port.limits), ())
-    members += limiter_members(graph, limits, inbound=True)
+    members += limiter_members(graph, limits, Side.INBOUND)
     if explicit is None:
         captured = tuple(port for port in served if not port.bound)
         members.append(Member(CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, undeclared, ()))
@@ -246,11 +247,11 @@ def redirected(graph: Graph, bind: str, served: tuple[Served, ...]) -> Resource:
     """The one inbound listener of a proxy to which the kernel redirects."""
     ports = [_inbound(graph, port) for port in served]
     limits = next((port.limits for port in served if port.limits), ())
-    listener = virtual_inbound(ports, bind=bind, settings=limited(graph, limits, inbound=True))
+    listener = virtual_inbound(ports, bind=bind, settings=limited(graph, limits, Side.INBOUND))
     return resource(LISTENER, listener.name, listener)
 
 
 def own_listener(graph: Graph, served: Served) -> Resource:
     """The inbound listener of one port, which it binds itself."""
-    listener = inbound_listener(_inbound(graph, served), settings=limited(graph, served.limits, inbound=True))
+    listener = inbound_listener(_inbound(graph, served), settings=limited(graph, served.limits, Side.INBOUND))
     return resource(LISTENER, listener.name, listener)

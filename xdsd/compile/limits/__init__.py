@@ -5,8 +5,8 @@ A RateLimit without targets is for all requests of a listener (*listener scope*)
 of route scope are switched off but where a route switches them on.
 
 *Local* limits are token buckets that live in the filter, not in the routes: an update of routes, which is frequent, would
-fill them again. So a change of local limits is a change of the listener, whose connections drain without a lost request.
-*Global* limits keep nothing in the proxy; those of route scope travel with the routes alone.
+fill them again. What filters are told comes by discovery of its own, so that only the first and the last limit on some
+terms change a listener. *Global* limits keep nothing in the proxy; those of route scope travel with the routes.
 
 A *descriptor* is a list of keys and values that a request has. Local buckets and the limiter's counters are found by it.
 The limiter is the daemon itself, over the connection by which proxies get their config, or a service that is set.

@@ -1,4 +1,4 @@
-"""One filter of an HTTP connection manager for limits on the same terms."""
+"""What one filter is told, for limits on the same terms."""
 
 from collections.abc import Sequence
 
@@ -12,9 +12,7 @@ from envoy.extensions.common.ratelimit.v3.ratelimit_pb2 import (
 )
 from envoy.extensions.filters.http.local_ratelimit.v3.local_rate_limit_pb2 import LocalRateLimit
 from envoy.extensions.filters.http.ratelimit.v3.rate_limit_pb2 import RateLimit
-from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import HttpFilter
 from envoy.type.v3.token_bucket_pb2 import TokenBucket
-from google.protobuf.message import Message
 
 from xdsd.compile.limits.actions import Step, constant, steps, targeted
 from xdsd.compile.limits.terms import Answer, GlobalFilter, LocalFilter, OwnedGlobal, OwnedLocal, Scope, Terms
@@ -32,8 +30,8 @@ DISTINCT_VALUES = 10_000
 _BOUNDLESS = 2**32 - 1
 
 
-def local_filter(made: LocalFilter) -> HttpFilter:
-    """The filter of local limits. Its own bucket, for requests that no limit is about, is without bounds."""
+def local_config(made: LocalFilter) -> LocalRateLimit:
+    """Local limits. The filter's own bucket, for requests that no limit is about, is without bounds."""
     terms = made.terms
     config = LocalRateLimit(
         stat_prefix=STATISTICS if terms.enforced else f"{STATISTICS}_shadow",
@@ -55,11 +53,11 @@ def local_filter(made: LocalFilter) -> HttpFilter:
         bucket = _bucket(limit.burst or limit.limit.requests, limit.limit.requests, limit.limit.unit.seconds)
         for entries in _combinations(found):
             config.descriptors.append(LocalRateLimitDescriptor(entries=entries, token_bucket=bucket))
-    return _http_filter(made.name, config, terms)
+    return config
 
 
-def global_filter(made: GlobalFilter, cluster: str) -> HttpFilter:
-    """The filter of global limits, which are counted behind ``cluster``."""
+def global_config(made: GlobalFilter, cluster: str) -> RateLimit:
+    """Global limits, which are counted behind ``cluster``."""
     terms, asking = made.terms, made.asking
     config = RateLimit(
         domain=asking.domain,
@@ -79,7 +77,7 @@ def global_filter(made: GlobalFilter, cluster: str) -> HttpFilter:
     service.grpc_service.envoy_grpc.cluster_name = cluster
     if terms.scope is Scope.LISTENER:
         config.rate_limits.extend(rate_limits(made.limits))
-    return _http_filter(made.name, config, terms)
+    return config
 
 
 def rate_limits(limits: Sequence[OwnedGlobal]) -> list[Actions]:
@@ -141,9 +139,3 @@ def _headers(answer: Answer) -> list[HeaderValueOption]:
 def _is_body_type(name: str, answer: Answer) -> bool:
     """The type of a body of ours is set with the body."""
     return answer.body is not None and name.lower() == "content-type"
-
-
-def _http_filter(name: str, config: Message, terms: Terms) -> HttpFilter:
-    made = HttpFilter(name=name, disabled=terms.scope is Scope.ROUTE)
-    made.typed_config.Pack(config, deterministic=True)
-    return made

@@ -1,16 +1,23 @@
 """All that limits put into an HTTP connection manager: filters in their order, and the bodies of refusals.
 
+A listener names its filters (their *heads*) and gets what they are told by discovery (ECDS), so that a change of limits
+leaves the listener and its connections alone and holds for the next request on any of them.
+
 A refusal passes the proxy with a mark of its terms in a header; by it the connection manager puts the body in, and a
 filter of ours takes the mark off. Envoy's limiters have no body of their own.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from envoy.config.accesslog.v3.accesslog_pb2 import AccessLogFilter
+from envoy.config.core.v3.config_source_pb2 import ApiVersion
+from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.extensions.access_loggers.filters.cel.v3.cel_pb2 import ExpressionFilter
 from envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
+from envoy.extensions.filters.http.local_ratelimit.v3.local_rate_limit_pb2 import LocalRateLimit
+from envoy.extensions.filters.http.ratelimit.v3.rate_limit_pb2 import RateLimit as GlobalRateLimit
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpFilter,
     LocalReplyConfig,
@@ -18,11 +25,27 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
 )
 
 from xdsd.compile.limits.actions import quoted
-from xdsd.compile.limits.filters import MARKER, global_filter, local_filter
-from xdsd.compile.limits.terms import Answer, global_filters, local_filters
+from xdsd.compile.limits.filters import MARKER, global_config, local_config
+from xdsd.compile.limits.terms import Answer, Scope, Side, global_filters, local_filters
 from xdsd.model.intent import Object, RateLimit
 
 UNMARK = "envoy.filters.http.header_mutation|rate_limit"
+_TYPE = "type.googleapis.com/"
+
+
+class Head(NamedTuple):
+    """What a listener says of a filter. One that is ``disabled`` is switched on by routes."""
+
+    name: str
+    type_url: str
+    disabled: bool
+
+
+class Heads(NamedTuple):
+    """The filters of a listener, first to last, and the answers with a body of their own."""
+
+    filters: tuple[Head, ...] = ()
+    answers: tuple[Answer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +59,58 @@ class Limiting:
 NO_LIMITS = Limiting()
 
 
-def limiting(objects: Iterable[Object[RateLimit]], cluster: str, *, external: bool) -> Limiting:
-    """What these objects put into a connection manager. Local limits come first: they ask nobody."""
+def heads(objects: Iterable[Object[RateLimit]], side: Side, *, external: bool) -> Heads:
+    """The filters that these objects need. Local limits come first: they ask nobody."""
     objects = list(objects)
-    local = local_filters(objects)
-    shared = global_filters(objects, external=external)
+    local = local_filters(objects, side)
+    shared = global_filters(objects, side, external=external)
     told = [*(each.terms.answer for each in local), *(each.terms.answer for each in shared)]
-    answers = dict.fromkeys(answer for answer in told if answer.body is not None)
-    filters = [local_filter(each) for each in local]
-    filters += [global_filter(each, cluster) for each in shared]
-    if not answers:
+    found = [(each.name, LocalRateLimit, each.terms) for each in local]
+    found += [(each.name, GlobalRateLimit, each.terms) for each in shared]
+    return Heads(
+        tuple(
+            Head(name, _TYPE + message.DESCRIPTOR.full_name, terms.scope is Scope.ROUTE)
+            for name, message, terms in found
+        ),
+        tuple(dict.fromkeys(answer for answer in told if answer.body is not None)),
+    )
+
+
+def limiting(found: Heads) -> Limiting:
+    """What filters and answers put into a connection manager."""
+    filters = [_discovered(head) for head in found.filters]
+    if not found.answers:
         return Limiting(tuple(filters))
-    return Limiting((_unmark(), *filters), LocalReplyConfig(mappers=[_mapper(each) for each in answers]))
+    replies = LocalReplyConfig(mappers=[_mapper(each) for each in found.answers])
+    return Limiting((_unmark(), *filters), replies)
+
+
+def filter_config(
+    objects: Iterable[Object[RateLimit]], side: Side, name: str, cluster: str, *, external: bool
+) -> TypedExtensionConfig | None:
+    """What the filter of a name is told; None if none of these objects needs it any more."""
+    objects = list(objects)
+    made = TypedExtensionConfig(name=name)
+    for local in local_filters(objects, side):
+        if local.name == name:
+            made.typed_config.Pack(local_config(local), deterministic=True)
+            return made
+    for shared in global_filters(objects, side, external=external):
+        if shared.name == name:
+            made.typed_config.Pack(global_config(shared, cluster), deterministic=True)
+            return made
+    return None
+
+
+def _discovered(head: Head) -> HttpFilter:
+    made = HttpFilter(name=head.name, disabled=head.disabled)
+    source = made.config_discovery.config_source
+    source.ads.SetInParent()
+    source.resource_api_version = ApiVersion.V3
+    # No limit of time: a listener without its filters keeps warming while the old one serves on.
+    source.initial_fetch_timeout.SetInParent()
+    made.config_discovery.type_urls.append(head.type_url)
+    return made
 
 
 def _mapper(answer: Answer) -> ResponseMapper:

@@ -8,18 +8,18 @@ from envoy.extensions.filters.http.ratelimit.v3.rate_limit_pb2 import RateLimitP
 
 from xdsd.compile.limits.actions import ROUTE_METADATA
 from xdsd.compile.limits.filters import rate_limits
-from xdsd.compile.limits.terms import global_filters, local_filters
+from xdsd.compile.limits.terms import Side, global_filters, local_filters
 from xdsd.model.intent import Object, RateLimit
 
 
-def limit_route(route: Any, objects: Sequence[Object[RateLimit]], *, external: bool) -> None:
+def limit_route(route: Any, objects: Sequence[Object[RateLimit]], side: Side, *, external: bool) -> None:
     """Adds to an Envoy route what these objects ask for."""
-    for local in local_filters(objects):
+    for local in local_filters(objects, side):
         switched_on = FilterConfig()
         switched_on.config.SetInParent()
         route.typed_per_filter_config[local.name].Pack(switched_on, deterministic=True)
         for owner in sorted({limit.owner for limit in local.limits}):
             route.metadata.filter_metadata[ROUTE_METADATA].update({owner: owner})
-    for shared in global_filters(objects, external=external):
+    for shared in global_filters(objects, side, external=external):
         asked = RateLimitPerRoute(rate_limits=rate_limits(shared.limits))
         route.typed_per_filter_config[shared.name].Pack(asked, deterministic=True)

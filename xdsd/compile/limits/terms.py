@@ -26,6 +26,14 @@ OWN_DOMAIN = "xdsd"
 TIMEOUT = timedelta(milliseconds=100)
 
 
+class Side(StrEnum):
+    """Where a proxy's listeners take requests in. Filters of one side are the same for all its listeners."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    GATEWAY = "gateway"
+
+
 class Scope(StrEnum):
     """Which requests of a listener pass a filter."""
 
@@ -93,25 +101,27 @@ class OwnedGlobal:
 class LocalFilter:
     """A filter that keeps buckets."""
 
+    side: Side
     terms: Terms
     limits: tuple[OwnedLocal, ...]
 
     @property
     def name(self) -> str:
-        return f"{LOCAL_FILTER}|{_digest(self.terms)}"
+        return f"{LOCAL_FILTER}|{self.side}|{_digest(self.terms)}"
 
 
 @dataclass(frozen=True, slots=True)
 class GlobalFilter:
     """A filter that asks the limiter."""
 
+    side: Side
     terms: Terms
     asking: Asking
     limits: tuple[OwnedGlobal, ...]
 
     @property
     def name(self) -> str:
-        return f"{GLOBAL_FILTER}|{_digest((self.terms, self.asking))}"
+        return f"{GLOBAL_FILTER}|{self.side}|{_digest((self.terms, self.asking))}"
 
 
 def owner_of(obj: Object[RateLimit]) -> str:
@@ -124,7 +134,7 @@ def scope_of(spec: RateLimit) -> Scope:
     return Scope.ROUTE if spec.target_refs else Scope.LISTENER
 
 
-def local_filters(objects: Iterable[Object[RateLimit]]) -> tuple[LocalFilter, ...]:
+def local_filters(objects: Iterable[Object[RateLimit]], side: Side) -> tuple[LocalFilter, ...]:
     """The filters for the local limits of some objects: those of listeners first, then by name."""
     found: dict[Terms, list[OwnedLocal]] = {}
     for obj in objects:
@@ -132,10 +142,12 @@ def local_filters(objects: Iterable[Object[RateLimit]]) -> tuple[LocalFilter, ..
         limits = [OwnedLocal(owner, index, limit) for index, limit in enumerate(obj.spec.local)]
         if limits:
             found.setdefault(_terms(obj.spec), []).extend(limits)
-    return _ordered(LocalFilter(terms, tuple(limits)) for terms, limits in found.items())
+    return _ordered(LocalFilter(side, terms, tuple(limits)) for terms, limits in found.items())
 
 
-def global_filters(objects: Iterable[Object[RateLimit]], *, external: bool) -> tuple[GlobalFilter, ...]:
+def global_filters(
+    objects: Iterable[Object[RateLimit]], side: Side, *, external: bool
+) -> tuple[GlobalFilter, ...]:
     """The filters for the global limits of some objects; ``external`` says that the limiter is not the daemon."""
     found: dict[tuple[Terms, Asking], list[OwnedGlobal]] = {}
     for obj in objects:
@@ -145,7 +157,9 @@ def global_filters(objects: Iterable[Object[RateLimit]], *, external: bool) -> t
         key = _terms(obj.spec), _asking(limits, obj.metadata.namespace, external=external)
         owned = [OwnedGlobal(owner_of(obj), limits.domain is None, limit) for limit in limits.limits]
         found.setdefault(key, []).extend(owned)
-    return _ordered(GlobalFilter(terms, asking, tuple(limits)) for (terms, asking), limits in found.items())
+    return _ordered(
+        GlobalFilter(side, terms, asking, tuple(limits)) for (terms, asking), limits in found.items()
+    )
 
 
 def domain_of(limits: GlobalLimits, namespace: str, *, external: bool) -> str:
