@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.test_machines_captured import World, thing, world
-from tests.lab.echo import first_line, tcp_server
+from tests.e2e.test_machines_captured import who as asked
+from tests.lab.echo import first_line, http_server, tcp_server
 from tests.lab.eventually import eventually
 from tests.lab.hello import client_hello
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.e2e
 
 DB = "10.96.0.20"
 ANYWHERE = "10.96.0.99"  # nobody's address; services without one are told apart by port and server name
-SERVERS = {"v1": 5001, "v2": 5002, "tls-a": 5003, "tls-b": 5004, "tls-wild": 5005}
+SERVERS = {"v1": 5001, "v2": 5002, "tls-a": 5003, "tls-b": 5004, "tls-wild": 5005, "web": 5006}
 
 
 def service(name: str, host: str, port: Mapping[str, Any], *servers: str, **more: Any) -> dict[str, Any]:
@@ -85,7 +86,8 @@ async def connected(folder: Path) -> AsyncIterator[World]:
         mesh = await stack.enter_async_context(world(folder, "v1"))
         with mesh.outside.entered():
             for name, port in SERVERS.items():
-                await stack.enter_async_context(tcp_server(name, "0.0.0.0", port))
+                serve = http_server if name == "web" else tcp_server
+                await stack.enter_async_context(serve(name, "0.0.0.0", port))
         await mesh.apply(*SERVICES)
         yield mesh
 
@@ -164,6 +166,47 @@ async def test_tls_goes_where_its_server_name_says(tmp_path: Path) -> None:
         await eventually(lambda: _named({"a.example.com": "tls-b"}))
         assert await who("10.98.0.1", 443, "a.example.com") == "tls-a"
         assert await who(ANYWHERE, 443, "b.example.com") == "tls-b", "a rule's subnet hides no other service"
+
+
+async def test_undeclared_protocols_are_found_out(tmp_path: Path) -> None:
+    """What speaks HTTP is routed by its requests, on both sides; anything else is carried unread to the same service."""
+    own, port = "10.96.0.30", {"number": 9000, "name": "any"}
+    async with connected(tmp_path) as mesh:
+        await mesh.apply(
+            service("any", "any.example.com", port, "tls-a", addresses=[own]),
+            service("plain", "plain.example.com", {**port, "number": 9001}, "web"),
+            service("more", "more.example.com", {**port, "number": 9002}, "tls-b"),
+            thing(
+                "VirtualService",
+                "any",
+                {
+                    "hosts": ["any.example.com", "more.example.com"],
+                    "http": [
+                        {
+                            "match": [{"uri": {"prefix": "/web"}}],
+                            "route": [{"destination": {"host": "plain.example.com"}}],
+                        },
+                        {"directResponse": {"status": 418}},
+                    ],
+                },
+            ),
+        )
+        await eventually(lambda: _says("web", f"http://{own}:9000/web", "whatever"))
+        assert await asked(f"http://{own}:9000/", "whatever") == "418"
+        assert (await first_line(own, 9000, b"raw\n")).startswith("tls-a ")
+        assert await asked(f"http://{ANYWHERE}:9001/", "plain.example.com") == "web"
+        assert await asked(f"http://{ANYWHERE}:9002/web", "more.example.com:9002") == "web"
+        assert (await first_line(ANYWHERE, 9002, b"raw\n")).startswith("tls-b ")
+        assert (await first_line(ANYWHERE, 9002, client_hello("a.b"))).startswith("tls-b ")
+        assert await who(DB, 5432) in {"v1", "v2"}, "a server that speaks first beside undeclared ports"
+        with mesh.outside.entered():
+            inbound = await mesh.proxies["reviews"].stats("inbound.*(rq|cx)_total")
+        assert inbound["cluster.inbound|5006||;.upstream_rq_total"] >= 3
+        assert inbound["cluster.inbound|5003||;.upstream_cx_total"] >= 1
+
+
+async def _says(expected: str, url: str, host: str) -> bool:
+    return await asked(url, host) == expected
 
 
 async def _named(expected: Mapping[str, str]) -> bool:

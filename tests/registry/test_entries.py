@@ -70,7 +70,7 @@ def test_an_entry_says_all_of_its_service() -> None:
     assert only(entry) == Service(
         "prod",
         "a.example.com",
-        (Port(80, "http", Protocol.HTTP, 8080), Port(90, "raw", Protocol.TCP, 90)),
+        (Port(80, "http", Protocol.HTTP, 8080), Port(90, "raw", Protocol.AUTO, 90)),
         addresses=("10.1.0.1", "10.1.0.2", "10.2.0.0/16", "fd00::1"),
         resolution=Resolution.STATIC,
         location=Location.MESH_INTERNAL,

@@ -7,7 +7,7 @@ mode binds a listener a port instead.
 Routes are inline here, unlike everywhere else: each port has a single one, which never changes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from envoy.config.core.v3.base_pb2 import TrafficDirection, TransportSocket
@@ -16,10 +16,13 @@ from envoy.config.listener.v3.listener_components_pb2 import (
     FilterChain,
     FilterChainMatch,
     ListenerFilter,
+    ListenerFilterChainMatchPredicate,
 )
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
 from envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2 import OriginalDst
+from envoy.type.v3.range_pb2 import Int32Range
 from google.protobuf.any_pb2 import Any
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
@@ -27,6 +30,7 @@ from xdsd.compile.addresses import listen_address
 from xdsd.compile.downstream_tls import HTTP_ALPN, server_tls
 from xdsd.compile.http_connection_managers import Side, http_connection_manager
 from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
+from xdsd.compile.listeners import HTTP_INSPECTOR, PLAINTEXT_HTTP
 from xdsd.compile.names import (
     BLACK_HOLE_CLUSTER,
     INBOUND_PASSTHROUGH_CLUSTER,
@@ -93,7 +97,11 @@ def virtual_inbound(
     listener.filter_chains.append(
         _chain("virtualInbound-blackhole", tcp_proxy(BLACK_HOLE_CLUSTER, settings), destination_port=port)
     )
-    for served in sorted(ports, key=lambda p: p.port):
+    ports = sorted(ports, key=lambda p: p.port)
+    _detect(listener, [served.port for served in ports if served.protocol.is_auto])
+    for served in ports:
+        if served.protocol.is_auto:
+            listener.filter_chains.append(_http_chain(served, settings, destination_port=served.port))
         chain = _chain(
             served.name,
             _network_filter(served, settings),
@@ -110,6 +118,9 @@ def virtual_inbound(
 def inbound_listener(port: InboundPort, *, settings: ListenerSettings = DEFAULTS) -> Listener:
     """The listener of one port in explicit mode; it binds ``port.bind`` itself."""
     listener = _inbound(port.name, port.bind, port.port, settings)
+    if port.protocol.is_auto:
+        _detect(listener, [port.port])
+        listener.filter_chains.append(_http_chain(port, settings))
     listener.default_filter_chain.CopyFrom(
         _chain(port.name, _network_filter(port, settings), socket=port.tls_socket)
     )
@@ -133,8 +144,39 @@ def inbound_routes(port: InboundPort) -> RouteConfiguration:
 
 def _network_filter(port: InboundPort, settings: ListenerSettings) -> Filter:
     if port.protocol.is_http:
-        return http_connection_manager(Side.INBOUND, port.name, inbound_routes(port), settings)
+        return _http_filter(port, settings)
     return tcp_proxy(port.cluster, settings, port.options)
+
+
+def _http_filter(port: InboundPort, settings: ListenerSettings) -> Filter:
+    return http_connection_manager(Side.INBOUND, port.name, inbound_routes(port), settings)
+
+
+def _http_chain(port: InboundPort, settings: ListenerSettings, *, destination_port: int = 0) -> FilterChain:
+    """The chain of HTTP on a port whose protocol is not declared; what is not HTTP has the port's other chain."""
+    chain = _chain(port.name, _http_filter(port, settings), destination_port=destination_port)
+    chain.filter_chain_match.transport_protocol = "raw_buffer"
+    chain.filter_chain_match.application_protocols.extend(PLAINTEXT_HTTP)
+    return chain
+
+
+def _detect(listener: Listener, ports: Sequence[int]) -> None:
+    """Looks for HTTP in the first bytes of connections to these ports; servers at others may speak first."""
+    if not ports:
+        return
+    inspector = Any()
+    inspector.Pack(HttpInspector())
+    detecting = ListenerFilter(name=HTTP_INSPECTOR, typed_config=inspector)
+    ranges = [
+        ListenerFilterChainMatchPredicate(destination_port_range=Int32Range(start=port, end=port + 1))
+        for port in ports
+    ]
+    asked = detecting.filter_disabled.not_match
+    if len(ranges) == 1:
+        asked.CopyFrom(ranges[0])
+    else:
+        asked.or_match.rules.extend(ranges)
+    listener.listener_filters.append(detecting)
 
 
 def _inbound(name: str, bind: str, port: int, settings: ListenerSettings) -> Listener:

@@ -12,6 +12,8 @@ A listener changes only for what a listener must say: which addresses and server
 Routes, clusters, endpoints and secrets arrive on their own. Filter chains carry stable names, so that
 Envoy replaces just the chains that changed and drains no other connection.
 
+Only where a port's protocol is not declared, the first bytes of a connection tell whether it speaks HTTP.
+
 Turned down: guessing the protocol of a declared port. It makes every connection wait for its client's
 first bytes, and protocols where the server speaks first never start.
 """
@@ -31,7 +33,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
-from xdsd.compile.addresses import listen_address
+from xdsd.compile.addresses import cidr_range, listen_address
 from xdsd.compile.http_connection_managers import Side, http_connection_manager
 from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
 from xdsd.compile.names import (
@@ -47,7 +49,8 @@ from xdsd.compile.tcp_targets import TcpTarget
 
 FALLTHROUGH_CHAIN = "PassthroughFilterChain"
 
-_PLAINTEXT_HTTP = ("http/1.0", "http/1.1", "h2c")
+HTTP_INSPECTOR = "envoy.filters.listener.http_inspector"
+PLAINTEXT_HTTP = ("http/1.0", "http/1.1", "h2c")
 
 
 def virtual_outbound(
@@ -102,12 +105,42 @@ def outbound_http_listener(
     if fallthrough is None:
         listener.default_filter_chain.CopyFrom(FilterChain(name=name, filters=[manager]))
         return listener
-    listener.listener_filters.append(
-        _listener_filter("envoy.filters.listener.http_inspector", HttpInspector())
-    )
-    match = FilterChainMatch(transport_protocol="raw_buffer", application_protocols=_PLAINTEXT_HTTP)
+    listener.listener_filters.append(_listener_filter(HTTP_INSPECTOR, HttpInspector()))
+    match = FilterChainMatch(transport_protocol="raw_buffer", application_protocols=PLAINTEXT_HTTP)
     listener.filter_chains.append(FilterChain(name=name, filter_chain_match=match, filters=[manager]))
     listener.default_filter_chain.CopyFrom(_fallthrough(fallthrough, settings))
+    return listener
+
+
+def outbound_detecting_listener(
+    address: str,
+    port: int,
+    route_name: str,
+    targets: Iterable[TcpTarget],
+    fallthrough: str | None,
+    *,
+    bind_to_port: bool,
+    settings: ListenerSettings = DEFAULTS,
+) -> Listener:
+    """A listener of a port whose protocol is not declared: HTTP is routed by the RDS route ``route_name``, the rest carried
+    unread to one of ``targets``, or to ``fallthrough``.
+
+    As with ``outbound_http_listener`` the client's first bytes decide, with no time limit.
+    """
+    name = listener_name(address, port)
+    listener = _outbound(name, address, port, settings, bind_to_port=bind_to_port)
+    listener.listener_filters.append(_listener_filter(HTTP_INSPECTOR, HttpInspector()))
+    manager = http_connection_manager(Side.OUTBOUND, name, route_name, settings)
+    targets = tuple(targets)
+    # Addresses come first when Envoy chooses a chain, so HTTP is looked for in every range that a target mentions.
+    mentioned = {address for target in targets for address in target.addresses}
+    for ranges in ((), tuple(sorted(mentioned))) if mentioned else ((),):
+        match = FilterChainMatch(transport_protocol="raw_buffer", application_protocols=PLAINTEXT_HTTP)
+        match.prefix_ranges.extend(map(cidr_range, ranges))
+        listener.filter_chains.append(FilterChain(name=name, filter_chain_match=match, filters=[manager]))
+    add_tcp_chains(listener, targets, settings)
+    if fallthrough is not None and not listener.HasField("default_filter_chain"):
+        listener.default_filter_chain.CopyFrom(_fallthrough(fallthrough, settings))
     return listener
 
 

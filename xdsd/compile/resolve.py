@@ -35,10 +35,15 @@ SECTIONS: tuple[Section, ...] = ("http", "tcp", "tls")
 
 
 def section_of(protocol: Protocol) -> Section:
-    """The rules that are for ports of a protocol."""
+    """The rules that are for connections of a protocol; undeclared ones are opaque unless HTTP is found in them."""
     if protocol.is_http:
         return "http"
     return "tls" if protocol.is_tls else "tcp"
+
+
+def sections_of(protocol: Protocol) -> frozenset[Section]:
+    """All rules that may count for ports of a protocol."""
+    return frozenset({"http", "tcp"}) if protocol.is_auto else frozenset({section_of(protocol)})
 
 
 class View(NamedTuple):

@@ -8,7 +8,7 @@ from xdsd.compile.gateways import GatewayServer, hosts_for_namespace, intersect_
 from xdsd.compile.graph import Graph
 from xdsd.compile.matches import MESH, gateway_key
 from xdsd.compile.names import resolve_host
-from xdsd.compile.resolve import SECTIONS, Section, host_matches, rule_spec, section_of, settings
+from xdsd.compile.resolve import SECTIONS, Section, host_matches, rule_spec, sections_of, settings
 from xdsd.compile.world import read_object, read_refs, read_service, read_service_keys
 from xdsd.model.catalog import Protocol, Service
 from xdsd.model.intent import (
@@ -186,7 +186,7 @@ def _listener_ports(
             ports.update(
                 gateway.servers[server.index].port.number
                 for server in servers
-                if section_of(server.protocol) == section
+                if section in sections_of(server.protocol)
             )
         elif name == MESH:
             found = _service_ports(graph, ref, spec, section)
@@ -199,7 +199,7 @@ def _service_ports(graph: Graph, ref: ObjectRef, spec: VirtualService, section: 
         port.number
         for service in _own_services(graph, ref, spec)
         for port in service.ports
-        if section_of(port.protocol) == section
+        if section in sections_of(port.protocol)
     }
 
 

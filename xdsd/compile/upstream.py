@@ -62,7 +62,7 @@ def apply_http_options(
     A tunnel speaks HTTP to the endpoints of any port. An upgrade to HTTP/2 is between proxies; ``upgradable`` is
     False towards a program, which speaks what its port says.
     """
-    if not protocol.is_http and policy.tunnel is None:
+    if not protocol.carries_http and policy.tunnel is None:
         return
     options = HttpProtocolOptions()
     pool = policy.connection_pool
@@ -70,10 +70,10 @@ def apply_http_options(
     _set_common(options, pool)
     if policy.outlier_detection:
         _set_error_codes(options, policy.outlier_detection.outlier_detection_http_error_codes)
-    if follows_host(policy.tls) and protocol.is_http:
+    if follows_host(policy.tls) and protocol.carries_http:
         options.upstream_http_protocol_options.auto_sni = True
         options.upstream_http_protocol_options.auto_san_validation = verifies_host(policy.tls)
-    if http and http.use_client_protocol:
+    if protocol.is_auto or (http and http.use_client_protocol):
         _follow_client(options, http)
     elif speaks_http2(protocol, policy, upgradable=upgradable):
         options.explicit_http_config.http2_protocol_options.SetInParent()

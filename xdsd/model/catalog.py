@@ -23,11 +23,23 @@ class Protocol(StrEnum):
     MONGO = "MONGO"
     MYSQL = "MYSQL"
     REDIS = "REDIS"
+    AUTO = "AUTO"
+    """Not declared: whether a connection speaks HTTP is found out by its first bytes. Nobody writes this word."""
 
     @property
     def is_http(self) -> bool:
         """True where requests are routed, not only connections."""
         return self in _HTTP
+
+    @property
+    def is_auto(self) -> bool:
+        """True where the protocol is not declared."""
+        return self is Protocol.AUTO
+
+    @property
+    def carries_http(self) -> bool:
+        """True where requests may arrive that are routed: also where that is found out for each connection."""
+        return self in _HTTP or self is Protocol.AUTO
 
     @property
     def is_http2(self) -> bool:

@@ -23,6 +23,7 @@ from xdsd.model.catalog import (
 from xdsd.model.hosts import resolve_host
 from xdsd.model.intent import Object, ServiceEntry, ServicePort, WorkloadEntry
 from xdsd.model.problem import ObjectRef, Problem, Reason
+from xdsd.model.protocols import protocol_of
 from xdsd.registry.base import CatalogChange
 from xdsd.registry.parts import Contradiction, joined
 
@@ -214,9 +215,10 @@ def _ports(entry: Object[ServiceEntry], problems: list[Problem]) -> Iterator[Por
 
 
 def _protocol(port: ServicePort) -> Protocol | None:
-    """TCP unless declared: what is not known to be HTTP is carried as bytes."""
+    if not port.protocol:
+        return protocol_of(port.number, port.name)
     try:
-        return Protocol((port.protocol or Protocol.TCP).upper())
+        return Protocol(port.protocol.upper())
     except ValueError:
         return None
 

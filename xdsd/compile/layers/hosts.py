@@ -152,7 +152,7 @@ def routed_ports(
         key = graph.ask(service_for, namespace, hosts, resolve_host(host, ref.namespace, domain))
         service = read_service(graph, key) if key else None
         if service is not None:
-            found.update(port.number for port in service.ports if port.protocol.is_http)
+            found.update(port.number for port in service.ports if port.protocol.carries_http)
     return frozenset(found or {HTTP_PORT})
 
 

@@ -4,7 +4,8 @@ from collections import defaultdict
 
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Member, resource
-from xdsd.compile.layers.limits import limited, outbound_limits
+from xdsd.compile.layers.detecting import apart_members, by_place, detecting_listener
+from xdsd.compile.layers.limits import Refs, limited, outbound_limits
 from xdsd.compile.layers.scope import Claim, PortTable, lost, port_tables
 from xdsd.compile.layers.settings import listener_settings
 from xdsd.compile.layers.tcp_listening import (
@@ -23,7 +24,6 @@ from xdsd.compile.listeners import (
 from xdsd.compile.names import VIRTUAL_OUTBOUND_LISTENER, listener_name
 from xdsd.compile.resolve import View
 from xdsd.compile.sidecar_bindings import egress_binding
-from xdsd.model.problem import ObjectRef
 from xdsd.snapshot import LISTENER, Resource
 
 
@@ -79,17 +79,40 @@ def _table_listeners(
     for claim in (*table.claims.tls, *table.claims.tcp):
         for address in tcp_addresses(graph, scope, claim):
             by_address[address].append(claim)
-    if table.claims.http:
-        limits = graph.ask(outbound_limits, view.namespace, table.number)
-        arguments_http = (anywhere, table.number, table.route_name, bound, fallthrough, limits)
-        members.append(Member(LISTENER, listener_name(anywhere, table.number), http_listener, arguments_http))
+    limits = graph.ask(outbound_limits, view.namespace, table.number) if table.claims.http else ()
+    shared, apart = by_place(graph, scope, table.claims.http)
+    if shared:
+        members.append(_shared_listener(scope, table, shared, fallthrough, limits))
         for claim in by_address.pop(anywhere, ()):
-            graph.report(lost(table.number, claim, table.claims.http[0], OWN_PORT if bound else OWN_ADDRESS))
+            graph.report(lost(table.number, claim, shared[0], OWN_PORT if bound else OWN_ADDRESS))
     for address, found in by_address.items():
         unknown = fallthrough if address == anywhere else None
         arguments_tcp = (scope, address, table.number, tuple(found), unknown)
         members.append(Member(LISTENER, listener_name(address, table.number), tcp_listener, arguments_tcp))
+    for claim in apart:
+        members += apart_members(graph, view, scope, claim, limits)
     return members
+
+
+def _shared_listener(
+    scope: TcpScope, table: PortTable, claims: tuple[Claim, ...], fallthrough: str | None, limits: Refs
+) -> Member:
+    """The listener of a port's routed services. What is not HTTP belongs to the undeclared one, if there is only one."""
+    name = listener_name(scope.anywhere, table.number)
+    undeclared = [claim for claim in claims if claim.port.protocol.is_auto]
+    if len(undeclared) == 1:
+        detecting = (
+            scope,
+            scope.anywhere,
+            table.number,
+            table.route_name,
+            undeclared[0],
+            fallthrough,
+            limits,
+        )
+        return Member(LISTENER, name, detecting_listener, detecting)
+    arguments = (scope.anywhere, table.number, table.route_name, scope.bound, fallthrough, limits)
+    return Member(LISTENER, name, http_listener, arguments)
 
 
 def catch_all_listener(graph: Graph, bind: str, unknown: str) -> Resource:
@@ -105,16 +128,21 @@ def http_listener(
     route: str,
     bound: bool,
     fallthrough: str | None,
-    limits: tuple[ObjectRef, ...],
+    limits: Refs,
 ) -> Resource:
     """A listener whose requests are routed by host."""
     listener = outbound_http_listener(
-        address, port, route, bind_to_port=bound, fallthrough=fallthrough, settings=limited(graph, limits)
+        address,
+        port,
+        route,
+        bind_to_port=bound,
+        fallthrough=fallthrough,
+        settings=limited(graph, limits),
     )
     return resource(LISTENER, listener.name, listener)
 
 
-def proxy_listener(graph: Graph, address: str, port: int, limits: tuple[ObjectRef, ...]) -> Resource:
+def proxy_listener(graph: Graph, address: str, port: int, limits: Refs) -> Resource:
     """The HTTP proxy of explicit mode."""
     listener = http_proxy_listener(address, port, settings=limited(graph, limits))
     return resource(LISTENER, listener.name, listener)

@@ -63,7 +63,7 @@ def _host_ingredients(graph: Graph, view: View, service: Service) -> Iterator[Me
     every_port = view.interception is Interception.NONE
     for port in service.ports:
         egress = egress_for(graph, view, port.number)
-        if egress is not None and port.protocol.is_http and imports(egress.hosts, service.key):
+        if egress is not None and port.protocol.carries_http and imports(egress.hosts, service.key):
             scope = host_scope(view, egress.hosts, port_form(port.number, every_port=every_port))
             name = f"{service.hostname}:{port.number}"
             yield Member("", name, service_host, (scope, service.key, port.number))

@@ -27,7 +27,7 @@ from xdsd.compile.resolve import (
     virtual_service_spec,
 )
 from xdsd.compile.world import read_routed_hosts, read_service
-from xdsd.model.catalog import Port, Service, ServiceKey
+from xdsd.model.catalog import Port, Protocol, Service, ServiceKey
 from xdsd.model.intent import Destination
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 
@@ -44,7 +44,10 @@ class Claim(NamedTuple):
 
 
 class PortClaims(NamedTuple):
-    """Who gets a port number: services routed by host, services told apart by SNI, and plain TCP ones."""
+    """Who gets a port number: services routed by host, services told apart by SNI, and plain TCP ones.
+
+    Undeclared ones are among those routed by host; what they carry unread besides is no matter of routes.
+    """
 
     http: tuple[Claim, ...]
     tls: tuple[Claim, ...]
@@ -154,14 +157,16 @@ def _settle(graph: Graph, number: int, entries: Iterable[Claim]) -> PortClaims:
     owner: Claim | None = None
     for claim in entries:
         service = read_service(graph, claim.key)
-        if claim.port.protocol.is_http:
-            if owner is not None and not owner.port.protocol.is_http:
+        if claim.port.protocol.is_auto and not _anywhere(service):
+            http.append(claim)
+        elif claim.port.protocol.carries_http:
+            if owner is not None and not owner.port.protocol.carries_http:
                 graph.report(lost(number, claim, owner))
                 continue
             owner = owner or claim
             http.append(claim)
         elif claim.port.protocol.is_tls:
-            if _anywhere(service) and owner is not None and owner.port.protocol.is_http:
+            if _anywhere(service) and owner is not None and owner.port.protocol.carries_http:
                 graph.report(lost(number, claim, owner))
                 continue
             owner = owner or (claim if _anywhere(service) else None)
@@ -255,10 +260,14 @@ def _served(graph: Graph, egress: Egress, number: int, entries: Iterable[Claim])
     if spoken is None:
         return _settle(graph, number, entries)
     if egress.on_socket:
-        entries = [claim for claim in entries if claim.port.protocol.is_http == spoken.is_http]
+        entries = [claim for claim in entries if _may_speak(claim.port.protocol, spoken)]
     return _settle(
         graph, number, [claim._replace(port=replace(claim.port, protocol=spoken)) for claim in entries]
     )
+
+
+def _may_speak(protocol: Protocol, spoken: Protocol) -> bool:
+    return protocol.is_auto or protocol.is_http == spoken.is_http
 
 
 def _serves_nothing(egress: Egress, sidecar: ObjectRef) -> Problem:

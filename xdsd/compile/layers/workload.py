@@ -32,6 +32,7 @@ from xdsd.model.catalog import Protocol, ServiceKey
 from xdsd.model.intent import ConnectionPoolSettings, ServerTLSSettings
 from xdsd.model.mesh import Interception, Proxy
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
+from xdsd.model.protocols import protocol_of
 from xdsd.snapshot import CLUSTER, LISTENER, LayerId, Resource
 
 _INSIDE: Mapping[Protocol, Protocol] = MappingProxyType(
@@ -120,7 +121,7 @@ def served_by(graph: Graph, node_id: str) -> tuple[Served, ...]:
         return ()
     limits = graph.ask(workload_limits, proxy.namespace, tuple(sorted(proxy.labels.items())))
     return tuple(
-        port._replace(limits=limits) if port.protocol.is_http else port for port in _ports(graph, proxy)
+        port._replace(limits=limits) if port.protocol.carries_http else port for port in _ports(graph, proxy)
     )
 
 
@@ -144,7 +145,9 @@ def _ports(graph: Graph, proxy: Proxy) -> tuple[Served, ...]:
                 number = endpoint.port_for(port)
                 served = _discovered(proxy, number, port.protocol, key.hostname, pool)
                 other = found.setdefault(number, served)
-                if other.protocol.is_http != port.protocol.is_http:
+                if other.protocol.is_auto:
+                    found[number] = served
+                elif not port.protocol.is_auto and other.protocol.is_http != port.protocol.is_http:
                     graph.report(_contradiction(number, other.host, key, proxy))
     return tuple(found[number] for number in sorted(found))
 
@@ -175,7 +178,8 @@ def _declared(graph: Graph, proxy: Proxy, ref: ObjectRef, index: int) -> Served 
     if isinstance(target, Problem):
         graph.report(replace(target, object=ref, path=f"spec.ingress[{index}].defaultEndpoint"))
         return None
-    protocol = Protocol((item.port.protocol or "TCP").upper())
+    declared = item.port.protocol
+    protocol = Protocol(declared.upper()) if declared else protocol_of(number, item.port.name or "")
     return Served(
         number, protocol, "", binding.bind, target.address, target.port, binding.bind_to_port, (ref, index)
     )
