@@ -1,6 +1,7 @@
 """Clusters and load assignments in a running Envoy: which endpoints get traffic."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,6 +21,7 @@ from tests.lab.ports import free_ports
 from tests.lab.static import as_dict, static_bootstrap
 from xdsd.compile.clusters import outbound_cluster
 from xdsd.compile.endpoints import load_assignment
+from xdsd.compile.locality import Place, nearness_of
 from xdsd.compile.names import outbound_cluster_name
 from xdsd.compile.policy import policy_of
 from xdsd.model.catalog import Endpoint, Health, Port, Protocol, Service
@@ -41,12 +43,14 @@ class Lab:
         self.port, *ports = free_ports(3)
         self.one, self.two = (Endpoint("127.0.0.1", {PORT.name: port}) for port in ports)
         policy = policy_of(TrafficPolicy.model_validate(settings))
+        self.nearness = nearness_of(policy)
         self.cluster: Any = outbound_cluster(NAME, Service("default", HOST, (PORT,)), PORT, policy)
         self.cluster.eds_cluster_config.eds_config.path_config_source.path = str(self.file)
 
-    def assign(self, *endpoints: Endpoint) -> None:
+    def assign(self, *endpoints: Endpoint, place: str = "") -> None:
+        """What a proxy at a place is told."""
         wrapped = AnyMessage()
-        wrapped.Pack(load_assignment(NAME, PORT, endpoints))
+        wrapped.Pack(load_assignment(NAME, PORT, endpoints, None, self.nearness, Place(place)))
         new = self.file.with_suffix(".new")
         new.write_text(json.dumps({"resources": [as_dict(wrapped)]}))
         new.rename(self.file)
@@ -119,6 +123,45 @@ async def test_endpoints_get_traffic_by_weight(tmp_path: Path) -> None:
         await eventually(lambda: three_quarters(made, "one"), "one has three quarters")
         made.assign(made.one, replace(made.two, weight=3, locality="eu/a"))
         await eventually(lambda: three_quarters(made, "two"), "two has three quarters")
+
+
+@pytest.mark.parametrize("simple", ["ROUND_ROBIN", "LEAST_REQUEST"])
+async def test_a_new_endpoint_warms_up(tmp_path: Path, simple: str) -> None:
+    """It begins with few connections beside one that is warm, and ends with as many."""
+    warmup = {"duration": "2s", "minimumPercent": 1}
+    async with lab(tmp_path, {"loadBalancer": {"simple": simple, "warmup": warmup}}) as made:
+        made.assign(made.one)
+        await made.answer(["one"])
+        warm_at = time.monotonic() + 2.2
+        await eventually(lambda: time.monotonic() > warm_at, "the first is warm")
+        made.assign(made.one, made.two)
+        found = await eventually(lambda: reaches_both(made), "the second is there", every=0)
+        assert found["two"] <= 7
+        await eventually(lambda: half(made), "the second is warm")
+
+
+async def reaches_both(made: Lab) -> Counter[str]:
+    found = await made.shares(20)
+    assert found["two"]
+    return found
+
+
+async def half(made: Lab) -> bool:
+    return (await made.shares(40))["two"] == pytest.approx(20, abs=5)
+
+
+async def test_a_nearer_endpoint_that_is_ill_is_left(tmp_path: Path) -> None:
+    """Without outlier detection too: what the platform says of health decides, and what is near gets all again."""
+    async with lab(tmp_path, {"loadBalancer": {"localityLbSetting": {}}}) as made:
+        near, far = replace(made.one, locality="eu/a"), replace(made.two, locality="us/a")
+        made.assign(near, far, place="eu/a")
+        await made.answer(["one"])
+        made.assign(ill(near), far, place="eu/a")
+        await made.answer(["two"])
+        made.assign(near, ill(far), place="eu/a")
+        await made.answer(["one"])
+        made.assign(near, far, place="us")
+        await made.answer(["two"])
 
 
 async def three_quarters(made: Lab, name: str) -> bool:

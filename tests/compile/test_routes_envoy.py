@@ -317,9 +317,7 @@ def test_whatever_the_model_takes_envoy_takes(rules: list[dict[str, Any]]) -> No
     specs = parsed(rules)
     assume(specs)
     hosts = [
-        virtual_host(
-            f"h{index}", [f"h{index}"], http_routes(spec, OWNER, SIDECAR, AllKnown(HASHING))
-        )
+        virtual_host(f"h{index}", [f"h{index}"], http_routes(spec, OWNER, SIDECAR, AllKnown(HASHING)))
         for index, spec in enumerate(specs)
     ]
     assert "Deprecated" not in validate_with_envoy(routes=[configuration(hosts)])
