@@ -119,6 +119,20 @@ ensure_etcd() {
     export XDSD_ETCD="$folder/usr/bin"
 }
 
+# The same for Debian's redis-server, with the libraries that it links beside it. Sets XDSD_REDIS.
+ensure_redis() {
+    [[ -z "${XDSD_REDIS:-}" ]] || return 0
+    ! command -v redis-server >/dev/null || return 0
+    local folder="${XDSD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xdsd}/redis"
+    if [[ ! -x "$folder/usr/bin/redis-server" ]] &&
+        ! unpack "$folder" redis-server redis-tools liblzf1 libjemalloc2; then
+        in_ci && die "the tests need redis-server, which cannot be had here"
+        say "without redis-server the tests that need it are skipped"
+        return 0
+    fi
+    export XDSD_REDIS="$folder/usr/bin"
+}
+
 # unpack FOLDER PACKAGE…: what Debian packages hold, in a folder that is there whole or not at all.
 unpack() {
     local folder="$1" work package
