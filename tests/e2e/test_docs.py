@@ -11,15 +11,31 @@ from tests.lab.pages import Command, File, Reader, moved_ports, steps
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+PORTS = (
+    "8080",
+    "8432",
+    "8443",
+    "9081",
+    "9082",
+    "9083",
+    "9443",
+    "15000",
+    "15010",
+    "15012",
+    "15013",
+    "15014",
+    "15017",
+)
 
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(
-    "name", ["access.md", "first-mesh.md", "history.md", "machines.md", "operations.md", "xdsctl.md"]
+    "name",
+    ["access.md", "first-mesh.md", "history.md", "machines.md", "operations.md", "routing.md", "xdsctl.md"],
 )
 def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
     """From an empty folder, every command succeeds and prints what the page shows."""
-    ports = moved_ports("8080", "9081", "9082", "15000", "15010", "15012", "15013", "15014", "15017")
+    ports = moved_ports(*PORTS)
     page = (DOCS / name).read_text()
     for flag, port in (("--xds-address", "15010"), ("--http-address", "15014")):
         page = page.replace("xdsd serve ", f"xdsd serve {flag} 127.0.0.1:{port} ")
@@ -67,6 +83,7 @@ def test_every_page_with_commands_is_run() -> None:
         "history.md",
         "machines.md",
         "operations.md",
+        "routing.md",
         "demo.md",
         "systemd.md",
         "xdsctl.md",
