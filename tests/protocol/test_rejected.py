@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.playbook import DeltaTalk, delta, endpoints, listener
+from tests.playbook import DeltaTalk, cluster, delta, endpoints, listener, route
 from xdsd.protocol.commands import Rejected
 from xdsd.protocol.rejection import judge
 from xdsd.protocol.watch import State
-from xdsd.snapshot import ENDPOINT, LISTENER
+from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE
 
 
 def many(*names: str, content: str = "1") -> DeltaTalk:
@@ -135,3 +135,22 @@ def test_a_text_blames_whole_names(message: str, guilty: set[str]) -> None:
     names = ("0.0.0.0_80", "0.0.0.0_8080", "virtualInbound", "reviews", "reviews-v1")
     verdict = judge([listener(name) for name in names], [], message)
     assert {resource.name for resource in verdict.guilty} == guilty
+
+
+@pytest.mark.parametrize("left", ["a", "c"])
+def test_what_was_refused_and_is_gone_holds_no_cluster(left: str) -> None:
+    """A text that names nobody leaves routes to be tried; once none of them is there, what they might use goes too."""
+    talk = delta(cluster("x"), route("a"), route("b")).asks(CLUSTER)
+    talk.hears(CLUSTER, "x")
+    talk.acks(CLUSTER).asks(ROUTE, "a", "b", "c")
+    talk.hears(ROUTE, "a", "b", removed=["c"])
+    talk.changes(removed=[(CLUSTER, "x"), (ROUTE, "a"), (ROUTE, "b")])
+    talk.asks(ROUTE, less={"a", "b", "c"} - {left})
+    talk.nacks(ROUTE, "something is bad")
+    for _ in range(3):
+        while talk.heard:
+            talk.acks(talk.heard.pop(0).type_url)
+        talk.waits(10)
+    assert talk.status(ROUTE).error == ""
+    assert talk.status(CLUSTER).state is State.SYNCED
+    assert not talk.stream._watches[CLUSTER].held

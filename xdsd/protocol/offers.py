@@ -46,7 +46,7 @@ def next_delta(watch: Watch, scene: Scene) -> Offer | None:
         gone = _released(watch, scene, dict.fromkeys(gone))
     owed = watch.answer
     watch.taken()
-    return _unless_empty(found._replace(gone=gone), owed)
+    return _unless_empty(found._replace(gone=gone), owed) or _next_trial(watch, scene)
 
 
 def _shared(watch: Watch, exchange: Exchange) -> Offer:
@@ -68,7 +68,10 @@ def next_portion(watch: Watch, scene: Scene) -> Offer | None:
     offer = sotw.collect_portion(watch, scene.exchange)
     owed = watch.answer
     watch.taken()
-    return offer if offer.parts or owed else None
+    if offer.parts or owed:
+        return offer
+    tested = _next_trial(watch, scene)
+    return tested and sotw.versioned(tested.parts)
 
 
 def next_full(watch: Watch, scene: Scene) -> Offer | None:
@@ -112,7 +115,8 @@ def next_beat(watch: Watch, exchange: Exchange) -> Offer | None:
 
 
 def _next_trial(watch: Watch, scene: Scene) -> Offer | None:
-    """Trials and changes take turns, so that neither waits for the other."""
+    """Trials and changes take turns, so that neither waits for the other. What was refused and is gone is refused no more."""
+    tries = bool(watch.trials)
     while watch.trials and not (watch.tried and watch.changed):
         names, *later = watch.trials
         watch.trials = tuple(later)
@@ -120,6 +124,8 @@ def _next_trial(watch: Watch, scene: Scene) -> Offer | None:
         if found is not None:
             watch.tried = True
             return found
+    if tries and not watch.trials and not watch.rejected:
+        watch.error = ""
     watch.tried = False
     return None
 
