@@ -1,13 +1,18 @@
 """Limits on requests, as real Envoys keep them."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import grpc
 import pytest
+from envoy.service.ratelimit.v3 import rls_pb2, rls_pb2_grpc
 
 from tests.e2e.limiting import CALLER, Lab, host, limit, limited_mesh, on
+from tests.lab.ports import free_ports
+from tests.lab.redis import RedisServer
 
 pytestmark = pytest.mark.e2e
 
@@ -281,3 +286,100 @@ async def test_without_a_limiter_requests_pass_or_fail_as_set(tmp_path: Path) ->
         await lab.daemon.restart()
         await lab.settled()
         assert await statuses("closed") == [OK, OVER]
+
+
+async def test_daemons_that_share_a_redis_count_together(tmp_path: Path) -> None:
+    """Whoever of them is asked; while Redis is away, requests pass or fail as set, and afterwards it counts again."""
+    limits = {
+        "limits": [{"name": "it", "descriptors": [{"path": {}}], "limit": {"requests": 3, "unit": "DAY"}}]
+    }
+    objects = [
+        *(host(name) for name in ("open", "closed")),
+        limit("open", {"targetRefs": on("open"), "global": {"failureMode": "OPEN", **limits}}),
+        limit("closed", {"targetRefs": on("closed"), "global": {"failureMode": "CLOSED", **limits}}),
+    ]
+    async with (
+        RedisServer(tmp_path, password="s3cret") as redis,
+        _sharing(tmp_path / "one", redis) as one,
+        _sharing(tmp_path / "two", redis) as two,
+    ):
+        for lab in (one, two):
+            await lab.apply(*objects)
+            await lab.settled()
+        turns = [one, two, one, two, one, two]
+        statuses = [(await lab.at_gateway("closed.example.com")).status for lab in turns]
+        assert statuses == [OK, OK, OK, OVER, OVER, OVER]
+        await redis.stop()
+        assert [(await lab.at_gateway("closed.example.com", "/b")).status for lab in (one, two)] == [500, 500]
+        assert [(await lab.at_gateway("open.example.com")).status for lab in turns] == [OK] * 6
+        await redis.start()
+        statuses = [(await lab.at_gateway("closed.example.com", "/c")).status for lab in turns]
+        assert statuses == [OK, OK, OK, OVER, OVER, OVER]
+
+
+@asynccontextmanager
+async def _sharing(folder: Path, redis: RedisServer) -> AsyncIterator[Lab]:
+    async with limited_mesh(folder, _settings(folder, redis)) as lab:
+        yield lab
+
+
+def _settings(folder: Path, redis: RedisServer) -> dict[str, str]:
+    folder.mkdir()
+    password = folder / "password"
+    password.write_text(f"{redis.password}\n")
+    return {"rate-limit-redis": redis.url, "rate-limit-redis-password-file": str(password)}
+
+
+class Recorder:
+    """A limiter of somebody else's: refuses what it knows, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, list[dict[str, str]]]] = []
+
+    async def ShouldRateLimit(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+        found = [{entry.key: entry.value for entry in each.entries} for each in request.descriptors]
+        self.asked.append((request.domain, found))
+        over = any(each.get("tenant") == "greedy" for each in found)
+        response = rls_pb2.RateLimitResponse
+        return response(overall_code=response.OVER_LIMIT if over else response.OK)
+
+
+async def test_any_service_of_the_protocol_may_count(tmp_path: Path) -> None:
+    """It is asked with the domain and the descriptors that are written, and the answer is told as written."""
+    (port,) = free_ports(1)
+    recorder, server = Recorder(), grpc.aio.server()
+    rls_pb2_grpc.add_RateLimitServiceServicer_to_server(recorder, server)
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    await server.start()
+    descriptors = [
+        {"header": {"name": "Tenant"}},
+        {"path": {"match": {"prefix": "/api"}}},
+        {"constant": {"key": "plan", "value": "free"}},
+    ]
+    shared = {
+        "domain": "shop",
+        "timeout": "2s",
+        "limits": [
+            {"name": "tenants", "descriptors": descriptors, "limit": {"requests": 1, "unit": "MINUTE"}},
+            {"name": "all", "limit": {"requests": 1, "unit": "MINUTE"}},
+        ],
+    }
+    own = {"failureMode": "CLOSED", "timeout": "2s", "limits": shared["limits"]}
+    async with limited_mesh(tmp_path, {"rate-limit-service": f"127.0.0.1:{port}"}, sidecar=True) as lab:
+        told = {"response": {"status": 403, "body": {"string": "no"}}}
+        inbound = {"selector": {"matchLabels": {"app": "app"}}, "global": own}
+        await lab.apply(
+            host("a"), limit("a", {"targetRefs": on("a"), "global": shared, **told}), limit("in", inbound)
+        )
+        await lab.settled()
+        good = await lab.at_gateway("a.example.com", "/api/x", tenant="modest")
+        asked, recorder.asked = recorder.asked, []
+        bad = await lab.at_gateway("a.example.com", "/api/x", tenant="greedy")
+        await server.stop(0)
+        assert (await lab.at_gateway("a.example.com")).status == 500
+    assert good.status == OK
+    assert (bad.status, bad.text) == (403, "no")
+    tenant = {"tenant": "modest", "path": "/api*", "plan": "free"}
+    assert asked[0] == ("shop", [tenant, {"generic_key": "all"}])
+    names = [{"rate_limit": f"default/in/{name}"} for name in ("tenants", "all")]
+    assert asked[1] == ("xdsd", [{**names[0], **tenant}, names[1]])
