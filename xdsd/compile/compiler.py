@@ -125,7 +125,10 @@ class Compiler:
         return bool(self.graph.stale or self._moved or self._dropped)
 
     def steps(self) -> Iterator[None]:
-        """Brings everything up to date; yields after each small step."""
+        """Brings everything up to date; yields after each small step.
+
+        What layers that went have in common with those that took their place is not made again.
+        """
         self.world.flush()
         while self.graph.stale:
             rank = min(map(self._rank, self.graph.stale))
@@ -134,6 +137,8 @@ class Compiler:
                     del self.graph.stale[cell]
                     self._refresh(cell, rank)
                     yield
+        for _ in self.graph.sweep():
+            yield
         # A dict that was large stays slow to walk until it is cleared.
         self.graph.stale.clear()
 
@@ -236,7 +241,7 @@ class Compiler:
             for member in state.listed.get(cell, ()):
                 self._disown(state, member)
             del self._ranks[cell], self._layer_of[cell]
-            self.graph.unwatch(cell)
+            self.graph.let_go(cell)
 
     def _note_patched(self, spec: LayerSpec, *, used: bool) -> None:
         """Tells EnvoyFilters which layers are made with them, so that they can be asked what they change."""
@@ -288,7 +293,7 @@ class Compiler:
             state.touched[name] = None
         if not owners:
             del self._owners[cell], self._ranks[cell]
-            self.graph.unwatch(cell)
+            self.graph.let_go(cell)
 
 
 def _difference(layer_id: LayerId, state: LayerState, snapshot: Snapshot) -> LayerChange | None:

@@ -26,6 +26,9 @@ from xdsd.model.problem import Problem
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_PORTION = 200
+"""Cells that are dropped at once."""
+
 
 class State(IntEnum):
     """How much a cell's value can be trusted."""
@@ -71,6 +74,7 @@ class Graph:
         self._reading: list[dict[Cell, None]] = []
         self._reporting: list[list[Problem]] = []
         self._with_problems: dict[Cell, None] = {}
+        self._loose: list[Cell] = []
         self.stale: dict[Cell, None] = {}
         self.computed = 0
 
@@ -129,6 +133,20 @@ class Graph:
         cell.watched = False
         self.stale.pop(cell, None)
         self._drop_if_unread(cell)
+
+    def let_go(self, cell: Cell) -> None:
+        """Unwatches a cell, but leaves it there until ``sweep``: somebody else may want it in a moment."""
+        cell.watched = False
+        self.stale.pop(cell, None)
+        self._loose.append(cell)
+
+    def sweep(self) -> Iterator[None]:
+        """Drops what was let go and is wanted by nobody; yields now and then."""
+        while self._loose:
+            for cell in self._loose[-_PORTION:]:
+                self._drop_if_unread(cell)
+            del self._loose[-_PORTION:]
+            yield
 
     def report(self, problem: Problem) -> None:
         """Called by a query that found a mistake of a user's; kept until the query runs again."""

@@ -13,7 +13,7 @@ from xdsd.compile.envoy_filters.listeners import patch_listener
 from xdsd.compile.envoy_filters.matching import Facts, Work
 from xdsd.compile.envoy_filters.patches import PatchRef, ReadyPatch, read_patch
 from xdsd.compile.envoy_filters.routes import patch_routes
-from xdsd.model.intent import EnvoyConfigObjectPatch, PatchContext
+from xdsd.model.intent import EnvoyConfigObjectPatch, EnvoyFilter, Metadata, Object, PatchContext
 from xdsd.model.problem import ObjectRef
 
 TYPES = "type.googleapis.com"
@@ -103,3 +103,12 @@ def names(members: Iterable[Any]) -> list[str]:
 def manager_of(network_filter: Any) -> Any:
     """The HTTP connection manager in a network filter."""
     return HttpConnectionManager.FromString(network_filter.typed_config.value)
+
+
+def envoy_filter(
+    *patches: Values, name: str = "f", namespace: str = "default", created: str = "", **spec: Any
+) -> Object[EnvoyFilter]:
+    """An EnvoyFilter."""
+    given = EnvoyFilter.model_validate({**spec, "configPatches": list(patches)})
+    metadata = Metadata(namespace, name, creation_timestamp=created)
+    return Object("networking.istio.io/v1alpha3", "EnvoyFilter", metadata, given)

@@ -146,7 +146,9 @@ def routes_match(patch: ReadyPatch, name: str, facts: Facts) -> bool:
         return False
     if match.port_number and match.port_number != route_port(name, facts.context):
         return False
-    return facts.context is not PatchContext.GATEWAY or _server_matches(match, facts)
+    if facts.context is PatchContext.GATEWAY:
+        return _server_matches(match, facts)
+    return not (match.gateway or match.port_name)
 
 
 def _server_matches(match: RouteConfigurationMatch, facts: Facts) -> bool:

@@ -181,6 +181,8 @@ def _wanted(value: Any, field: FieldDescriptor) -> str:
         names = [each.name for each in field.enum_type.values]
         hint = similar(str(value), names) or f"; it is one of {', '.join(names)}"
         return f"{shown(value)} is no value of this field{hint}"
+    if kind == "google.protobuf.Struct":
+        return f"{shown(value)} is not a map"
     if kind == "google.protobuf.Duration":
         return f"{shown(value)} is no duration; write seconds, such as 1.5s"
     if field.cpp_type in _NUMBERS or kind.endswith(("Int32Value", "Int64Value", "DoubleValue", "FloatValue")):
@@ -202,7 +204,7 @@ def _any(value: Any, path: Path) -> Iterator[Fault]:
         yield Fault(Reason.INVALID_VALUE, _unknown_type(url), (*path, "@type"))
         return
     if found.DESCRIPTOR.file.GetOptions().Extensions[file_status].package_version_status == FROZEN:
-        text = f"{shown(url)} is of an API version that no proxy knows any more; use v3"
+        text = f"{_short(url)} is of an API version that no proxy knows any more; use v3"
         yield Fault(Reason.NOT_SUPPORTED, text, (*path, "@type"))
         return
     rest = {name: each for name, each in value.items() if name != "@type"}
@@ -233,7 +235,11 @@ def _typed_struct(value: Mapping[str, Any], path: Path) -> Iterator[Fault]:
 def _unknown_type(url: str) -> str:
     if "/" not in url:
         return f"{shown(url)} is no type URL; write {PREFIX}NAME"
-    return f"{shown(url)} is no message of Envoy's API that this daemon knows"
+    return f"{_short(url)} is no message of Envoy's API that this daemon knows"
+
+
+def _short(url: str) -> str:
+    return url.rpartition("/")[2][:100]
 
 
 def _told(error: Exception) -> str:
