@@ -49,11 +49,12 @@ def test_subset_that_no_rule_defines() -> None:
     """A destination's subset must be defined by a DestinationRule of its host; the others are named."""
     path = "spec.http[0].route[0].destination.subset"
     host = "reviews.default.svc.cluster.local"
+    nothing_arrives = "so nothing arrives there: requests are answered with 503, connections are closed"
     assert told(route("reviews", subset="v1")) == [
-        f"{path}: no DestinationRule of {host} defines the subset 'v1'"
+        f"{path}: no DestinationRule of {host} defines the subset 'v1', {nothing_arrives}"
     ]
     assert told(rule("reviews", "v2", "v1"), route("reviews", subset="v3")) == [
-        f"{path}: no DestinationRule of {host} defines the subset 'v3'; there are v1, v2"
+        f"{path}: no DestinationRule of {host} defines the subset 'v3', {nothing_arrives}; there are v1, v2"
     ]
     assert told(rule("reviews", "v1"), route("reviews", subset="v1")) == []
 
@@ -282,3 +283,51 @@ def test_rule_that_nothing_reaches() -> None:
     found = warnings(World([virtual_service(http=rules)]), [virtual_service(http=rules)])
     assert [(each.reason, each.path) for each in found] == [(Reason.UNREACHABLE_RULE, "spec.http[1]")]
     assert found[0].message == "is never reached: spec.http[0] takes every request that it matches"
+
+
+def held(namespace: str = "team", **spec: Any) -> AnyObject:
+    return made("VirtualService", "held", {"http": [{"route": [to("reviews")]}], **spec}, namespace=namespace)
+
+
+def test_delegates_that_hold_nothing_for_others() -> None:
+    """A delegate that is not there, has hosts of its own, or is not exported is told where it is named."""
+    first = {"match": [{"port": 9080}], "route": [to("reviews")]}
+    root = virtual_service(http=[first, {"delegate": {"name": "held", "namespace": "team"}}])
+    ending = "so this rule takes no requests; without another rule for them the answer is 404"
+    path, name = "spec.http[1].delegate", "VirtualService team/held"
+    assert told(held(), root) == []
+    assert told(held(exportTo=["default"]), root) == []
+    assert told(root) == [f"{path}: there is no {name}, {ending}"]
+    assert told(held("other"), root) == [f"{path}: there is no {name}, {ending}"]
+    assert told(held(hosts=["a"]), root) == [
+        f"{path}: {name} has hosts of its own; a delegate has none, {ending}"
+    ]
+    assert told(held(exportTo=["."]), root) == [
+        f"{path}: {name} is not exported to namespace default, {ending}"
+    ]
+
+
+def test_what_names_a_delegate_is_looked_at_when_it_goes() -> None:
+    """Those that delegate to an object are found by it."""
+    root = virtual_service(http=[{"delegate": {"name": "held", "namespace": "team"}}])
+    world = World([root, held()])
+    assert list(world.referring(held())) == [root]
+
+
+def test_objects_for_requests_and_for_connections_do_not_meet() -> None:
+    """Two objects of one host are rivals only where both have rules of one kind."""
+    older = aged(virtual_service(http=[{"route": [to("reviews")]}]), 1)
+    tcp = made("VirtualService", "tcp", {"hosts": ["reviews"], "tcp": [{"route": [to("reviews")]}]})
+    http = made("VirtualService", "http", {"hosts": ["reviews"], "http": [{"route": [to("reviews")]}]})
+    assert told(older, aged(tcp, 2)) == []
+    assert len(told(older, aged(http, 2))) == 1
+
+
+def test_gateways_of_connections_are_looked_for_too() -> None:
+    """Matches of tcp and tls name gateways as those of http do."""
+    match = {"match": [{"gateways": ["gw"], "sniHosts": ["reviews"]}], "route": [to("reviews")]}
+    opaque = {"match": [{"gateways": ["gw"]}], "route": [to("reviews")]}
+    assert told(virtual_service(tls=[match], tcp=[opaque])) == [
+        "spec.tls[0].match[0].gateways[0]: there is no Gateway default/gw",
+        "spec.tcp[0].match[0].gateways[0]: there is no Gateway default/gw",
+    ]

@@ -442,6 +442,100 @@ def test_hosts(spec: str, expected: list[str]) -> None:
     assert _told(ROUTE, spec=spec) == expected
 
 
+DELEGATES = [
+    ("http: [{route: [{destination: {host: a}}]}]", []),
+    (
+        "http: [{match: [{uri: {prefix: /a}}], delegate: {name: b}}]",
+        [
+            (
+                "4 spec.http[0].delegate InvalidValue: a delegate (an object without hosts) cannot delegate on; "
+                "name its target in the root"
+            )
+        ],
+    ),
+    (
+        "tcp: [{route: [{destination: {host: a}}]}]",
+        [
+            "4 spec.hosts MissingField: is empty; give at least one host, or http alone to delegate to",
+            "4 spec.tcp InvalidValue: needs hosts; an object without any is a delegate, which has http alone",
+        ],
+    ),
+    (
+        "hosts: [a], http: [{delegate: {namespace: b}}]",
+        [
+            "4 spec.http[0].delegate.name MissingField: is missing; name the VirtualService that holds the routes"
+        ],
+    ),
+    (
+        "hosts: [a], http: [{delegate: {name: b}, route: [{destination: {host: a}}]}]",
+        ["4 spec.http[0].route InvalidValue: delegate is set too, and it takes the place of route"],
+    ),
+    ("hosts: [a], http: [{delegate: {name: b}, timeout: 1s, rewrite: {uri: /}}]", []),
+]
+
+
+@pytest.mark.parametrize(("spec", "expected"), DELEGATES)
+def test_delegates(spec: str, expected: list[str]) -> None:
+    """An object without hosts holds routes for others and hands none on; one that delegates has no route there."""
+    head = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: x}\n"
+    assert told(f"{head}spec: {{{spec}}}\n") == expected
+
+
+CONNECTIONS = [
+    ("tls: [{route: [{destination: {host: a}}]}]", ["4 spec.tls[0].match MissingField: is missing"]),
+    (
+        "tls: [{match: [{sniHosts: []}], route: [{destination: {host: a}}]}]",
+        ["4 spec.tls[0].match[0].sniHosts MissingField: is empty; give at least one server name"],
+    ),
+    (
+        "tls: [{match: [{sniHosts: [b.com]}], route: [{destination: {host: a}}]}]",
+        [
+            (
+                "4 spec.tls[0].match[0].sniHosts[0] InvalidValue: 'b.com' is none of the hosts of this object, "
+                "nor below a wildcard of theirs"
+            )
+        ],
+    ),
+    (
+        "tls: [{match: [{sniHosts: ['*a.com']}], route: [{destination: {host: a}}]}]",
+        [
+            (
+                "4 spec.tls[0].match[0].sniHosts[0] InvalidValue: '*a.com' is a partial wildcard, "
+                "which no server name is compared with; write *.DOMAIN"
+            )
+        ],
+    ),
+    (
+        "tcp: [{match: [{port: 0}], route: [{destination: {host: a}}]}]",
+        ["4 spec.tcp[0].match[0].port OutOfRange: 0 is below 1"],
+    ),
+    (
+        "tcp: [{match: [{sourceSubnet: 10.0.0.0/33}], route: [{destination: {host: a}}]}]",
+        ["4 spec.tcp[0].match[0].sourceSubnet InvalidValue: '10.0.0.0/33' is no IP address or CIDR range"],
+    ),
+    (
+        "tcp: [{match: [{destinationSubnets: [a.com]}], route: [{destination: {host: a}}]}]",
+        ["4 spec.tcp[0].match[0].destinationSubnets[0] InvalidValue: 'a.com' is no IP address or CIDR range"],
+    ),
+    (
+        "tcp: [{route: [{destination: {host: a}, weight: 0}, {destination: {host: b}}]}]",
+        ["4 spec.tcp[0].route MissingField: the weights add up to 0; give at least one destination a weight"],
+    ),
+    (
+        "tcp: [{route: [{destination: {host: a}, weight: -1}]}]",
+        ["4 spec.tcp[0].route[0].weight OutOfRange: -1 is below 0"],
+    ),
+    ("tcp: [{match: []}]", ["4 spec.tcp[0].route MissingField: is missing; give at least one destination"]),
+]
+
+
+@pytest.mark.parametrize(("spec", "expected"), CONNECTIONS)
+def test_connections(spec: str, expected: list[str]) -> None:
+    """What is wrong with rules of tcp and tls is told where it stands."""
+    head = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: x}\n"
+    assert told(f"{head}spec: {{hosts: [a.com], {spec}}}\n") == expected
+
+
 def test_routes_are_needed() -> None:
     """An object that routes nothing is a mistake."""
     head = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: x}\n"

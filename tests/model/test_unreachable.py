@@ -164,16 +164,29 @@ def to(*matches: Match, host: str = "a") -> dict[str, Any]:
             [{"destinationSubnets": ["10.0.0.0/8"], "port": 80}],
             True,
         ),
-        ([{"destinationSubnets": ["10.0.0.0/8"]}], [{"destinationSubnets": ["10.1.0.0/16"]}], False),
-        ([{"port": 80}], [{"destinationSubnets": ["10.0.0.0/8"], "port": 80}], False),
-        ([{"port": 80}], [{"sourceSubnet": "10.0.0.0/8", "port": 80}], False),
+        ([{"destinationSubnets": ["10.0.0.0/8"]}], [{"destinationSubnets": ["10.1.0.0/16"]}], True),
+        ([{"destinationSubnets": ["10.1.0.0/16"]}], [{"destinationSubnets": ["10.0.0.0/8"]}], False),
+        (
+            [{"destinationSubnets": ["10.0.0.0/8", "fd00::/8"]}],
+            [{"destinationSubnets": ["10.1.2.3", "fd00::1"]}],
+            True,
+        ),
+        (
+            [{"destinationSubnets": ["10.0.0.0/8"]}],
+            [{"destinationSubnets": ["10.1.0.0/16", "11.0.0.1"]}],
+            False,
+        ),
+        ([{"port": 80}], [{"destinationSubnets": ["10.0.0.0/8"], "port": 80}], True),
+        ([{"port": 80}], [{"sourceSubnet": "10.0.0.0/8", "port": 80}], True),
+        ([{"sourceSubnet": "10.0.0.0/8"}], [{"sourceSubnet": "10.1.2.3"}], True),
+        ([{"sourceSubnet": "10.1.2.3"}], [{"port": 80}], False),
         ([{"sourceSubnet": "10.0.0.0/8"}], [{"sourceSubnet": "10.0.0.0/8", "port": 80}], True),
         ([{"port": 80}], [{"port": 81}], False),
         ([{"gateways": ["gw"]}], [], False),
     ],
 )
 def test_connections(first: list[Match], second: list[Match], *, unreachable: bool) -> None:
-    """Rules of TCP: behind what takes all, and behind what asks the same of the same addresses."""
+    """Rules of TCP: behind what takes all, and behind what asks no more of the same addresses or wider ones."""
     found = told(virtual_service(tcp=[to(*first), to(*second)]))
     assert [each.partition(":")[0] for each in found] == ["spec.tcp[1]"] * unreachable
 
@@ -184,17 +197,24 @@ def test_connections(first: list[Match], second: list[Match], *, unreachable: bo
         ({"sniHosts": ["a.example.com"]}, {"sniHosts": ["a.example.com"]}, True),
         ({"sniHosts": ["a.example.com", "*.example.com"]}, {"sniHosts": ["A.example.com"], "port": 80}, True),
         ({"sniHosts": ["a.example.com"]}, {"sniHosts": ["a.example.com", "*.example.com"]}, False),
-        ({"sniHosts": ["*.example.com"]}, {"sniHosts": ["a.example.com"]}, False),
+        ({"sniHosts": ["*.example.com"]}, {"sniHosts": ["a.example.com"]}, True),
+        ({"sniHosts": ["*.example.com"]}, {"sniHosts": ["*.a.example.com", "b.a.example.com"]}, True),
+        ({"sniHosts": ["*.a.example.com"]}, {"sniHosts": ["a.example.com"]}, False),
         ({"sniHosts": ["a.example.com"], "port": 80}, {"sniHosts": ["a.example.com"]}, False),
         (
             {"sniHosts": ["a.example.com"]},
             {"sniHosts": ["a.example.com"], "destinationSubnets": ["10.0.0.0/8"]},
+            True,
+        ),
+        (
+            {"sniHosts": ["a.example.com"], "destinationSubnets": ["10.0.0.0/8"]},
+            {"sniHosts": ["a.example.com"]},
             False,
         ),
     ],
 )
 def test_server_names(first: Match, second: Match, *, unreachable: bool) -> None:
-    """Rules of TLS: behind one for the same names; the closest name wins, so a wildcard leaves it."""
+    """Rules of TLS: behind one for the same names, or for wildcards that they are below."""
     found = told(virtual_service(tls=[to(first), to(second)]))
     assert [each.partition(":")[0] for each in found] == ["spec.tls[1]"] * unreachable
 

@@ -82,9 +82,10 @@ def rule_targets(
 ) -> list[TcpTarget]:
     """Where connections belong that arrive at ``port``: to the first rule that matches, else to ``default``.
 
-    A rule that names no addresses means those of ``default``.
+    A rule that names no addresses means those of ``default``; nothing comes after one that asks for nothing.
     """
     home = default.addresses if default else ()
+    rules = rules[: next((at + 1 for at, rule in enumerate(rules) if not any(rule.conditions)), len(rules))]
     conditions = [rule.conditions._replace(addresses=rule.conditions.addresses or home) for rule in rules]
     if default is not None:
         conditions.append(Conditions(default.addresses, default.sni, default.sources))

@@ -2,14 +2,15 @@
 
 The first rule that matches is taken. A rule is told to be unreachable only where that is certain: each of its matches asks
 at least what one match of an earlier rule asks. Conditions are compared as they are written: the same text, a longer path
-below a prefix, or any value where presence is asked. Expressions are equal or unknown, and so are addresses of connections,
-of which Envoy takes the closest and not the first; with server names it does the same, so that ``*.com`` leaves ``a.com``
-to whoever comes later.
+below a prefix, or any value where presence is asked; for connections a range within a range, and a name below a wildcard.
+Expressions are equal or unknown.
 """
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, cast
 
 from xdsd.model.intent import (
     HTTPMatchRequest,
@@ -28,17 +29,19 @@ MOST_COMPARISONS = 50_000
 
 Condition = tuple[str, ...] | tuple[str, int]
 Key = tuple[Hashable, ...]
+Network = IPv4Network | IPv6Network
 
 _EVERY_PATH: Key = ("prefix", False, "")
 _ABSOLUTE: Key = ("prefix", False, "/")
-_EVERY_ADDRESS: Key = ("address", None, frozenset())
+_OPAQUE: Key = ("opaque",)
 _PRESENT = ("present", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What one match takes: ``key`` is what it is found by (a path, a server name), ``asks`` are its other conditions and
-    ``implies`` these with the weaker ones that follow from them. ``whom`` tells that it asks who the client is.
+    ``implies`` these with the weaker ones that follow from them. ``whom`` tells that it asks who the client is. No
+    ``destinations`` and no ``sources`` are all of them.
     """
 
     key: Key
@@ -46,11 +49,14 @@ class Claim:
     implies: frozenset[Condition] = frozenset()
     gateways: frozenset[str] = frozenset()
     whom: bool = False
+    destinations: frozenset[Network] = frozenset()
+    sources: frozenset[Network] = frozenset()
 
     @property
     def takes_everything(self) -> bool:
         """True if it leaves nothing to the rules after it, whoever asks."""
-        return self.key in (_EVERY_PATH, _ABSOLUTE, _EVERY_ADDRESS) and not self.asks and not self.gateways
+        ranges = self.destinations or self.sources
+        return self.key in (_EVERY_PATH, _ABSOLUTE, _OPAQUE) and not (self.asks or self.gateways or ranges)
 
     def covers(self, other: "Claim") -> bool:
         """True if it takes all that ``other``, of a key that is this one's or below it, takes."""
@@ -59,7 +65,8 @@ class Claim:
         else:
             # A gateway that a match names is taken whatever its labels are, one that is not named must have them.
             clients = not (other.gateways and self.whom)
-        return clients and self.asks <= other.implies
+        ranges = _within(other.destinations, self.destinations) and _within(other.sources, self.sources)
+        return clients and ranges and self.asks <= other.implies
 
 
 def unreachable_rules(spec: VirtualService, ref: ObjectRef) -> Iterator[Problem]:
@@ -124,6 +131,8 @@ class _Claimed:
         yield key
         if key[0] == "regex":
             yield _EVERY_PATH
+        if key[0] == "server":
+            yield from (("server", name) for name in _wildcards(str(key[1])))
         if key[0] not in ("prefix", "exact"):
             return
         _, folded, text = key
@@ -144,7 +153,7 @@ def _http(rule: HTTPRoute) -> list[Claim]:
 
 def _tls(rule: TLSRoute) -> list[Claim]:
     return [
-        _claim(match, ("server", host.lower(), frozenset(match.destination_subnets)))
+        replace(_claim(match, ("server", host.lower())), destinations=_networks(match.destination_subnets))
         for match in rule.match
         for host in match.sni_hosts
     ]
@@ -152,9 +161,36 @@ def _tls(rule: TLSRoute) -> list[Claim]:
 
 def _tcp(rule: TCPRoute) -> list[Claim]:
     return [
-        _claim(match, ("address", match.source_subnet, frozenset(match.destination_subnets)))
+        replace(
+            _claim(match, _OPAQUE),
+            destinations=_networks(match.destination_subnets),
+            sources=_networks((match.source_subnet,) if match.source_subnet else ()),
+        )
         for match in rule.match
-    ] or [Claim(_EVERY_ADDRESS)]
+    ] or [Claim(_OPAQUE)]
+
+
+def _networks(addresses: Iterable[str]) -> frozenset[Network]:
+    return frozenset(ip_network(address, strict=False) for address in addresses)
+
+
+def _within(inner: frozenset[Network], outer: frozenset[Network]) -> bool:
+    """True if every address of some ranges is one of others; none are all."""
+    return not outer or (bool(inner) and all(any(_is_below(each, wide) for wide in outer) for each in inner))
+
+
+def _is_below(one: Network, other: Network) -> bool:
+    return one.version == other.version and one.subnet_of(cast("Any", other))
+
+
+def _wildcards(name: str) -> Iterator[str]:
+    """The wildcards that a server name, perhaps one itself, is below."""
+    rest = name.removeprefix("*.")
+    while "." in rest:
+        rest = rest.partition(".")[2]
+        yield f"*.{rest}"
+    if name != "*":
+        yield "*"
 
 
 def _request(match: HTTPMatchRequest) -> Claim:
