@@ -25,6 +25,7 @@ from envoy_data_plane.envoy.config.bootstrap.v3 import (
     Bootstrap,
     BootstrapDynamicResources,
     BootstrapStaticResources,
+    ClusterManager,
     LayeredRuntime,
     RuntimeLayer,
     RuntimeLayerAdminLayer,
@@ -34,6 +35,7 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     CircuitBreakersThresholds,
     Cluster,
     ClusterDiscoveryType,
+    ClusterEdsClusterConfig,
     UpstreamConnectionOptions,
 )
 from envoy_data_plane.envoy.config.core.v3 import (
@@ -79,6 +81,7 @@ from xdsd.settings import Address as ListenAddress
 from xdsd.settings import UnixAddress
 
 XDS_CLUSTER = "xds-grpc"
+LOCAL_CLUSTER = "local_cluster"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _MAX_CONNECTIONS = 50_000
 _PLENTY = 100_000
@@ -100,7 +103,8 @@ class BootstrapOptions:
 
     ``xds_addresses`` are of daemons that share a store: any of them serves the proxy, another one when it is gone.
     ``http_proxy_port`` needs ``Interception.NONE``. ``outbound_bind`` is where a sidecar without redirection listens for its
-    program, and a gateway for everybody (``0.0.0.0`` if left out).
+    program, and a gateway for everybody (``0.0.0.0`` if left out). With ``zone_aware`` it asks for its like, without which
+    Envoy balances no zones.
     """
 
     role: Role
@@ -117,6 +121,7 @@ class BootstrapOptions:
     cluster_id: str = ""
     network: str = ""
     locality: str = ""
+    zone_aware: bool = False
     admin_port: int = 15000
 
     @property
@@ -142,7 +147,13 @@ def bootstrap(options: BootstrapOptions) -> Bootstrap:
         dynamic_resources=BootstrapDynamicResources(
             ads_config=_ads(), cds_config=_from_ads(), lds_config=_from_ads()
         ),
-        static_resources=BootstrapStaticResources(clusters=[_xds_cluster(options.xds_addresses)]),
+        static_resources=BootstrapStaticResources(
+            clusters=[
+                _xds_cluster(options.xds_addresses),
+                *([_local_cluster()] if options.zone_aware else ()),
+            ]
+        ),
+        cluster_manager=ClusterManager(local_cluster_name=LOCAL_CLUSTER) if options.zone_aware else None,
         stats_config=StatsConfig(
             use_all_default_tags=False,
             stats_tags=[TagSpecifier(tag_name=name, regex=regex) for name, regex in _TAGS.items()],
@@ -174,6 +185,7 @@ def _node(options: BootstrapOptions) -> Node:
         "CLUSTER_ID": options.cluster_id,
         "NETWORK": options.network,
         "OUTBOUND_BIND": options.outbound_bind,
+        "ENABLE_SELF_DISCOVERY": "true" if options.zone_aware else "",
     }
     if options.role is Role.SIDECAR:
         metadata["INTERCEPTION_MODE"] = options.interception.value
@@ -241,6 +253,17 @@ def _xds_cluster(addresses: Sequence[ListenAddress]) -> Cluster:
         load_assignment=ClusterLoadAssignment(
             cluster_name=XDS_CLUSTER, endpoints=[LocalityLbEndpoints(lb_endpoints=endpoints)]
         ),
+    )
+
+
+def _local_cluster() -> Cluster:
+    """The proxy's like: nothing is sent there, but how they are spread over zones decides where the rest goes."""
+    return Cluster(
+        name=LOCAL_CLUSTER,
+        alt_stat_name=f"{LOCAL_CLUSTER};",
+        type=ClusterDiscoveryType.EDS,
+        connect_timeout=timedelta(seconds=5),
+        eds_cluster_config=ClusterEdsClusterConfig(eds_config=_from_ads()),
     )
 
 

@@ -89,6 +89,9 @@ def _xds_address(value: str) -> Address:
 @click.option("--cluster-id", default="", help="The platform's cluster it runs in.")
 @click.option("--network", default="", help="The network it is on.")
 @click.option("--locality", default="", metavar="REGION/ZONE/SUBZONE", help="Where it runs.")
+@click.option(
+    "--zone-aware", is_flag=True, help="Have Envoy balance zones where rules say so; needs --locality."
+)
 @click.option("--domain", default="cluster.local", help="The mesh domain of the daemon.")
 @click.option(
     "--xds-address",
@@ -116,6 +119,7 @@ def bootstrap(
     cluster_id: str,
     network: str,
     locality: str,
+    zone_aware: bool,
     domain: str,
     xds_addresses: tuple[Address, ...],
     admin_port: int,
@@ -143,6 +147,8 @@ def bootstrap(
         )
     if not _LABEL.fullmatch(namespace):
         raise click.BadParameter(f"{namespace!r} is not a namespace's name", param_hint="--namespace")
+    if zone_aware and "/" not in locality:
+        raise click.UsageError("--zone-aware needs to know the zone: add --locality REGION/ZONE")
     options = BootstrapOptions(
         role=Role(role),
         name=name,
@@ -158,6 +164,7 @@ def bootstrap(
         cluster_id=cluster_id,
         network=network,
         locality=locality,
+        zone_aware=zone_aware,
         admin_port=admin_port,
     )
     run = _command_line(concurrency)

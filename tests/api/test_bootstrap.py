@@ -127,6 +127,16 @@ def test_the_admin_page_is_on_loopback() -> None:
     assert admin.ignore_global_conn_limit
 
 
+def test_a_proxy_may_ask_for_its_like() -> None:
+    """Its metadata says so, and Envoy knows the cluster of its like, whose endpoints come over ADS."""
+    message = parsed(sidecar(locality="eu/eu-1", zone_aware=True))
+    assert json_format.MessageToDict(message.node.metadata)["ENABLE_SELF_DISCOVERY"] == "true"
+    assert message.cluster_manager.local_cluster_name == "local_cluster"
+    _, own = message.static_resources.clusters
+    assert (own.name, own.eds_cluster_config.eds_config.HasField("ads")) == ("local_cluster", True)
+    assert not parsed(sidecar()).HasField("cluster_manager")
+
+
 def test_misspelt_values_are_refused_when_made() -> None:
     """The typed messages check what they are given."""
     with pytest.raises(ValueError, match="validation error"):
@@ -140,10 +150,11 @@ def test_misspelt_values_are_refused_when_made() -> None:
         sidecar(labels={"app": "reviews"}, locality="eu/eu-1"),
         sidecar(TcpAddress("localhost", 15010), interception=Interception.NONE, http_proxy_port=15007),
         sidecar(UnixAddress(Path("/run/xds.sock"))),
+        sidecar(locality="eu/eu-1", zone_aware=True),
         sidecar(LOCAL, TcpAddress("localhost", 15011)),
         BootstrapOptions(Role.ROUTER, "ingress", "istio-system", "::1", (TcpAddress("::1", 15010),)),
     ],
-    ids=["sidecar", "explicit", "socket", "two daemons", "router"],
+    ids=["sidecar", "explicit", "socket", "zones", "two daemons", "router"],
 )
 async def test_envoy_accepts_it(options: BootstrapOptions, tmp_path: Path) -> None:
     """A real Envoy takes each sort of bootstrap."""

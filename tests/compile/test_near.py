@@ -190,3 +190,43 @@ def test_a_proxy_that_moves_is_served_for_its_new_place() -> None:
     assert priorities(made, node)["us/a"] == 0
     assert made.snapshot.assigned[node][0] == before[0]
     assert change.dropped == (before[-1],)
+
+
+AWARE = {"ENABLE_SELF_DISCOVERY": "true"}
+
+
+def test_replicas_of_a_region_share_what_they_know_of_their_like() -> None:
+    """A proxy that asks is served the endpoints of its own service in its region; one without a service, none."""
+    made = Sandbox()
+    made.put_service(service("a"), *SPREAD)
+    made.put_service(service("b"), at(9, "eu/a"))
+    first, second = (replace(proxy(f"10.1.0.{n}", name=f"p{n}"), metadata=AWARE) for n in (1, 2))
+    nodes = [
+        made.attach(replace(each, locality=locality))
+        for each, locality in ((first, "eu/a"), (second, "eu/b"))
+    ]
+    stranger = made.attach(located(7, "eu/a", metadata=AWARE))
+    made.settle()
+    for node in nodes:
+        groups = made.message(node, ENDPOINT, "local_cluster").endpoints
+        assert [group.locality.zone for group in groups] == ["a", "b"]
+    assert not made.message(stranger, ENDPOINT, "local_cluster").endpoints
+    made.compiler.encoded.clear()
+    made.put_service(service("a"), *SPREAD, at(4, "eu/b"))
+    assert pushed(made.settle()).count(("replicas", "local_cluster")) == 1
+
+
+def test_rules_that_balance_zones_are_told_of_proxies_that_do_not_ask() -> None:
+    """Once for a namespace, and no longer when its proxies ask or the rule leaves zones alone."""
+    zones: dict[str, Any] = {"loadBalancer": {"zoneAwareLbSetting": {}}}
+    made, (node,) = mesh(zones, "eu/a")
+    (problem,) = made.compiler.problems()
+    assert "does not balance zones for some proxies of namespace default" in problem.message
+    made.attach(located(0, "eu/a", metadata=AWARE))
+    made.settle()
+    assert list(made.compiler.problems()) == []
+    made.attach(located(0, "eu/a"))
+    made.put_object(rule({"loadBalancer": {"zoneAwareLbSetting": {"enabled": False}}}))
+    made.settle()
+    assert list(made.compiler.problems()) == []
+    assert "local_cluster" not in made.names(node, ENDPOINT)

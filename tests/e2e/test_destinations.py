@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.town import Town, town
+from tests.e2e.town import Town, service, town
 from tests.lab.eventually import eventually
 
 pytestmark = pytest.mark.e2e
@@ -85,8 +85,8 @@ async def test_failover_without_outlier_detection_is_told(tmp_path: Path) -> Non
 
 async def test_likeness_goes_before_distance(tmp_path: Path) -> None:
     """Sites that have the caller's label come first, wherever they are; a value in the rule takes its place."""
-    labels = {"far": {"version": "v2"}, "close": {"version": "v2"}, "home_0": {"version": "v2"}}
-    async with town(tmp_path, PLACES, ["eu/a/1"], **labels) as made:
+    labels = {"far": {"version": "v2"}, "close": {"version": "v2"}, "home-0": {"version": "v2"}}
+    async with town(tmp_path, PLACES, ["eu/a/1"], labels=labels) as made:
 
         async def prefer(*entries: str) -> None:
             setting = {"failoverPriority": list(entries)}
@@ -100,3 +100,29 @@ async def test_likeness_goes_before_distance(tmp_path: Path) -> None:
         await made.reaches("eu/a/1", "far")
         made.sites["far"].status = 500
         await made.reaches("eu/a/1", "here", "near", "close")
+
+
+async def test_zones_keep_what_they_can_carry(tmp_path: Path) -> None:
+    """With sites for its callers a zone keeps its requests; with fewer the rest goes to the other zone, none far away."""
+    places = {"a": "eu/a", "b": "eu/b", "b2": "eu/b", "b3": "eu/b", "far": "us/a"}
+    async with town(tmp_path, places, ["eu/a", "eu/b"], zone_aware=True) as made:
+        await made.rule(
+            {"loadBalancer": {"simple": "ROUND_ROBIN", "zoneAwareLbSetting": {"minClusterSize": 1}}}
+        )
+        rest = dict.fromkeys(("b", "b2", "b3"), 0.5 / 3)
+        await eventually(lambda: is_shared(made, "eu/a", {"a": 0.5, **rest}), "zone a keeps half")
+        await made.reaches("eu/b", "b", "b2", "b3", requests=60)
+        fewer = {"a": "eu/a", "b": "eu/b", "far": "us/a"}
+        await made.apply(service(fewer, made.sites, {}))
+        await made.reaches("eu/a", "a", requests=60)
+        await made.rule({"loadBalancer": {"zoneAwareLbSetting": {"enabled": False}}})
+        await made.reaches("eu/a", "a", "b", "far", requests=60)
+
+
+async def test_proxies_that_do_not_know_their_like_are_told(tmp_path: Path) -> None:
+    """Without --zone-aware a rule that balances zones has a remark; regions are ranked all the same."""
+    async with town(tmp_path, {"a": "eu/a", "b": "eu/b", "far": "us/a"}, ["eu/a"]) as made:
+        await made.rule({"loadBalancer": {"zoneAwareLbSetting": {"minClusterSize": 1}}})
+        await made.reaches("eu/a", "a", "b", requests=40)
+        told = await made.daemon.xdsctl("problems", check=False)
+        assert "does not balance zones for some proxies of namespace default" in told

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -75,11 +76,17 @@ class Town:
 
 @asynccontextmanager
 async def town(
-    folder: Path, places: Mapping[str, str], homes: Sequence[str], **labels: Mapping[str, str]
+    folder: Path,
+    places: Mapping[str, str],
+    homes: Sequence[str],
+    *,
+    zone_aware: bool = False,
+    labels: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> AsyncIterator[Town]:
     """A site for each name in ``places``, at its locality, and an Envoy in each of ``homes``.
 
-    ``labels`` are those of sites, by name.
+    ``labels`` are those of sites, by name; those of the first home are called ``home-0``. The homes are the service
+    ``home.example.com``.
     """
     ports = free_ports(len(places) + 2 * len(homes))
     async with AsyncExitStack() as stack:
@@ -88,7 +95,7 @@ async def town(
             sites[name] = await stack.enter_async_context(Site(name, f"127.0.0.{number + 20}", ports.pop()))
         daemon = await stack.enter_async_context(Daemon(folder, {"settle-quiet": "1ms"}))
         made = Town(daemon, sites)
-        await made.apply(service(places, sites, labels))
+        await made.apply(service(places, sites, labels), neighbourhood(homes))
         for number, home in enumerate(homes):
             proxy, admin = ports.pop(), ports.pop()
             options = BootstrapOptions(
@@ -97,11 +104,12 @@ async def town(
                 namespace="default",
                 address=f"127.0.0.{number + 10}",
                 xds_addresses=(TcpAddress("127.0.0.1", daemon.xds_port),),
-                labels=labels.get(f"home_{number}", {}),
+                labels=labels.get(f"home-{number}", {}),
                 interception=Interception.NONE,
                 http_proxy_port=proxy,
                 outbound_bind=f"127.0.0.{number + 10}",
                 locality=home,
+                zone_aware=zone_aware,
                 admin_port=admin,
             )
             envoy = Envoy(bootstrap_json(options), folder, name=f"envoy-{number}")
@@ -130,3 +138,15 @@ def service(
         "endpoints": endpoints,
     }
     return thing("ServiceEntry", "cart", spec)
+
+
+def neighbourhood(homes: Sequence[str]) -> dict[str, Any]:
+    """The ServiceEntry of all homes."""
+    endpoints = [{"address": f"127.0.0.{number + 10}", "locality": home} for number, home in enumerate(homes)]
+    spec = {
+        "hosts": ["home.example.com"],
+        "ports": [{"number": 81, "name": "http", "protocol": "HTTP", "targetPort": 22281}],
+        "resolution": "STATIC",
+        "endpoints": endpoints,
+    }
+    return thing("ServiceEntry", "home", spec)

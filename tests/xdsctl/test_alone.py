@@ -114,6 +114,7 @@ def test_a_bootstrap_says_how_to_run_it(alone: Xdsctl) -> None:
         (("--name", "a", "--xds-address", "127.0.0.1:0"), "must be a port of this machine"),
         (("--name", "a", "--xds-address", "x"), "write HOST:PORT, [V6]:PORT or unix:PATH"),
         (("--name", "a", "--admin-port", "0"), "0 is not in the range"),
+        (("--name", "a", "--zone-aware", "--locality", "eu"), "add --locality REGION/ZONE"),
     ],
 )
 def test_a_bootstrap_that_makes_no_sense_is_refused(

@@ -130,6 +130,12 @@ def compared_labels(rule: DestinationRule) -> frozenset[str]:
     return frozenset(key for nearness in found if nearness for key in nearness.compared_labels)
 
 
+def is_zone_aware(rule: DestinationRule) -> bool:
+    """True if a rule leaves it to Envoy to balance zones."""
+    found = (balancer.zone_aware_lb_setting for balancer in _balancers(rule) if balancer)
+    return any(setting is not None and setting.enabled is not False for setting in found)
+
+
 def _balancers(rule: DestinationRule) -> Iterator[LoadBalancerSettings | None]:
     for policy in (rule.traffic_policy, *(subset.traffic_policy for subset in rule.subsets)):
         if policy is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from xdsd.compile.graph import Graph
-from xdsd.compile.locality import compared_labels
+from xdsd.compile.locality import compared_labels, is_zone_aware
 from xdsd.compile.matches import MESH, gateway_key
 from xdsd.compile.names import resolve_host
 from xdsd.model.catalog import Endpoint, Service, ServiceKey
@@ -160,6 +160,8 @@ class World:
                     yield ("gateway-virtual-services", gateway_key(gateway, namespace))
         elif isinstance(spec, DestinationRule):
             yield from self._host_keys("destination-rules", spec.host, namespace)
+            if is_zone_aware(spec):
+                yield ("zone-aware-rules",)
         elif isinstance(spec, Gateway):
             yield ("gateways",)
         elif isinstance(spec, Sidecar):

@@ -9,6 +9,7 @@ from xdsd.compile.layers.edge import edge_layer
 from xdsd.compile.layers.near import near_layer, place_of
 from xdsd.compile.layers.outbound import outbound_layer
 from xdsd.compile.layers.patched import with_patches
+from xdsd.compile.layers.replicas import replicas_layers
 from xdsd.compile.layers.workload import Explicit, Served, explicit_of, served_by, workload_layer
 from xdsd.compile.locality import Place
 from xdsd.compile.resolve import View, view_of
@@ -20,11 +21,12 @@ def layers_of(graph: Graph, node_id: str) -> tuple[LayerSpec, ...]:
     view = view_of(graph, node_id)
     if view is None:
         return ()
-    place = place_of(graph, node_id)
+    place, alike = place_of(graph, node_id), replicas_layers(graph, node_id)
     if view.role is Role.ROUTER:
-        return with_patches(graph, node_id, graph.ask(edge_and_near, view, place))
+        return (*with_patches(graph, node_id, graph.ask(edge_and_near, view, place)), *alike)
     served, explicit = served_by(graph, node_id), explicit_of(graph, node_id, view)
-    return with_patches(graph, node_id, graph.ask(outbound_and_own, view, place, served, explicit))
+    specs = graph.ask(outbound_and_own, view, place, served, explicit)
+    return (*with_patches(graph, node_id, specs), *alike)
 
 
 def edge_and_near(graph: Graph, view: View, place: Place) -> tuple[LayerSpec, ...]:
