@@ -43,7 +43,10 @@ async def test_what_is_left_behind_is_told(intents: Intents) -> None:
     """Warnings name what the objects that stay now lack, not what they lacked before."""
     await apply(intents, route("a", subset="v9"), route("b", subset="v1"), rule("b", "v1"))
     deleted = await intents.delete([rule("b").ref], now=NOW)
-    message = "no DestinationRule of b.default.svc.cluster.local defines the subset 'v1'"
+    message = (
+        "no DestinationRule of b.default.svc.cluster.local defines the subset 'v1', so nothing arrives there: "
+        "requests are answered with 503, connections are closed"
+    )
     path = "spec.http[0].route[0].destination.subset"
     assert texts(deleted.problems) == [f"VirtualService default/b {path}: {message}"]
     assert deleted.problems[0].severity is Severity.WARNING

@@ -235,7 +235,11 @@ def destination_references(
         message = f"is missing: requests arrive at port {missing}, which {host} does not have; its ports are {listed}"
         yield Broken(f"{path}.port", message)
     if to.subset and not any(to.subset == name for name in _subsets(graph, host)):
-        yield Broken(f"{path}.subset", f"no DestinationRule of {host} defines the subset {to.subset!r}")
+        message = (
+            f"no DestinationRule of {host} defines the subset {to.subset!r}, so nothing arrives there: "
+            "requests are answered with 503, connections are closed"
+        )
+        yield Broken(f"{path}.subset", message)
 
 
 def _subsets(graph: Graph, host: str) -> Iterator[str]:

@@ -64,7 +64,10 @@ def _destination(world: World, obj: AnyObject, path: str, destination: Destinati
         subsets = world.subsets(host, obj.metadata.namespace)
         if destination.subset not in subsets:
             known = f"; there are {', '.join(sorted(subsets))}" if subsets else ""
-            message = f"no DestinationRule of {host} defines the subset {destination.subset!r}{known}"
+            message = (
+                f"no DestinationRule of {host} defines the subset {destination.subset!r}, so nothing arrives there: "
+                f"requests are answered with 503, connections are closed{known}"
+            )
             yield _warning(Reason.BROKEN_REFERENCE, message, obj, f"{path}.subset")
     ports = world.ports(host)
     number = destination.port.number if destination.port else None

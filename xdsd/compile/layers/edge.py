@@ -27,7 +27,7 @@ from xdsd.compile.layers.limits import (
     target_limits,
     workload_limits,
 )
-from xdsd.compile.layers.outbound import Rules, cluster_members
+from xdsd.compile.layers.outbound import Rules, cluster_members, subset_names
 from xdsd.compile.limits.terms import Side
 from xdsd.compile.matches import Source, gateway_key
 from xdsd.compile.names import resolve_host
@@ -168,7 +168,10 @@ def edge_members(graph: Graph, view: View) -> tuple[Member, ...]:
 
 
 def edge_targets(graph: Graph, view: View) -> tuple[tuple[Target, Rules], ...]:
-    """The clusters to which the rules of a view's gateways lead, and the DestinationRules that they follow."""
+    """The clusters to which the rules of a view's gateways lead, and the DestinationRules that they follow.
+
+    A subset that none of these defines has no cluster: Envoy answers 503 rather than send requests to any version.
+    """
     found: dict[Target, None] = {}
     for port in graph.ask(edge_ports, view):
         if port.section != "http":
@@ -176,4 +179,9 @@ def edge_targets(graph: Graph, view: View) -> tuple[tuple[Target, Rules], ...]:
             continue
         for host, claims in graph.ask(edge_claims, view, port.port, port.bind):
             found.update(dict.fromkeys(graph.ask(edge_host, view, port.port, host, claims).targets))
-    return tuple((each, graph.ask(rules_for, view.namespace, view.labels, each.key)) for each in found)
+    ruled = ((each, graph.ask(rules_for, view.namespace, view.labels, each.key)) for each in found)
+    return tuple(
+        (target, rules)
+        for target, rules in ruled
+        if not target.subset or target.subset in graph.ask(subset_names, rules)
+    )
