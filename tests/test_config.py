@@ -22,7 +22,7 @@ from xdsd.config import (
     settings,
 )
 from xdsd.model.problem import Reason
-from xdsd.settings import StoreAddress
+from xdsd.settings import RedisLocation, StoreAddress
 
 
 def refused(
@@ -120,6 +120,11 @@ def test_settings_are_frozen() -> None:
         ("max_message_size", "70000", 70000),
         ("max_streams", "5", 5),
         ("mesh_domain", "mesh.example", "mesh.example"),
+        ("rate_limit_service", "127.0.0.1:8081", TcpAddress("127.0.0.1", 8081)),
+        ("rate_limit_redis", "redis://[::1]:1/3", RedisLocation(TcpAddress("::1", 1), database=3)),
+        ("rate_limit_redis", "redis://localhost", RedisLocation(TcpAddress("localhost", 6379))),
+        ("rate_limit_redis", "rediss://cache:1", RedisLocation(TcpAddress("cache", 1), tls=True)),
+        ("rate_limit_redis", "unix:///run/r.sock?db=2", RedisLocation(path="/run/r.sock", database=2)),
     ],
 )
 def test_values_are_written_as_people_write_them(field: str, value: str, expected: object) -> None:
@@ -137,6 +142,24 @@ def test_values_are_written_as_people_write_them(field: str, value: str, expecte
             "--store: 'a:1/path' is not an etcd endpoint: write HOST:PORT; who we are",
         ),
         ("store", "etcd://root:pw@a:1", "--store: "),
+        (
+            "rate_limit_service",
+            "10.0.0.1:8081",
+            "--rate-limit-service: proxies would speak plaintext to 10.0.0.1",
+        ),
+        ("rate_limit_service", "unix:/run/r", "--rate-limit-service: 'unix:/run/r' is not an address that"),
+        (
+            "rate_limit_redis",
+            "redis://cache:1",
+            "--rate-limit-redis: 'redis://cache:1' would speak plaintext",
+        ),
+        (
+            "rate_limit_redis",
+            "redis://:pw@localhost",
+            "--rate-limit-redis: is not a Redis: write redis://HOST",
+        ),
+        ("rate_limit_redis", "cache:6379", "--rate-limit-redis: is not a Redis: write redis://HOST:PORT"),
+        ("rate_limit_redis_password_file", "f", "--rate-limit-redis-password-file: is for a Redis; set"),
         ("store_ca", "ca.pem", "--store-ca: is for an etcd store, and the store is embedded"),
         ("foreign_keys", ("/xdsd/objects/",), "--foreign-keys: '/xdsd/objects/' holds keys of xdsd itself"),
         ("name", "a/b", "--name: 'a/b' is not a name"),
@@ -349,3 +372,10 @@ def test_a_dump_reads_as_people_write() -> None:
     assert "registry:\n- machines:/a\n" in text
     assert "ack-wait: 2m\ndrain-time: 5s\n" in text
     assert "tls" not in text
+
+
+def test_one_counts() -> None:
+    """A service that counts needs no Redis of the daemon's."""
+    assert refused({"rate_limit_service": "127.0.0.1:1", "rate_limit_redis": "redis://127.0.0.1"}) == [
+        "--rate-limit-redis: is for a daemon that counts itself, and 127.0.0.1:1 does; leave one of both out"
+    ]

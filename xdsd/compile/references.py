@@ -12,6 +12,7 @@ from typing import Any
 
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.patch_remarks import patches_in_vain
+from xdsd.compile.limit_references import rate_limit_references
 from xdsd.compile.names import resolve_host
 from xdsd.compile.resolve import settings
 from xdsd.compile.route_references import (
@@ -23,7 +24,7 @@ from xdsd.compile.route_references import (
 from xdsd.compile.rule_ports import settings_in_vain
 from xdsd.compile.world import read_object, read_refs, read_service_keys
 from xdsd.model.ineffective import ineffective_settings
-from xdsd.model.intent import DestinationRule, EnvoyFilter, Sidecar, TrafficPolicy, VirtualService
+from xdsd.model.intent import DestinationRule, EnvoyFilter, RateLimit, Sidecar, TrafficPolicy, VirtualService
 from xdsd.model.problem import ObjectRef, Problem, Severity
 from xdsd.model.unreachable import unreachable_rules
 
@@ -101,6 +102,7 @@ _CHECKS: Mapping[type, Callable[[Graph, ObjectRef, Any], Iterator[Broken]]] = Ma
         VirtualService: virtual_service_references,
         DestinationRule: _destination_rule,
         EnvoyFilter: _envoy_filter,
+        RateLimit: rate_limit_references,
         Sidecar: _sidecar,
     }
 )

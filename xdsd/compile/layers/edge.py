@@ -24,6 +24,7 @@ from xdsd.compile.layers.limits import (
     limit_routes,
     limited,
     limiter_members,
+    route_limits,
     target_limits,
     workload_limits,
 )
@@ -122,8 +123,10 @@ def edge_limits(graph: Graph, view: View, number: int, bind: str) -> tuple[Objec
     found = dict.fromkeys(graph.ask(workload_limits, view.namespace, view.labels))
     gateways = (server.gateway for server in port.servers) if port else ()
     claims = (claim for _, each in graph.ask(edge_claims, view, number, bind) for claim in each)
-    for target in dict.fromkeys((*gateways, *(claim.ref for claim in claims))):
-        found.update(dict.fromkeys(target_limits(graph, target)))
+    for gateway in dict.fromkeys(gateways):
+        found.update(dict.fromkeys(target_limits(graph, gateway)))
+    for ref in dict.fromkeys(claim.ref for claim in claims):
+        found.update(dict.fromkeys(route_limits(graph, ref)))
     return tuple(found)
 
 

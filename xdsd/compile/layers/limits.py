@@ -1,10 +1,11 @@
 """Which RateLimits are for a listener or a route."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, cast
 
+from xdsd.compile.delegates import delegate_ref
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Member, resource
 from xdsd.compile.layers.settings import listener_settings
@@ -42,6 +43,16 @@ def workload_limits(graph: Graph, namespace: str, labels: Labels) -> Refs:
 def target_limits(graph: Graph, target: ObjectRef) -> Refs:
     """The RateLimits that target a Gateway or a VirtualService, older ones first."""
     return read_refs(graph, "rate-limits-of", target.kind, target.namespace, target.name)
+
+
+def route_limits(graph: Graph, ref: ObjectRef) -> Refs:
+    """The RateLimits that target a VirtualService, or one that it delegates to."""
+    found = dict.fromkeys(target_limits(graph, ref))
+    obj = read_object(graph, ref)
+    for rule in obj.spec.http if obj is not None else ():
+        if rule.delegate is not None:
+            found.update(dict.fromkeys(target_limits(graph, delegate_ref(rule.delegate, ref.namespace))))
+    return tuple(found)
 
 
 def outbound_limits(graph: Graph, namespace: str, number: int) -> Refs:
@@ -137,10 +148,21 @@ def limit_routes(
     whole += _of_rule(graph, root, None)
     external = bool(settings(graph).rate_limit_service)
     for route in routes:
-        refs = dict.fromkeys((*whole, *_of_rule(graph, *_place(graph, route, root))))
+        owner, rule = _place(graph, route, root)
+        refs = dict.fromkeys((*whole, *_of_rule(graph, owner, rule)))
+        if owner != root:
+            refs.update(dict.fromkeys(_through(graph, root, owner)))
         if refs:
             limit_route(route, _objects(graph, refs), side, external=external)
     return routes
+
+
+def _through(graph: Graph, root: ObjectRef, owner: ObjectRef) -> Iterator[ObjectRef]:
+    """The RateLimits of the rules by which a VirtualService delegates to another."""
+    obj = read_object(graph, root)
+    for rule in obj.spec.http if obj is not None else ():
+        if rule.delegate is not None and delegate_ref(rule.delegate, root.namespace) == owner:
+            yield from _of_rule(graph, root, rule.name)
 
 
 def _of_rule(graph: Graph, target: ObjectRef, rule: str | None) -> list[ObjectRef]:
