@@ -116,14 +116,43 @@ DIRECT = record(
     {"directResponse": record({"status": pick(200, 418)}, body=pick({"string": "text"}))},
     match=several(MATCH, 2, 1),
 )
-VIRTUAL_SERVICE = record(
+DELEGATING = record(
+    {"delegate": record({"name": pick("n1", "n2", "n3")}, namespace=pick(*NAMESPACES))},
+    match=several(MATCH, 2, 1),
+    timeout=DURATIONS,
+    headers=HEADERS,
+)
+SHARES = several(record({"destination": DESTINATION, "weight": pick(1, 99)}), most=3, least=1)
+WHO = {
+    "destinationSubnets": several(pick("10.0.0.0/8", "10.9.0.0/16", "10.8.1.0/24", "fd09::/64"), 2, 1),
+    "port": PORTS,
+    "sourceLabels": LABELS,
+    "sourceNamespace": pick(*NAMESPACES),
+    "gateways": several(pick("mesh", "edge", "other/edge"), 2, 1),
+}
+TCP_ROUTE = record(
+    {"route": SHARES},
+    match=several(record({}, **WHO, sourceSubnet=pick("10.0.0.0/8", "10.0.0.1", "fd00::/8")), 2, 1),
+)
+SERVER_NAMES = several(pick("x.example.com", "y.example.com", "*.example.com", "*.x.example.com"), 2, 1)
+TLS_ROUTE = record({"route": SHARES, "match": several(record({"sniHosts": SERVER_NAMES}, **WHO), 2, 1)})
+SHOWN = {"gateways": several(pick("mesh", "edge", "other/edge"), 2, 1), "exportTo": EXPORTS}
+FOR_REQUESTS = record(
     {
         "hosts": several(HOSTS | WILD, 2, 1),
-        "http": st.lists(FORWARD | REDIRECT | DIRECT, min_size=1, max_size=3),
+        "http": st.lists(FORWARD | REDIRECT | DIRECT | DELEGATING, min_size=1, max_size=3),
     },
-    gateways=several(pick("mesh", "edge", "other/edge"), 2, 1),
-    exportTo=EXPORTS,
+    tcp=st.lists(TCP_ROUTE, min_size=1, max_size=2),
+    **SHOWN,
 )
+FOR_CONNECTIONS = record(
+    {"hosts": pick(["*.example.com"], ["*.com"])},
+    tcp=st.lists(TCP_ROUTE, min_size=1, max_size=3),
+    tls=st.lists(TLS_ROUTE, min_size=1, max_size=3),
+    **SHOWN,
+)
+DELEGATE = record({"http": st.lists(FORWARD | REDIRECT | DIRECT, min_size=1, max_size=3)}, exportTo=EXPORTS)
+VIRTUAL_SERVICE = FOR_REQUESTS | FOR_CONNECTIONS | DELEGATE
 
 BALANCERS = pick(
     {"simple": "ROUND_ROBIN"},
@@ -194,6 +223,24 @@ SERVER = record(
     },
     bind=pick("127.0.0.1"),
 )
+OPAQUE_SERVER = record(
+    {
+        "port": st.fixed_dictionaries(
+            {"number": pick(80, 443, 9080), "protocol": pick("TCP", "MONGO"), "name": pick("p", "q", "r")}
+        ),
+        "hosts": several(pick("*", "*.example.com"), 1, 1),
+    }
+)
+CLOSED_SERVER = record(
+    {
+        "port": st.fixed_dictionaries(
+            {"number": pick(443, 8443), "protocol": pick("TLS", "HTTPS"), "name": pick("p", "q", "r")}
+        ),
+        "hosts": several(pick("*", "*.example.com", "./x.example.com", "other/y.example.com"), 2, 1),
+        "tls": pick({"mode": "PASSTHROUGH"}, {}),
+    }
+)
+SERVER |= OPAQUE_SERVER | CLOSED_SERVER
 GATEWAY = st.fixed_dictionaries({"selector": pick({"istio": "edge"}, {}), "servers": several(SERVER, 2, 1)})
 
 PROTOCOLS = pick("HTTP", "HTTP2", "GRPC", "GRPC-WEB", "TCP", "TLS", "HTTPS", "MONGO", "REDIS", "MYSQL")
@@ -236,7 +283,9 @@ SIDECAR = record(
 )
 
 SERVICE_PORTS = st.lists(
-    record({"number": PORTS, "name": pick("p", "q"), "protocol": PROTOCOLS}, targetPort=pick(8080)),
+    record(
+        {"number": PORTS, "name": pick("p", "q", "http-r", "tcp")}, protocol=PROTOCOLS, targetPort=pick(8080)
+    ),
     min_size=1,
     max_size=2,
     unique_by=(lambda port: port["number"], lambda port: port["name"]),
