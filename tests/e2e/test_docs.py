@@ -31,7 +31,16 @@ PORTS = (
 @pytest.mark.e2e
 @pytest.mark.parametrize(
     "name",
-    ["access.md", "first-mesh.md", "history.md", "machines.md", "operations.md", "routing.md", "xdsctl.md"],
+    [
+        "access.md",
+        "first-mesh.md",
+        "history.md",
+        "machines.md",
+        "operations.md",
+        "rate-limits.md",
+        "routing.md",
+        "xdsctl.md",
+    ],
 )
 def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
     """From an empty folder, every command succeeds and prints what the page shows."""
@@ -83,6 +92,7 @@ def test_every_page_with_commands_is_run() -> None:
         "history.md",
         "machines.md",
         "operations.md",
+        "rate-limits.md",
         "routing.md",
         "demo.md",
         "systemd.md",
