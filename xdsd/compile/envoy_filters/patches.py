@@ -64,13 +64,13 @@ class PatchRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReadyPatch:
-    """``value`` is shared: copy it before it goes into a message."""
+    """``value`` is None where a patch needs none. It is shared: copy it before it goes into a message."""
 
     ref: PatchRef
     apply_to: ApplyTo
     operation: PatchOperation
     match: EnvoyConfigObjectMatch | None = None
-    value: Any | None = None
+    value: Any = None
     filter_class: FilterClass = FilterClass.UNSPECIFIED
 
     @property

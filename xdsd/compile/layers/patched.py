@@ -5,7 +5,7 @@ its own, named by the member, the patches and what is known of it beside its con
 however many proxies, and an edit of a patch reaches the resources that it may change and no other.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -209,26 +209,34 @@ def added_members(
         for query, arguments in every_part
         for member in graph.ask(query, *arguments)
     }
-    members: list[Member] = []
+    kept: list[ReadyPatch] = []
     for patch in found:
+        type_url = _ADDED.get(patch.apply_to, EXTENSION)
+        if patch.value is None:
+            continue
+        if (type_url, patch.value.name) in taken:
+            graph.report(_taken(patch, patch.value.name))
+            continue
+        if type_url != EXTENSION:
+            taken.add((type_url, patch.value.name))
+        kept.append(patch)
+    return (*_added_alone(kept, patching), *_added_extensions(kept, patching))
+
+
+def _added_alone(patches: Iterable[ReadyPatch], patching: Patching) -> Iterator[Member]:
+    for patch in patches:
         type_url = _ADDED.get(patch.apply_to)
-        if type_url is None or patch.value is None:
-            continue
-        name = patch.value.name
-        if (type_url, name) in taken:
-            graph.report(_taken(patch, name))
-            continue
-        taken.add((type_url, name))
-        members.append(
-            Member(type_url, name, added, (type_url, patch.ref, _refused(patching, type_url, name)))
-        )
-    of_extensions = [patch for patch in found if patch.apply_to is ApplyTo.EXTENSION_CONFIG]
-    refs = tuple(patch.ref for patch in of_extensions)
-    members += [
-        Member(EXTENSION, name, extension, (name, refs, _refused(patching, EXTENSION, name)))
-        for name in extension_names(of_extensions)
-    ]
-    return tuple(members)
+        if type_url is not None:
+            refused = _refused(patching, type_url, patch.value.name)
+            yield Member(type_url, patch.value.name, added, (type_url, patch.ref, refused))
+
+
+def _added_extensions(patches: Iterable[ReadyPatch], patching: Patching) -> Iterator[Member]:
+    """Several patches may make one extension config."""
+    found = [patch for patch in patches if patch.apply_to is ApplyTo.EXTENSION_CONFIG]
+    refs = tuple(patch.ref for patch in found)
+    for name in extension_names(found):
+        yield Member(EXTENSION, name, extension, (name, refs, _refused(patching, EXTENSION, name)))
 
 
 def _refused(patching: Patching, type_url: str, name: str) -> frozenset[str]:
