@@ -52,6 +52,7 @@ class Client:
         self.tells = tells
         self.has: dict[str, dict[str, str]] = had or {type_url: {} for type_url in TYPES}
         self.asked: dict[str, set[str]] = {}
+        self.told: dict[str, set[str]] = {}
         self.unanswered: list[Heard] = []
         self.refused: set[tuple[str, str, str]] = set()
 
@@ -60,9 +61,9 @@ class Client:
         wanted = set(wanted)
         before = self.asked.get(type_url)
         self.asked[type_url] = wanted
-        self.has[type_url] = {
-            n: v for n, v in self.has[type_url].items() if type_url in (CLUSTER, LISTENER) or n in wanted
-        }
+        pending = any(h.type_url == type_url for h in (*self.unanswered, *self.talk.heard))
+        if isinstance(self.talk, DeltaTalk) or before is None or not pending:
+            self.tells_names(type_url)
         if isinstance(self.talk, DeltaTalk):
             if before is None:
                 self.talk.asks(type_url, *wanted, known=self.has[type_url])
@@ -70,10 +71,14 @@ class Client:
                 self.talk.asks(type_url, *(wanted - before), less=before - wanted)
         elif before is None:
             self.talk.asks(type_url, *wanted)
-        elif type_url in self.talk.nonces and not any(
-            h.type_url == type_url for h in (*self.unanswered, *self.talk.heard)
-        ):
+        elif type_url in self.talk.nonces and not pending:
             self.talk.asks(type_url, *wanted, nonce=self.talk.nonces[type_url])
+
+    def tells_names(self, type_url: str) -> None:
+        """From now on the server knows what it asks for, and what it does not ask for any more is dropped."""
+        wanted = self.told[type_url] = self.asked[type_url]
+        if type_url in (ENDPOINT, ROUTE):
+            self.has[type_url] = {n: v for n, v in self.has[type_url].items() if n in wanted}
 
     def reads(self) -> None:
         """Takes the next response in."""
@@ -82,7 +87,7 @@ class Client:
         if isinstance(self.talk, SotwTalk) and heard.type_url in FULL:
             for name in set(has) - set(heard.resources):
                 del has[name]
-        wanted = self.asked[heard.type_url]
+        wanted = self.told[heard.type_url]
         for name, version in heard.resources.items():
             if heard.type_url in (ENDPOINT, ROUTE) and name not in wanted:
                 continue
@@ -101,6 +106,7 @@ class Client:
             self.talk.asks(heard.type_url, nonce=heard.nonce, error=error)
         else:
             self.talk.asks(heard.type_url, *self.asked[heard.type_url], nonce=heard.nonce, error=error)
+            self.tells_names(heard.type_url)
 
     def bad(self, type_url: str, name: str, version: str) -> bool:
         return version in (BAD, MAKE[type_url](name, BAD).version)

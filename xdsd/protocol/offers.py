@@ -115,7 +115,7 @@ def next_beat(watch: Watch, exchange: Exchange) -> Offer | None:
 
 
 def _next_trial(watch: Watch, scene: Scene) -> Offer | None:
-    """Trials and changes take turns, so that neither waits for the other. What was refused and is gone is refused no more."""
+    """Trials and changes take turns, so that neither waits for the other. What is gone is refused no more."""
     tries = bool(watch.trials)
     while watch.trials and not (watch.tried and watch.changed):
         names, *later = watch.trials
