@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from api.credentials import Credentials, with_token
-from api.diagnosis import unreachable
+from api.diagnosis import broken, stopped, unreachable
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.proto.xdsd.admin.v1 import admin_pb2_grpc as services
 from api.wire import FAULT, ref_to_wire
@@ -42,6 +42,10 @@ class ApiError(Exception):
 
 class UnreachableError(ApiError):
     """Nobody answers at the endpoint."""
+
+
+class LostError(ApiError):
+    """The connection broke before the answer: of a write nobody knows whether it was done."""
 
 
 class NotFoundError(ApiError):
@@ -91,8 +95,8 @@ class Client:
             self._daemon.Version(pb.VersionRequest(), timeout=seconds)
         except grpc.RpcError as error:
             translated = self.translated(error)
-            if isinstance(translated, UnreachableError):
-                raise translated from error
+            if isinstance(translated, UnreachableError | LostError):
+                raise UnreachableError(translated.code, str(translated)) from error
             if translated.code is grpc.StatusCode.DEADLINE_EXCEEDED:
                 message = f"the daemon at {self.endpoint} did not answer in {seconds:g} seconds"
                 raise UnreachableError(translated.code, message) from error
@@ -100,7 +104,8 @@ class Client:
     def apply(self, objects: Sequence[bytes], *, dry_run: bool = False) -> pb.ApplyResponse:
         """Creates or replaces objects, each as JSON, all or none."""
         request = pb.ApplyRequest(objects=[pb.Object(json=json) for json in objects], dry_run=dry_run)
-        return self.call(self._objects.Apply, request, pb.ApplyResponse)
+        told_by = "" if dry_run else "xdsctl diff -f …"
+        return self.call(self._objects.Apply, request, pb.ApplyResponse, told_by=told_by)
 
     def get(self, ref: ObjectRef) -> bytes:
         """An object's JSON. Raises NotFoundError."""
@@ -118,7 +123,8 @@ class Client:
         request = pb.DeleteRequest(
             refs=[ref_to_wire(ref) for ref in refs], dry_run=dry_run, ignore_missing=ignore_missing
         )
-        return self.call(self._objects.Delete, request, pb.DeleteResponse)
+        told_by = "" if dry_run else "xdsctl get"
+        return self.call(self._objects.Delete, request, pb.DeleteResponse, told_by=told_by)
 
     def diff(self, objects: Sequence[bytes]) -> pb.DiffResponse:
         """What ``apply`` of these would change."""
@@ -134,7 +140,7 @@ class Client:
         try:
             yield from call
         except grpc.RpcError as error:
-            raise self.translated(error) from error
+            raise self.translated(error, stream="the watch") from error
         finally:
             call.cancel()
 
@@ -145,7 +151,8 @@ class Client:
     def rollback(self, ref: ObjectRef, revision: int, *, dry_run: bool = False) -> pb.ApplyResponse:
         """Makes an object what it was at a revision."""
         request = pb.RollbackRequest(ref=ref_to_wire(ref), revision=revision, dry_run=dry_run)
-        return self.call(self._history.Rollback, request, pb.ApplyResponse)
+        told_by = "" if dry_run else "xdsctl history"
+        return self.call(self._history.Rollback, request, pb.ApplyResponse, told_by=told_by)
 
     def diff_revisions(self, wanted: pb.DiffRevisionsRequest) -> pb.DiffResponse:
         """What changed between two revisions; ``live`` is the first one's side."""
@@ -181,31 +188,46 @@ class Client:
     def status(self) -> pb.StatusResponse:
         return self.call(self._daemon.Status, pb.StatusRequest(), pb.StatusResponse)
 
-    def call(self, method: Callable[..., Any], request: object, response: type[Response]) -> Response:
-        """One unary call; generated stubs are untyped, so the answer's type is checked here."""
+    def call(
+        self, method: Callable[..., Any], request: object, response: type[Response], *, told_by: str = ""
+    ) -> Response:
+        """One unary call; generated stubs are untyped, so the answer's type is checked here.
+
+        ``told_by`` is, of a call that writes, the command that tells whether it was done where no answer came.
+        """
         try:
             answer = method(request, timeout=self._deadline)
         except grpc.RpcError as error:
-            raise self.translated(error) from error
+            raise self.translated(error, told_by=told_by) from error
         if not isinstance(answer, response):
             raise ApiError(grpc.StatusCode.INTERNAL, f"{self.endpoint} answered with something else")
         return answer
 
-    def translated(self, error: grpc.RpcError) -> ApiError:
-        """What to raise for a call over ``channel`` that failed."""
+    def translated(self, error: grpc.RpcError, *, told_by: str = "", stream: str = "") -> ApiError:
+        """What to raise for a call over ``channel`` that failed; ``stream`` names one whose answers go on."""
         code, details = error.code(), error.details() or "no reason given"
         faults = {item.key for item in error.trailing_metadata() or ()}
+        perhaps = f"; what was sent may have been written: `{told_by}` tells" if told_by else ""
         if code is grpc.StatusCode.UNAVAILABLE and FAULT not in faults:
+            if broken(details):
+                return LostError(code, self._lost(details, perhaps, stream))
             return UnreachableError(code, unreachable(self.endpoint, details, self._credentials.tls))
         if code is grpc.StatusCode.NOT_FOUND:
             return NotFoundError(code, details)
         if code is grpc.StatusCode.UNIMPLEMENTED:
             details = f"the program at {self.endpoint} is no xdsd, or too old for this call: {details}"
         elif code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            details = f"the daemon at {self.endpoint} did not answer in {self._deadline:g} seconds"
+            details = f"the daemon at {self.endpoint} did not answer in {self._deadline:g} seconds{perhaps}"
         elif code is grpc.StatusCode.RESOURCE_EXHAUSTED:
             details = f"{details}; send less at once, or raise max-message-size of the daemon"
         return ApiError(code, details)
+
+    def _lost(self, details: str, perhaps: str, stream: str) -> str:
+        if stream and stopped(details):
+            return f"the daemon at {self.endpoint} ended {stream}, as it stops"
+        if stream:
+            return f"the connection to the daemon at {self.endpoint} was lost, and {stream} with it"
+        return f"the connection to the daemon at {self.endpoint} broke before the answer{perhaps or '; try again'}"
 
 
 def connect(daemons: Sequence[tuple[Address, Credentials]]) -> Client:

@@ -13,6 +13,21 @@ _CERTIFICATE = {
 """By what gRPC says of a certificate; the first that fits."""
 
 
+_STOPPED = "Cancelling all calls"
+_ENDED = ("Socket closed", "Connection reset", "Broken pipe")
+_BROKEN = (*_ENDED, _STOPPED, "Stream removed", "GOAWAY", "Endpoint closed", "End of file")
+
+
+def broken(details: str) -> bool:
+    """True where a connection was made, and ended while a call was under way."""
+    return "failed to connect" not in details and any(word in details for word in _BROKEN)
+
+
+def stopped(details: str) -> bool:
+    """True where the daemon ended the call because it stops."""
+    return _STOPPED in details
+
+
 def unreachable(endpoint: Address, details: str, tls: Tls | None = None) -> str:
     """One sentence about what is wrong, and what to do."""
     if isinstance(endpoint, UnixAddress):
@@ -62,5 +77,4 @@ def _plaintext(endpoint: TcpAddress, details: str) -> str:
 
 def _hung_up(details: str) -> bool:
     """True where a connection was made and ended before the first call."""
-    ended = "Socket closed" in details or "Connection reset" in details or "Broken pipe" in details
-    return ended and "failed to connect" in details
+    return any(word in details for word in _ENDED) and "failed to connect" in details

@@ -47,22 +47,30 @@ class EtcdClient:
         return self._call(self._kv.Range, request)
 
     def put(self, request: Message) -> Message:
-        return self._call(self._kv.Put, request)
+        return self._call(self._kv.Put, request, told_by="xdsctl kv get")
 
     def delete(self, request: Message) -> Message:
-        return self._call(self._kv.DeleteRange, request)
+        return self._call(self._kv.DeleteRange, request, told_by="xdsctl kv get")
 
     def txn(self, request: Message) -> Message:
-        return self._call(self._kv.Txn, request)
+        """A transaction; one that only looks may be sent again if no answer comes."""
+        writes = any(
+            step.WhichOneof("request") != "request_range" for step in (*request.success, *request.failure)
+        )
+        return self._call(self._kv.Txn, request, told_by="xdsctl kv get" if writes else "")
 
     def compact(self, request: Message) -> Message:
-        return self._call(self._kv.Compact, request)
+        return self._call(self._kv.Compact, request, told_by="xdsctl kv get --rev")
 
     def grant(self, ttl: int, lease: int = 0) -> Message:
-        return self._call(self._lease.LeaseGrant, rpc.LeaseGrantRequest(TTL=ttl, ID=lease))
+        return self._call(
+            self._lease.LeaseGrant, rpc.LeaseGrantRequest(TTL=ttl, ID=lease), told_by="xdsctl lease list"
+        )
 
     def revoke(self, lease: int) -> Message:
-        return self._call(self._lease.LeaseRevoke, rpc.LeaseRevokeRequest(ID=lease))
+        return self._call(
+            self._lease.LeaseRevoke, rpc.LeaseRevokeRequest(ID=lease), told_by="xdsctl lease list"
+        )
 
     def time_to_live(self, lease: int, *, keys: bool = False) -> Message:
         """What is left of a lease; a TTL of -1 says that there is none."""
@@ -77,12 +85,12 @@ class EtcdClient:
     def watch(self, create: Message) -> Generator[Message, None, None]:
         """Responses of one watch until the caller stops or the server cancels it; the last says so then."""
         requests = _Requests(rpc.WatchRequest(create_request=create))
-        yield from self._stream(self._watch.Watch(iter(requests)), requests)
+        yield from self._stream(self._watch.Watch(iter(requests)), "the watch", requests)
 
     def keep_alive(self, lease: int) -> Generator[Message, None, None]:
         """Begins the lease's time again whenever the next response is asked for. A TTL of 0 says that there is none."""
         requests = _Requests()
-        responses = self._stream(self._lease.LeaseKeepAlive(iter(requests)), requests)
+        responses = self._stream(self._lease.LeaseKeepAlive(iter(requests)), "the lease's upkeep", requests)
         try:
             while True:
                 requests.send(rpc.LeaseKeepAliveRequest(ID=lease))
@@ -94,23 +102,25 @@ class EtcdClient:
 
     def snapshot(self) -> Generator[Message, None, None]:
         """The store in one file, in pieces; each says how many bytes remain."""
-        yield from self._stream(self._maintenance.Snapshot(rpc.SnapshotRequest()))
+        yield from self._stream(self._maintenance.Snapshot(rpc.SnapshotRequest()), "the snapshot")
 
-    def _call(self, method: Callable[..., Any], request: Message) -> Message:
+    def _call(self, method: Callable[..., Any], request: Message, *, told_by: str = "") -> Message:
         try:
             answer, call = method.with_call(request, timeout=self._deadline)  # type: ignore[attr-defined]
         except grpc.RpcError as error:
-            raise self._client.translated(error) from error
+            raise self._client.translated(error, told_by=told_by) from error
         for name, value in call.trailing_metadata() or ():
             if name == WARNING:
                 self._warn(value.decode("utf-8", "replace"))
         return answer
 
-    def _stream(self, call: Any, requests: "_Requests | None" = None) -> Generator[Message, None, None]:
+    def _stream(
+        self, call: Any, what: str, requests: "_Requests | None" = None
+    ) -> Generator[Message, None, None]:
         try:
             yield from call
         except grpc.RpcError as error:
-            raise self._client.translated(error) from error
+            raise self._client.translated(error, stream=what) from error
         finally:
             if requests is not None:
                 requests.close()

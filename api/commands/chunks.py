@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from api.client import ApiError, Client
+from api.client import ApiError, Client, LostError
 from api.commands.manifests import Manifests
 from api.commands.problems import report
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
@@ -44,7 +44,8 @@ def _write(client: Client, manifests: Manifests, chunks: Sequence[Sequence[bytes
         try:
             response = client.apply(chunk)
         except ApiError as error:
-            raise click.ClickException(f"{error}\n{_stopped(number, len(chunks))}") from error
+            lost = isinstance(error, LostError)
+            raise click.ClickException(f"{error}\n{_stopped(number, len(chunks), lost=lost)}") from error
         report(manifests.located(response.problems))
         if not response.accepted:
             raise click.ClickException(_stopped(number, len(chunks)))
@@ -53,9 +54,10 @@ def _write(client: Client, manifests: Manifests, chunks: Sequence[Sequence[bytes
     return results
 
 
-def _stopped(number: int, count: int) -> str:
+def _stopped(number: int, count: int, *, lost: bool = False) -> str:
+    failed = "may not have been" if lost else "was not"
     written = f"the chunks before it ({number - 1} of {count}) are" if number > 1 else "nothing is"
-    return f"chunk {number} of {count} was not written; {written}; apply the same files again to go on"
+    return f"chunk {number} of {count} {failed} written; {written}; apply the same files again to go on"
 
 
 def _chunks(manifests: Manifests, size: int) -> Iterator[list[bytes]]:

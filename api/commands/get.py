@@ -160,6 +160,7 @@ def _watch(client: Client, kind: Kind, name: str, selector: str, view: _View) ->
             else:
                 view.table(kind.kind, [item], [event], header=header)
                 header = False
+        raise click.ClickException("the daemon ended the watch")
 
 
 def _print_event(output: str, event: str, item: Json) -> None:

@@ -190,7 +190,8 @@ def test_a_watch_tells_what_is_there_and_what_changes(server: Daemon) -> None:
 def test_a_watch_ends_with_the_daemon(tmp_path: Path) -> None:
     """A client that watches is told that the daemon went away, and the daemon does not wait for it."""
     ended: list[ApiError] = []
-    with daemon(tmp_path) as server, server.client() as client:
+    with daemon(tmp_path) as server:
+        client = server.client()
         watch = client.watch()
         assert next(watch).type == pb.WatchResponse.TYPE_BOOKMARK
 
@@ -203,8 +204,11 @@ def test_a_watch_ends_with_the_daemon(tmp_path: Path) -> None:
         follower = threading.Thread(target=follow)
         follower.start()
     follower.join(20)
+    client.close()
     assert not follower.is_alive()
-    assert len(ended) == 1
+    assert [str(error) for error in ended] == [
+        f"the daemon at {server.endpoint} ended the watch, as it stops"
+    ]
 
 
 def test_a_store_out_of_order_is_not_a_daemon_gone(server: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:

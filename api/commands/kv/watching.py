@@ -48,6 +48,7 @@ def watch(
     with interruptible(), connection.client() as client:
         for response in EtcdClient(client).watch(request):
             _show(shown, response)
+        raise click.ClickException("the daemon ended the watch")
 
 
 def _show(shown: View, response: Message) -> None:
