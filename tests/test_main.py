@@ -177,6 +177,7 @@ def test_what_can_be_reloaded_is_what_the_mesh_goes_by() -> None:
         "settle_max": timedelta(seconds=9),
         "outbound_traffic_policy": "REGISTRY_ONLY",
         "root_namespace": "other",
+        "system_ca": "/etc/pki/tls/certs/ca-bundle.crt",
     }
     assert others.keys() == RELOADABLE
     before = options()

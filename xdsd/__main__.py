@@ -65,7 +65,9 @@ from xdsd.telemetry import Metrics, library_logs, make_logger, watch_event_loop,
 from xdsd.watchdog import tell_watchdog
 
 HOUR = 3600.0
-RELOADABLE = frozenset({"settle_quiet", "settle_max", "outbound_traffic_policy", "root_namespace"})
+RELOADABLE = frozenset(
+    {"settle_quiet", "settle_max", "outbound_traffic_policy", "root_namespace", "system_ca"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +242,7 @@ def mesh_settings(options: Settings) -> MeshSettings:
         root_namespace=options.root_namespace,
         allow_any=options.outbound_traffic_policy is OutboundPolicy.ALLOW_ANY,
         rate_limit_service=str(options.rate_limit_service or ""),
+        system_ca=options.system_ca,
     )
 
 

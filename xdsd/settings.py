@@ -13,6 +13,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from xdsd.model.mesh import SYSTEM_CA
 from xdsd.setting_values import (
     Address,
     Anonymous,
@@ -161,6 +162,11 @@ class Settings(BaseModel):
     )
     root_namespace: str = Field(
         "istio-system", pattern=_DNS_LABELS, description="Objects in this namespace hold for the whole mesh."
+    )
+    system_ca: str = Field(
+        SYSTEM_CA,
+        pattern=r"^/",
+        description="File, on the proxies' machines, of the authorities that vouch where a rule's tls names none.",
     )
     rate_limit_service: Annotated[TcpAddress | None, BeforeValidator(_given(parse_limiter))] = Field(
         None,

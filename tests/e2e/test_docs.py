@@ -33,6 +33,7 @@ PORTS = (
     "name",
     [
         "access.md",
+        "destinations.md",
         "first-mesh.md",
         "history.md",
         "machines.md",
@@ -87,6 +88,7 @@ def test_every_page_with_commands_is_run() -> None:
     }
     assert pages == {
         "access.md",
+        "destinations.md",
         "etcd.md",
         "first-mesh.md",
         "history.md",

@@ -19,6 +19,7 @@ from xdsd.compile.names import (
 )
 from xdsd.compile.policy import effective_policy
 from xdsd.compile.resolve import View, imports, merged_rule, rules_for, settings
+from xdsd.compile.upstream_tls import originates_tls
 from xdsd.compile.world import read_endpoints, read_service
 from xdsd.model.catalog import Resolution, Service, ServiceKey
 from xdsd.model.mesh import Interception
@@ -194,7 +195,7 @@ def cluster(
         endpoints,
         subset_labels=labels,
         intercepted=intercepted,
-        system_ca=settings(graph).system_ca,
+        system_ca=settings(graph).system_ca if originates_tls(policy.tls) else "",
         place=place,
     )
     return resource(CLUSTER, name, message)
