@@ -12,6 +12,8 @@ from tests.compile.worlds import service, virtual_service
 from tests.lab.eventually import eventually
 from xdsd.compile.compiler import Compiler
 from xdsd.model.catalog import Endpoint, Health, ServiceKey
+from xdsd.model.intent import Metadata, Object, RateLimit
+from xdsd.model.limits import LimitRule
 from xdsd.model.mesh import MeshSettings
 from xdsd.model.node import Node, NodeRefused
 from xdsd.model.problem import ObjectRef, Problem, Reason
@@ -48,6 +50,7 @@ class Mesh:
 
     def __init__(self, settling: Settling) -> None:
         self.measures = Measures()
+        self.rules: list[tuple[LimitRule, ...]] = []
         self.loop = Reconciler(
             Compiler(MeshSettings()),
             "cluster.local",
@@ -55,6 +58,7 @@ class Mesh:
             structlog.get_logger(),
             asyncio.get_running_loop().time,
             settling,
+            self.rules.append,
         )
         self.published: list[SnapshotChange] = []
         self._news = asyncio.Event()
@@ -230,6 +234,29 @@ async def test_problems_of_a_scope_replace_each_other() -> None:
         assert mesh.loop.problems() == (problem,)
         machines.problems("a.yaml", [])
         assert mesh.loop.problems() == ()
+
+
+async def test_the_limiter_knows_a_limit_before_proxies_do() -> None:
+    """What it counts by is told ahead of what is published, and again only once it is different."""
+    async with running() as mesh:
+        store = mesh.loop.expect(STORE)
+        mesh.loop.set_synced(STORE)
+        await mesh.loop.attach(NODE)
+        before = len(mesh.published)
+        store.objects(ObjectsChange((rate_limit("a"),)))
+        await eventually(lambda: len(mesh.rules) == 1, "the limiter knows")
+        assert [rule.name for rule in mesh.rules[0]] == ["default/a/it"]
+        assert len(mesh.published) == before
+        store.objects(ObjectsChange((virtual_service("reviews", "reviews", to="reviews"),)))
+        store.objects(ObjectsChange(removed=(rate_limit("a").ref,)))
+        await eventually(lambda: len(mesh.rules) == 2, "the limiter knows that it is gone")
+        assert mesh.rules[1] == ()
+
+
+def rate_limit(name: str) -> Object[RateLimit]:
+    limits = {"limits": [{"name": "it", "limit": {"requests": 1, "unit": "DAY"}}]}
+    spec = RateLimit.model_validate({"global": limits})
+    return Object("policy.xdsd.io/v1", "RateLimit", Metadata("default", name), spec)
 
 
 def test_a_large_change_is_taken_in_portions() -> None:

@@ -5,11 +5,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.golden.limit_strategies import RATE_LIMIT
 from xdsd.manifest import parse_object
 from xdsd.manifest.envelope import AnyObject
+from xdsd.model.intent import KINDS
 from xdsd.model.node import Locality, Node
 
-API = "networking.istio.io/v1"
 NAMESPACES = ("default", "other", "istio-system")
 PROXIES = {
     "captured": Node(
@@ -337,12 +338,13 @@ SPECS = {
     "Sidecar": SIDECAR,
     "ServiceEntry": SERVICE_ENTRY,
     "WorkloadEntry": WORKLOAD_ENTRY,
+    "RateLimit": RATE_LIMIT,
 }
 
 
 def _manifest(kind: str, spec: Values, namespace: str, name: str, day: int) -> Values:
     metadata = {"name": name, "namespace": namespace, "creationTimestamp": f"2026-01-0{day}T00:00:00Z"}
-    return {"apiVersion": API, "kind": kind, "metadata": metadata, "spec": spec}
+    return {"apiVersion": KINDS[kind].preferred, "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def _kind(kind: str, spec: st.SearchStrategy[Values]) -> st.SearchStrategy[Values]:

@@ -145,6 +145,8 @@ def limit_routes(
     for gateway in sorted(gateways):
         if gateway != MESH:
             whole += target_limits(graph, ObjectRef("Gateway", *gateway.split("/", 1)))
+    if not whole and not graph.ask(route_limits, root):
+        return routes
     whole += _of_rule(graph, root, None)
     external = bool(settings(graph).rate_limit_service)
     for route in routes:
