@@ -154,3 +154,18 @@ def test_what_was_refused_and_is_gone_holds_no_cluster(left: str) -> None:
     assert talk.status(ROUTE).error == ""
     assert talk.status(CLUSTER).state is State.SYNCED
     assert not talk.stream._watches[CLUSTER].held
+
+
+def test_what_was_refused_and_is_not_asked_for_holds_no_cluster() -> None:
+    """Whether or not there is something else under its name by then."""
+    talk = delta(cluster("x"), route("a"), route("b")).asks(CLUSTER)
+    talk.hears(CLUSTER, "x")
+    talk.acks(CLUSTER).asks(ROUTE, "a")
+    talk.hears(ROUTE, "a")
+    talk.changes(route("a", "2"), removed=[(CLUSTER, "x")]).asks(ROUTE, "b", less={"a"})
+    talk.nacks(ROUTE, "a is bad")
+    for _ in range(3):
+        while talk.heard:
+            talk.acks(talk.heard.pop(0).type_url)
+        talk.waits(10)
+    assert not talk.stream._watches[CLUSTER].held

@@ -40,7 +40,7 @@ def users_accepted(watches: Mapping[str, Watch], generation: int, resumed: bool)
 def users_rejected(watches: Mapping[str, Watch]) -> bool:
     """Whether the proxy lives by a listener or route that we do not know, as it refused its successor.
 
-    A refused one that is gone meanwhile is no successor any more: the proxy should live without it.
+    A refused one that is gone meanwhile, or not asked for any more, is no successor: the proxy should live without it.
     """
     return any(_refuses(watch) for url in USERS if (watch := watches.get(url)) is not None)
 
@@ -48,7 +48,10 @@ def users_rejected(watches: Mapping[str, Watch]) -> bool:
 def _refuses(watch: Watch) -> bool:
     if not watch.rejected:
         return bool(watch.error)
-    return any(watch.layers.find(watch.type_url, name) is not None for name in watch.rejected)
+    return any(
+        watch.interest.wants(name) and watch.layers.find(watch.type_url, name) is not None
+        for name in watch.rejected
+    )
 
 
 def routes_overdue(watches: Mapping[str, Watch], before: float) -> bool:
