@@ -123,6 +123,7 @@ class BootstrapOptions:
     locality: str = ""
     zone_aware: bool = False
     admin_port: int = 15000
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def node_id(self) -> str:
@@ -191,11 +192,12 @@ def _node(options: BootstrapOptions) -> Node:
         metadata["INTERCEPTION_MODE"] = options.interception.value
         if options.http_proxy_port:
             metadata["HTTP_PROXY_PORT"] = str(options.http_proxy_port)
+    said = {key: value for key, value in metadata.items() if value not in ("", {})}
     region, zone, sub_zone = (*options.locality.split("/"), "", "", "")[:3]
     return Node(
         id=options.node_id,
         cluster=options.service_cluster,
-        metadata=Struct.from_dict({key: value for key, value in metadata.items() if value not in ("", {})}),
+        metadata=Struct.from_dict({**options.metadata, **said}),
         locality=Locality(region=region, zone=zone, sub_zone=sub_zone) if options.locality else None,
     )
 

@@ -1,13 +1,16 @@
 """``xdsctl bootstrap``: an Envoy's bootstrap, ready for ``envoy -c``."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
+from typing import Any
 
 import click
 from pydantic_core import PydanticCustomError
 
+from api.commands.connection import Connection, pass_connection
 from api.commands.output import to_json, to_yaml
+from api.commands.patching import from_daemon, from_files, with_patches
 from xdsd.model.mesh import Interception, Role
 from xdsd.settings import Address, TcpAddress, parse_address
 
@@ -105,8 +108,29 @@ def _xds_address(value: str) -> Address:
     "--admin-port", type=click.IntRange(1, 65535), default=15000, help="Envoy's admin page on loopback."
 )
 @click.option("--concurrency", type=click.IntRange(1), help="Worker threads; goes to Envoy's command line.")
+@click.option(
+    "--metadata",
+    multiple=True,
+    callback=_labels,
+    metavar="K=V,…",
+    help="Further node metadata, which EnvoyFilters may match, such as ISTIO_VERSION.",
+)
+@click.option(
+    "--patched", is_flag=True, help="Merge the BOOTSTRAP patches of the daemon's EnvoyFilters into it."
+)
+@click.option(
+    "-f",
+    "--filename",
+    "filenames",
+    multiple=True,
+    type=click.Path(path_type=str),
+    help="The same with the EnvoyFilters of a file, a folder or - for the standard input.",
+)
+@click.option("--root-namespace", default="istio-system", help="The daemon's setting, for these patches.")
 @click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml")
+@pass_connection
 def bootstrap(
+    connection: Connection,
     role: str,
     name: str,
     namespace: str,
@@ -124,6 +148,10 @@ def bootstrap(
     xds_addresses: tuple[Address, ...],
     admin_port: int,
     concurrency: int | None,
+    metadata: dict[str, str],
+    patched: bool,
+    filenames: tuple[str, ...],
+    root_namespace: str,
     output: str,
 ) -> None:
     """Print a complete Envoy bootstrap: incremental ADS from the daemon, for a sidecar or a gateway.
@@ -166,14 +194,33 @@ def bootstrap(
         locality=locality,
         zone_aware=zone_aware,
         admin_port=admin_port,
+        metadata=metadata,
+    )
+    made = _patched(
+        connection, bootstrap_json(options), namespace, root_namespace, filenames, patched=patched
     )
     run = _command_line(concurrency)
     if output == "json":
-        click.echo(to_json(bootstrap_json(options)))
+        click.echo(to_json(made))
         if concurrency:
             click.echo(f"Run: {run}", err=True)
     else:
-        click.echo(f"# Run: {run}\n{to_yaml(bootstrap_json(options))}")
+        click.echo(f"# Run: {run}\n{to_yaml(made)}")
+
+
+def _patched(
+    connection: Connection,
+    made: Mapping[str, Any],
+    namespace: str,
+    root: str,
+    filenames: Sequence[str],
+    *,
+    patched: bool,
+) -> Mapping[str, Any]:
+    """The bootstrap with the patches that were asked for."""
+    objects = from_daemon(connection) if patched else []
+    objects += from_files(filenames, namespace) if filenames else []
+    return with_patches(made, objects, root) if objects else made
 
 
 def _command_line(concurrency: int | None) -> str:

@@ -62,6 +62,7 @@ def test_the_node_says_who_the_proxy_is() -> None:
         interception=Interception.NONE,
         http_proxy_port=15007,
         bind="127.0.0.2",
+        metadata={key: value for key, value in metadata.items() if key != "LABELS"},
     )
 
 

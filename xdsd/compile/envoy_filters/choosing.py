@@ -4,7 +4,7 @@ EnvoyFilters of the root namespace come before those of the proxy's own; in each
 oldest. The patches of one object stay in the order in which they stand there.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from xdsd.compile.envoy_filters.matching import proxy_matches
@@ -79,17 +79,27 @@ def selects(outline: Outline, proxy: Proxy) -> bool:
 
 
 def chosen_patches(outlines: Iterable[Outline], proxy: Proxy, root: str) -> tuple[PatchRef, ...]:
-    """The patches of a proxy in the order in which they are applied; ``outlines`` are of its own and the root namespace."""
+    """The patches to what a proxy is served, in the order in which they are applied.
+
+    ``outlines`` are of the EnvoyFilters of its own and of the root namespace.
+    """
+    return tuple(each.ref for each in _heads(outlines, proxy, root) if each.apply_to is not ApplyTo.BOOTSTRAP)
+
+
+def bootstrap_patches(outlines: Iterable[Outline], proxy: Proxy, root: str) -> tuple[PatchRef, ...]:
+    """The patches to what a proxy is started with, in the order in which they are applied; of outlines of any namespace."""
+    seen = [each for each in outlines if each.ref.namespace in (root, proxy.namespace)]
+    return tuple(each.ref for each in _heads(seen, proxy, root) if each.apply_to is ApplyTo.BOOTSTRAP)
+
+
+def _heads(outlines: Iterable[Outline], proxy: Proxy, root: str) -> Iterator[ReadyPatch]:
     found = sorted(
         (each for each in outlines if selects(each, proxy)),
         key=lambda each: (each.ref.namespace != root, *each.order),
     )
     contexts = (PatchContext.ANY, *CONTEXTS[proxy.role])
-    return tuple(
-        head.ref
-        for outline in found
-        for head in outline.heads
-        if head.apply_to is not ApplyTo.BOOTSTRAP
-        and head.context in contexts
-        and proxy_matches(head.match.proxy if head.match else None, proxy.metadata)
-    )
+    for outline in found:
+        for head in outline.heads:
+            wanted = head.match.proxy if head.match else None
+            if head.context in contexts and proxy_matches(wanted, proxy.metadata):
+                yield head
