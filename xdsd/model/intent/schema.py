@@ -130,7 +130,7 @@ def _property(message: type[Message], field: FieldShape, sources: _Sources, supp
         schema["x-xdsd-supported"] = False
     refused = refused_values(message, field.name)
     if supported and refused:
-        schema["not"] = {"enum": sorted(refused)}
+        schema["not"] = {"enum": sorted(map(str, refused))}
     return schema
 
 
