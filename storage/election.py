@@ -48,9 +48,17 @@ async def _term(
             await _work(store, lease, began, ttl, while_held)
     finally:
         if lease:
-            with suppress(StorageError, TimeoutError):
+            # Shielded, so that who is cancelled lets go all the same; it may end after nobody waits for it any more.
+            leaving = asyncio.ensure_future(_let_go(store, lease))
+            with suppress(TimeoutError):
                 async with asyncio.timeout(_PAUSE):
-                    await asyncio.shield(store.revoke(lease))
+                    await asyncio.shield(leaving)
+
+
+async def _let_go(store: Store, lease: int) -> None:
+    """Ends the lease, if the store can be asked; else it runs out by itself."""
+    with suppress(StorageError):
+        await store.revoke(lease)
 
 
 async def _released(store: Store, key: bytes, revision: int, revoked: Awaitable[None]) -> None:

@@ -286,8 +286,14 @@ class EtcdWatch:
         self._created = False
         for task in (self._asking, self._reading):
             if task is not None:
-                task.cancel()
+                _discard(task)
         self._asking = self._reading = None
         self._rouse()
         if stream is not None:
             stream.cancel()
+
+
+def _discard(task: asyncio.Task[Any]) -> None:
+    """Ends a task whose outcome nobody wants, its error included."""
+    task.cancel()
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -1,7 +1,10 @@
 """The HTTP port, asked by a real client."""
 
+import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
+from io import StringIO
 from pathlib import Path
 
 import aiohttp
@@ -12,7 +15,8 @@ from xdsd.config import TcpAddress, UnixAddress
 from xdsd.health import Check
 from xdsd.http import http_app, serve_http
 from xdsd.model.problem import ObjectRef, Problem, Reason
-from xdsd.telemetry import Metrics
+from xdsd.settings import LogFormat, LogLevel
+from xdsd.telemetry import Metrics, library_logs, make_logger
 
 
 class Daemon:
@@ -25,6 +29,8 @@ class Daemon:
             Check("registry machines:/vms", ok=False, detail="not listed yet"),
         ]
         self.problems: list[Problem] = []
+        self.log = StringIO()
+        self.logger = make_logger(LogFormat.JSON, LogLevel.DEBUG, self.log)
         self.app = http_app(self.metrics.registry, lambda: self.checks, lambda: self.problems)
 
 
@@ -36,7 +42,7 @@ def daemon() -> Daemon:
 @pytest.fixture
 async def client(daemon: Daemon) -> AsyncIterator[aiohttp.ClientSession]:
     async with (
-        serve_http(daemon.app, TcpAddress("127.0.0.1", 0)) as address,
+        serve_http(daemon.app, TcpAddress("127.0.0.1", 0), daemon.logger) as address,
         aiohttp.ClientSession(f"http://{address}") as session,
     ):
         yield session
@@ -129,7 +135,7 @@ async def test_it_serves_on_a_socket_in_the_file_system(daemon: Daemon, tmp_path
         killed.bind(str(path))
     for _ in range(2):
         async with (
-            serve_http(daemon.app, UnixAddress(path)),
+            serve_http(daemon.app, UnixAddress(path), daemon.logger),
             aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session,
             session.get("http://xdsd/healthz") as response,
         ):
@@ -138,8 +144,36 @@ async def test_it_serves_on_a_socket_in_the_file_system(daemon: Daemon, tmp_path
 
 async def test_a_taken_port_is_an_error(daemon: Daemon) -> None:
     """Two servers never share a port silently."""
-    async with serve_http(daemon.app, TcpAddress("127.0.0.1", 0)) as address:
+    async with serve_http(daemon.app, TcpAddress("127.0.0.1", 0), daemon.logger) as address:
         other = Daemon()
         with pytest.raises(OSError, match="in use"):
-            async with serve_http(other.app, address):
+            async with serve_http(other.app, address, other.logger):
                 pass
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer hush-1\r\nhush 2\r\n\r\n",
+        b"GET /metrics HTTP/9\r\nAuthorization: Bearer hush-1\r\n\r\n",
+        b"POST /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer hush-1\r\nContent-Length: hush-2\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: " + b"hush" * 5000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer hush-1\x00\r\n\r\n",
+    ],
+    ids=["header", "version", "length", "long", "nul"],
+)
+async def test_what_a_malformed_request_holds_is_not_logged(daemon: Daemon, request_bytes: bytes) -> None:
+    """It is told in one line for those who debug, without what it holds, which may be a secret."""
+    with library_logs(daemon.logger):
+        async with serve_http(daemon.app, TcpAddress("127.0.0.1", 0), daemon.logger) as address:
+            assert isinstance(address, TcpAddress)
+            reader, writer = await asyncio.open_connection(address.host, address.port)
+            writer.write(request_bytes)
+            async with asyncio.timeout(10):
+                assert b" 400 " in await reader.readline()
+                await reader.read()
+            writer.close()
+            await writer.wait_closed()
+    lines = [json.loads(line) for line in daemon.log.getvalue().splitlines()]
+    assert [(line["event"], line["level"]) for line in lines] == [("a malformed HTTP request", "debug")]
+    assert "hush" not in daemon.log.getvalue()

@@ -71,6 +71,23 @@ def test_an_exception_is_logged_whole() -> None:
     assert "broken" in json.dumps(line["exception"])
 
 
+@pytest.mark.parametrize("log_format", [LogFormat.JSON, LogFormat.CONSOLE])
+def test_a_traceback_holds_no_values(log_format: LogFormat) -> None:
+    """Where it happened is told, and not what the variables there hold: tokens and headers are among them."""
+    stream = io.StringIO()
+    logger = make_logger(log_format, LogLevel.INFO, stream)
+
+    def call(metadata: tuple[str, str]) -> None:
+        raise ValueError(len(metadata))
+
+    try:
+        call(("token", "".join(("hu", "sh"))))
+    except ValueError:
+        logger.exception("failed")
+    assert "test_telemetry.py" in stream.getvalue()
+    assert "hush" not in stream.getvalue()
+
+
 def test_two_loggers_never_mix() -> None:
     """A logger belongs to its stream alone."""
     first, second = io.StringIO(), io.StringIO()

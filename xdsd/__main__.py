@@ -24,6 +24,9 @@ import click
 from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
 
+# gRPC looks when it is imported; its lines of its own form would stand among ours.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
 from api.access.caller import Role
 from api.access.certificates import ServerTls
 from api.access.directory import Directory
@@ -139,7 +142,7 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         stack.callback(port.close)
         _listen(server, port, options)
         await stack.enter_async_context(
-            serve_http(http_app(metrics.registry, daemon.checks, mesh.problems), options.http_address)
+            serve_http(http_app(metrics.registry, daemon.checks, mesh.problems), options.http_address, logger)
         )
         await stack.enter_async_context(
             serve_admin(
@@ -304,7 +307,7 @@ async def follow_intents(
     def unavailable(why: str) -> None:
         nonlocal away
         sink.stale(why)
-        if why != away:
+        if not away:
             logger.warning("store unavailable", why=why)
         away = why
 

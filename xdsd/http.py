@@ -4,13 +4,16 @@
 missing, until the daemon can serve proxies as it should.
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+from structlog.typing import FilteringBoundLogger
 
 from xdsd.config import Address, TcpAddress, UnixAddress
 from xdsd.health import Check, ready
@@ -77,11 +80,29 @@ def problem_json(problem: Problem) -> dict[str, object]:
     }
 
 
+def _server_log(logger: FilteringBoundLogger) -> logging.Logger:
+    """What aiohttp logs to. A request that cannot be read is its client's affair, and what it holds may be a secret."""
+
+    def ours(record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, HttpProcessingError | web.RequestPayloadError):
+            return True
+        logger.debug("a malformed HTTP request", problem=type(error).__name__)
+        return False
+
+    log = logging.Logger("aiohttp.server")
+    log.parent = logging.getLogger()
+    log.addFilter(ours)
+    return log
+
+
 @asynccontextmanager
-async def serve_http(app: web.Application, address: Address) -> AsyncIterator[Address]:
+async def serve_http(
+    app: web.Application, address: Address, logger: FilteringBoundLogger
+) -> AsyncIterator[Address]:
     """Serves while it lasts at the address it gives (port 0 resolved). Raises OSError where it cannot."""
     refuse_taken(address, "http-address")
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(app, access_log=None, logger=_server_log(logger), shutdown_timeout=1.0)
     await runner.setup()
     try:
         if isinstance(address, UnixAddress):

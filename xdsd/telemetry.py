@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import FilteringBoundLogger
 
 from xdsd.protocol.watch import State, TypeStatus
@@ -42,10 +43,13 @@ def make_logger(log_format: LogFormat, level: LogLevel, stream: TextIO) -> Filte
     if log_format is LogFormat.AUTO:
         log_format = LogFormat.CONSOLE if stream.isatty() else LogFormat.JSON
     renderer: list[Any]  # processors are typed by what they pass on, which differs
+    # Tracebacks never show locals: tokens, headers and passwords stand in them.
     if log_format is LogFormat.JSON:
-        renderer = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+        tracebacks = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+        renderer = [tracebacks, structlog.processors.JSONRenderer(default=str)]
     else:
-        renderer = [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        plain = structlog.dev.plain_traceback
+        renderer = [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)]
     wrapped = structlog.wrap_logger(
         structlog.WriteLogger(stream),
         processors=[

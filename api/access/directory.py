@@ -49,6 +49,7 @@ class Directory:
         self._by_uid: Mapping[int, User] = {}
         self._synced = asyncio.Event()
         self._changed = asyncio.Event()
+        self._away = False
 
     async def run(self) -> None:
         """Follows the store until cancelled."""
@@ -60,7 +61,9 @@ class Directory:
             except Compacted:
                 continue
             except StorageError as error:
-                self._logger.warning("users are as they were known last", why=str(error))
+                if not self._away:  # whoever follows the objects warns of the outage
+                    self._logger.info("users are as they were known last", why=str(error))
+                self._away = True
                 await asyncio.sleep(_PAUSE)
 
     async def synced(self) -> None:
@@ -149,6 +152,7 @@ class Directory:
         for kv in found.kvs:
             self._read(kv.key, kv.value, kv.mod_revision)
         self._index()
+        self._away = False
         self._synced.set()
         watch = self._store.watch(
             PREFIX.encode(), prefix_end(PREFIX.encode()), start_revision=found.revision + 1

@@ -120,6 +120,42 @@ async def test_rights_that_are_taken_away(tmp_path: Path, etcd: EtcdServer) -> N
         await daemon.xdsctl("apply", "-f", "-", text=ENTRY.replace("NAME", "b"))
 
 
+async def test_an_outage_is_one_warning_without_secrets(tmp_path: Path, etcd: EtcdServer) -> None:
+    """While etcd is away, the log has one warning about it, no faults, and neither password nor token."""
+    await etcd.start()
+    await guarded(etcd, ("xdsd", "readwrite", "/xdsd/"))
+    password = tmp_path / "password"
+    password.write_text("secret\n")
+    settings = {
+        "store": f"etcd://{etcd.host}:{etcd.port}",
+        "store-user": "xdsd",
+        "store-password-file": str(password),
+    }
+    async with Daemon(tmp_path, settings) as daemon:
+
+        async def works() -> None:
+            assert json.loads(await daemon.xdsctl("status", "-o", "json"))["singletons"]
+
+        await eventually(works, "it does the singletons' work")
+        before = len(daemon.events())
+        await etcd.stop()
+
+        async def stepped_down() -> None:
+            said = json.loads(await daemon.xdsctl("status", "-o", "json", check=False))
+            assert said["singletons"] == []
+
+        await eventually(stepped_down, "it steps down", timeout=60)
+        await etcd.start(wait=False)
+        await eventually(lambda: daemon.events("available again"), "etcd is back", timeout=30)
+        said = [(line["level"], line["event"]) for line in daemon.events()[before:]]
+        assert [level for level, _ in said if level != "info"] == ["warning"], said
+        lines = daemon.program.log.read_text()
+        assert all(line.startswith("{") for line in lines.splitlines())
+        assert "locals" not in lines
+        assert "secret" not in lines
+        assert "token" not in lines
+
+
 async def test_a_damaged_store(tmp_path: Path) -> None:
     """A daemon does not start on a damaged file: it says which it is and how to begin again, and leaves it as it is."""
     daemon = Daemon(tmp_path)

@@ -1,13 +1,14 @@
 """Of several processes one works."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from storage.base import Compare, Operation, Store, TxnResult
+from storage.base import Compare, Operation, Store, TxnResult, Unavailable
 from storage.election import hold
 from storage.memory import MemoryStore
 from tests.fleet.conftest import Away
@@ -163,3 +164,28 @@ async def test_on_a_real_etcd(tmp_path: Path) -> None:
         etcd.resume()
         await eventually(lambda: len(candidates.working) == 1)
     assert candidates.most == 1
+
+
+async def test_a_store_that_is_gone_when_it_lets_go(store: Away) -> None:
+    """The key runs out by itself then; an answer that comes too late to be waited for is nobody's error."""
+    faults: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    candidates, asked, answer = Candidates(), asyncio.Event(), asyncio.Event()
+
+    class Slow(Away):
+        async def revoke(self, lease: int) -> None:
+            asked.set()
+            await answer.wait()
+            raise Unavailable(f"no etcd answers for {lease}")
+
+    slow = Slow()
+    async with standing(slow, "one", candidates) as task:
+        await eventually(lambda: candidates.working == ["one"])
+        task.cancel()
+        await asked.wait()
+        await asyncio.wait({task})
+    answer.set()
+    await eventually(lambda: not [each for each in asyncio.all_tasks() if "let_go" in repr(each)])
+    gc.collect()
+    assert faults == []
+    await slow.close()
