@@ -94,6 +94,8 @@ def save(path: Path, contexts: Contexts) -> None:
     value["contexts"] = {name: contexts.contexts[name].written() for name in sorted(contexts.contexts)}
     try:
         target = path.resolve()  # whoever keeps it elsewhere and links to it goes on to do so
+        if target.exists() and not target.is_file():
+            raise ContextsError(f"{path} cannot be written: it is no regular file")
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         try:

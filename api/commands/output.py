@@ -73,6 +73,11 @@ def print_data(value: Any, data_format: str) -> None:
     click.echo(to_json(value) if data_format == "json" else to_yaml(value))
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 key``, ``2 keys``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def readable(size: int) -> str:
     """Bytes as people say them: ``512 B``, ``20 kB``, ``1.5 MB``."""
     value, unit = float(size), "B"

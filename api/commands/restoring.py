@@ -9,7 +9,9 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
+from api.commands.output import counted
 from storage.base import InvalidRequest, KeyValue, Store, prefix_end
 from storage.snapshot_file import Snapshot
 from storage.snapshot_restore import load, seed
@@ -23,11 +25,21 @@ _RUNNING = (members.PREFIX, singletons.PREFIX.encode())
 _RECORDS = HISTORY.encode()
 
 
-def restorable(snapshot: Snapshot, *, everything: bool) -> tuple[Snapshot, int]:
-    """The part that is restored, and how many keys of others were left out; ``everything`` leaves out none of them."""
-    ours = snapshot.only(lambda key: not key.startswith(_RUNNING))
-    chosen = ours if everything else ours.only(lambda key: key.startswith(OURS))
-    return chosen, len(ours.kvs) - len(chosen.kvs)
+class Restorable(NamedTuple):
+    """The part of a snapshot that is restored, and how many keys are not: by which daemons say that they run, and of
+    others.
+    """
+
+    chosen: Snapshot
+    running: int
+    others: int
+
+
+def restorable(snapshot: Snapshot, *, everything: bool) -> Restorable:
+    """What is restored; ``everything`` leaves out no keys of others."""
+    still = snapshot.only(lambda key: not key.startswith(_RUNNING))
+    chosen = still if everything else still.only(lambda key: key.startswith(OURS))
+    return Restorable(chosen, len(snapshot.kvs) - len(still.kvs), len(still.kvs) - len(chosen.kvs))
 
 
 def restore_file(snapshot: Snapshot, state_dir: Path, *, dry_run: bool) -> Path:
@@ -56,7 +68,8 @@ async def restore_etcd(
     there = await _there(store, snapshot)
     extra = sorted(there - {kv.key for kv in snapshot.kvs})
     if there and not replacing:
-        more = f" and {len(there) - 1} more keys are" if len(there) > 1 else " is"
+        rest = len(there) - 1
+        more = f" and {counted(rest, 'more key')} are" if rest else " is"
         raise InvalidRequest(
             f"{_readable(min(there))}{more} there already; nothing was restored. --replace makes the keys below "
             f"{OURS.decode()} those of the snapshot: it would overwrite {len(there) - len(extra)} and remove {len(extra)}"

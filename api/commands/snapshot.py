@@ -6,6 +6,8 @@ A file saved from either kind of store, by ``xdsctl`` or by ``etcdctl``, can be 
 import asyncio
 import hashlib
 import os
+import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
 
 from api.commands.connection import Connection, pass_connection
-from api.commands.output import DataFormat, print_data, print_table, readable
+from api.commands.output import DataFormat, counted, print_data, print_table, readable
 from api.commands.restoring import OURS, restorable, restore_etcd, restore_file
 from api.commands.store_options import etcd_settings, store_options
 from api.etcd_client import EtcdClient, Message
@@ -27,6 +29,8 @@ from storage.snapshot_file import Snapshot, SnapshotError, decode
 from xdsd.setting_values import StoreAddress
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_STDOUT = Path("-")
+_KERNELS = ("/dev/", "/proc/")
 
 
 @click.group()
@@ -39,16 +43,23 @@ def snapshot() -> None:
 @click.option("-o", "--output", type=DataFormat, help="As data: what snapshot status says.")
 @pass_connection
 def save(connection: Connection, file: Path, output: str | None) -> None:
-    """Save the daemon's store as it is now into FILE, readable by its owner alone."""
-    with _appearing(file) as part:
+    """Save the daemon's store as it is now into FILE, readable by its owner alone; - is the standard output.
+
+    A file that is there is replaced once the snapshot is whole; where FILE is a link, the file that it leads to.
+    """
+    piped = file == _STDOUT
+    if piped and output:
+        raise click.UsageError("-o prints on the standard output, and so does -; use one of the two")
+    with _passing() if piped else _appearing(_regular(file)) as part:
         with connection.client() as client, _bar("saving", DownloadColumn(), quiet=bool(output)) as progress:
             _receive(EtcdClient(client).snapshot(), part, progress)
         about = _about(file, part.read_bytes())
     if output:
         print_data(about, output)
-    else:
-        counted = f"{about['keys']} keys, {readable(about['sizeBytes'])}"
-        click.echo(f"Snapshot saved at {file}: revision {about['revision']}, {counted}")
+        return
+    what = f"revision {about['revision']}, {counted(about['keys'], 'key')}, {readable(about['sizeBytes'])}"
+    where = "written to the standard output" if piped else f"saved at {file}"
+    click.echo(f"Snapshot {where}: {what}", err=piped)
 
 
 @snapshot.command()
@@ -101,7 +112,7 @@ def restore(
     if state_dir and (replacing or any(access.values())):
         raise click.UsageError("--replace and --store-… are for an etcd")
     settings = etcd_settings(store, **access) if store else None
-    chosen, left = restorable(_decoded(file, _content(file)), everything=everything)
+    chosen, running, others = restorable(_decoded(file, _content(file)), everything=everything)
     removed, where = 0, str(store)
     try:
         if state_dir:
@@ -111,11 +122,15 @@ def restore(
     except StorageError as error:
         raise click.ClickException(str(error)) from error
     verb, end = ("would be ", " (dry run)") if dry_run else ("", "")
-    click.echo(f"{len(chosen.kvs)} keys of revision {chosen.revision} {verb}restored into {where}{end}")
+    click.echo(
+        f"{counted(len(chosen.kvs), 'key')} of revision {chosen.revision} {verb}restored into {where}{end}"
+    )
     if removed:
-        click.echo(f"{removed} keys that the snapshot does not have {verb}removed{end}")
-    if left:
-        click.echo(f"{left} keys that are not below {OURS.decode()} were left out; --all restores them too")
+        click.echo(f"{counted(removed, 'key')} that the snapshot does not have {verb}removed{end}")
+    if running:
+        click.echo(f"{counted(running, 'key')} left out: which daemons ran, and what each did for all")
+    if others:
+        click.echo(f"{counted(others, 'key')} left out, not below {OURS.decode()}; --all restores these too")
 
 
 async def _into_etcd(chosen: Snapshot, settings: EtcdSettings, *, replacing: bool, dry_run: bool) -> int:
@@ -133,7 +148,7 @@ async def _into_etcd(chosen: Snapshot, settings: EtcdSettings, *, replacing: boo
     except StorageError as error:
         if told:
             raise click.ClickException(
-                f"{error}\n{told} of {total} keys were restored before; --replace begins anew"
+                f"{error}\n{told} of {counted(total, 'key')} were restored before; --replace begins anew"
             ) from error
         raise
     finally:
@@ -179,6 +194,26 @@ def _about(file: Path, content: bytes) -> dict[str, Any]:  # Any: JSON
         "leases": len(found.leases),
         "sizeBytes": len(content),
     }
+
+
+def _regular(file: Path) -> Path:
+    """Where to write: what a link leads to. Ends the command where there is something else than a regular file."""
+    target = file.resolve()
+    of_the_kernel = any(str(each).startswith(_KERNELS) for each in (file.absolute(), target))
+    if of_the_kernel or (target.exists() and not target.is_file()):
+        raise click.ClickException(
+            f"{file} is no regular file, and stays as it is; name a file, or - for the standard output"
+        )
+    return target
+
+
+@contextmanager
+def _passing() -> Iterator[Path]:
+    """A file to write, its owner's alone, that is printed at the end."""
+    with tempfile.NamedTemporaryFile(prefix="xdsctl-", suffix=".part") as stream:
+        yield Path(stream.name)
+        stream.seek(0)
+        shutil.copyfileobj(stream, sys.stdout.buffer)
 
 
 @contextmanager

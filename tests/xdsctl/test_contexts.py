@@ -140,6 +140,15 @@ def test_the_file_is_the_users_alone_and_written_whole(
     assert [path.name for path in file.parent.iterdir()] == ["config.yaml"]
 
 
+def test_what_is_no_file_is_left_as_it_is(tmp_path: Path) -> None:
+    """A device or a pipe at the place of the file is not replaced by one."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ContextsError, match="it is no regular file"):
+        save(pipe, Contexts())
+    assert pipe.is_fifo()
+
+
 def test_a_file_that_is_linked_to_stays_where_it_is(tmp_path: Path) -> None:
     """The link is followed, not replaced."""
     kept, link = tmp_path / "kept.yaml", tmp_path / "config.yaml"

@@ -20,7 +20,7 @@ from aetcd.rpc import rpc_pb2_grpc as services
 from storage.base import KeyValue, Store
 from storage.embedded import open_embedded
 from storage.etcd import EtcdSettings, open_etcd
-from storage.snapshot_file import Snapshot, encode
+from storage.snapshot_file import Snapshot, decode, encode
 from tests.api.daemon import Daemon
 from tests.lab.etcd import release
 from tests.lab.ports import free_ports
@@ -94,6 +94,38 @@ def test_a_snapshot_is_saved_checked_and_told(server: Daemon, xdsctl: Xdsctl, sa
     assert lines[0].split() == ["HASH", "REVISION", "TOTAL", "KEYS", "LEASES", "TOTAL", "SIZE"]
     again = json.loads(xdsctl("snapshot", "save", str(saved), "-o", "json").stdout)
     assert again["revision"] == about["revision"]
+
+
+def test_a_snapshot_goes_through_a_pipe(server: Daemon, xdsctl: Xdsctl, tmp_path: Path) -> None:
+    """- is the standard output, which has the bytes alone; what is said goes to the error stream."""
+    server.run(server.store.put(RULE_KEY.encode(), b"as saved"))
+    result = xdsctl("snapshot", "save", "-")
+    assert result.exit_code == 0
+    assert decode(result.stdout_bytes).kvs[0].key == RULE_KEY.encode()
+    assert result.stderr.startswith("Snapshot written to the standard output: revision 2, 1 key, ")
+    assert xdsctl("snapshot", "save", "-", "-o", "json").exit_code == 2
+
+
+def test_only_files_are_replaced(server: Daemon, xdsctl: Xdsctl, tmp_path: Path) -> None:
+    """A link goes on to lead where it does; a pipe, a device and what leads there are left as they are."""
+    target, link = tmp_path / "monday.db", tmp_path / "latest.db"
+    link.symlink_to(target)
+    assert xdsctl("snapshot", "save", str(link)).exit_code == 0
+    assert link.is_symlink()
+    assert target.is_file()
+    pipe, null = tmp_path / "pipe", tmp_path / "null"
+    os.mkfifo(pipe)
+    null.symlink_to(os.devnull)
+    for path in (pipe, null, Path(os.devnull), Path("/dev/xdsctl-none"), Path("/dev/stdout")):
+        result = xdsctl("snapshot", "save", str(path))
+        assert result.exit_code == 1
+        assert result.stderr == (
+            f"Error: {path} is no regular file, and stays as it is; name a file, or - for the standard output\n"
+        )
+    assert pipe.is_fifo()
+    assert Path(os.devnull).is_char_device()
+    assert not Path("/dev/xdsctl-none").exists()
+    assert xdsctl("snapshot", "save", str(tmp_path)).exit_code == 2
 
 
 def test_a_snapshot_becomes_the_store_of_a_new_daemon(alone: Xdsctl, saved: Path, tmp_path: Path) -> None:
@@ -170,7 +202,7 @@ def test_a_snapshot_of_a_daemon_is_restored_into_an_etcd(alone: Xdsctl, saved: P
         assert "it would overwrite 2 and remove 1" in refused.stderr
     assert etcd.etcdctl("get", RULE_KEY, "--print-value-only")[1] == "changed\n"
     assert (
-        "1 keys that the snapshot does not have would be removed"
+        "1 key that the snapshot does not have would be removed"
         in alone(*words, "--replace", "--dry-run").stdout
     )
     assert alone(*words, "--replace").exit_code == 0
@@ -191,7 +223,8 @@ def test_a_daemon_that_runs_on_the_etcd_is_no_hindrance(alone: Xdsctl, etcd: Etc
         etcd.etcdctl("put", key, "now")
     etcd.etcdctl("del", "/xdsd/objects/x")
     result = alone("snapshot", "restore", str(tmp_path / "backup.db"), "--store", f"etcd://{etcd.endpoint}")
-    assert result.stdout.startswith("1 keys of revision ")
+    assert result.stdout.startswith("1 key of revision ")
+    assert "\n2 keys left out: which daemons ran, and what each did for all\n" in result.stdout
     values = {key: etcd.etcdctl("get", key, "--print-value-only")[1] for key in running}
     assert values == {**dict.fromkeys(running, "now\n"), "/xdsd/objects/x": "1\n"}
     alone("snapshot", "restore", str(tmp_path / "backup.db"), "--state-dir", str(tmp_path / "state"))
@@ -291,7 +324,7 @@ def test_an_etcds_snapshot_becomes_the_store_of_a_daemon(alone: Xdsctl, etcd: Et
         assert about["keys"] == 2
         state = tmp_path / f"state{number}"
         result = alone("snapshot", "restore", str(file), "--state-dir", str(state))
-        assert "1 keys that are not below /xdsd/ were left out; --all restores them too" in result.stdout
+        assert "1 key left out, not below /xdsd/; --all restores these too" in result.stdout
         assert contents(state / "xdsd.db") == {"/xdsd/objects/x": "2"}
     everything = tmp_path / "everything"
     alone("snapshot", "restore", str(ours), "--state-dir", str(everything), "--all")
