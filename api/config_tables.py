@@ -31,7 +31,7 @@ ROUTES = Table(
     narrow=5,
     sorted_by=2,
 )
-ENDPOINTS = Table(("ENDPOINT", "STATUS", "CLUSTER", "WEIGHT", "LOCALITY"), 3)
+ENDPOINTS = Table(("ENDPOINT", "STATUS", "CLUSTER", "WEIGHT", "LOCALITY", "PRIORITY"), 3)
 
 _MANY_DOMAINS = 1
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -103,6 +103,7 @@ def endpoint_rows(assignments: Iterable[Any]) -> Iterator[tuple[str, ...]]:
                     assignment.cluster_name,
                     weight,
                     locality,
+                    str(group.priority),
                 )
 
 

@@ -95,9 +95,10 @@ def assignment() -> Any:
                     "lbEndpoints": [host("10.0.1.1"), host("fd00::1", "DRAINING", 3)],
                 },
                 {
+                    "priority": 1,
                     "lbEndpoints": [
                         {"endpoint": {"address": {"pipe": {"path": "/run/x"}}}, "healthStatus": "UNHEALTHY"}
-                    ]
+                    ],
                 },
             ],
         },

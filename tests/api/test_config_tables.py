@@ -74,9 +74,9 @@ def test_routes_inside_listeners_are_found() -> None:
 def test_an_endpoint_has_health_weight_and_locality() -> None:
     """Unknown health is healthy, as Envoy takes it; IPv6 is bracketed; a socket is a URL."""
     assert list(endpoint_rows([assignment()])) == [
-        ("10.0.1.1:9080", "HEALTHY", REVIEWS, "1", "eu/a"),
-        ("[fd00::1]:9080", "DRAINING", REVIEWS, "3", "eu/a"),
-        ("unix:///run/x", "UNHEALTHY", REVIEWS, "1", "-"),
+        ("10.0.1.1:9080", "HEALTHY", REVIEWS, "1", "eu/a", "0"),
+        ("[fd00::1]:9080", "DRAINING", REVIEWS, "3", "eu/a", "0"),
+        ("unix:///run/x", "UNHEALTHY", REVIEWS, "1", "-", "1"),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.compile.worlds import API, Sandbox, gateway, proxy, router, service, virtual_service
 from xdsd.model.catalog import Endpoint, Resolution
-from xdsd.model.intent import DestinationRule, Metadata, Object
+from xdsd.model.intent import DestinationRule, EnvoyFilter, Metadata, Object
 from xdsd.model.mesh import Proxy
 from xdsd.snapshot import CLUSTER, ENDPOINT, SnapshotChange
 
@@ -190,6 +190,36 @@ def test_a_proxy_that_moves_is_served_for_its_new_place() -> None:
     assert priorities(made, node)["us/a"] == 0
     assert made.snapshot.assigned[node][0] == before[0]
     assert change.dropped == (before[-1],)
+
+
+def test_what_depends_on_places_is_patched_too() -> None:
+    """An EnvoyFilter reaches a cluster of DNS names in the layers of places, and adds its own resources once."""
+    patches = [
+        {
+            "applyTo": "CLUSTER",
+            "match": {"context": "SIDECAR_OUTBOUND", "cluster": {"portNumber": 9080}},
+            "patch": {"operation": "MERGE", "value": {"connect_timeout": "7s"}},
+        },
+        {
+            "applyTo": "CLUSTER",
+            "patch": {
+                "operation": "ADD",
+                "value": {"name": "added", "type": "STATIC", "connect_timeout": "1s"},
+            },
+        },
+    ]
+    made = Sandbox()
+    names = (Endpoint("eu.example.com", locality="eu"), Endpoint("us.example.com", locality="us"))
+    made.put_service(replace(service("a"), resolution=Resolution.DNS), *names)
+    made.put_object(rule(OUTLIERS))
+    spec = EnvoyFilter.model_validate({"configPatches": patches})
+    made.put_object(Object("networking.istio.io/v1alpha3", "EnvoyFilter", Metadata("default", "f"), spec))
+    nodes = [made.attach(located(1, "eu")), made.attach(located(2, "us"))]
+    made.settle()
+    for node in nodes:
+        assert made.message(node, CLUSTER, NAME).connect_timeout.seconds == 7
+        layers = [made.snapshot.layers[layer] for layer in made.snapshot.assigned[node]]
+        assert sum(layer.get(CLUSTER, "added") is not None for layer in layers) == 1
 
 
 AWARE = {"ENABLE_SELF_DISCOVERY": "true"}

@@ -19,7 +19,7 @@ from xdsd.snapshot import LayerId
 NEAR = "near/"
 """How the names of these layers begin."""
 
-PARTS = 8
+PARTS = 32
 """Parts of such a layer, each of several shards: there is little in them, and there are many layers."""
 
 Near = tuple[ServiceKey, int, str, Rules]
