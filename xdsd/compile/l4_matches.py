@@ -76,17 +76,18 @@ def _end(rules: Sequence[Conditions]) -> int:
 
 
 def _cells(rules: Sequence[Conditions]) -> Iterator[tuple[_Cell, int]]:
-    everyone = range(len(rules))
-    for address, near in _axis([rule.addresses for rule in rules], everyone, _ranges):
-        for sni, closer in _axis([rule.sni for rule in rules], near, _names):
-            yield from _sources(rules, closer, address, sni)
+    sources = [rule.sources for rule in rules]
+    names = [rule.sni for rule in rules]
+    for address, near in _axis([rule.addresses for rule in rules], range(len(rules)), _ranges):
+        for sni, closer in _axis(names, near, _names):
+            yield from _sources(sources, closer, address, sni)
 
 
 def _sources(
-    rules: Sequence[Conditions], takers: Sequence[int], address: str, sni: str
+    sources: Sequence[tuple[str, ...]], takers: Sequence[int], address: str, sni: str
 ) -> Iterator[tuple[_Cell, int]]:
     """The cells of one address and name, but those within another that belongs to the same rule."""
-    owners = {source: near[0] for source, near in _axis([rule.sources for rule in rules], takers, _ranges)}
+    owners = {source: near[0] for source, near in _axis(sources, takers, _ranges)}
     wider = _ranges(owners)
     for source, owner in owners.items():
         outer = next((each for each in wider(source) if each != source and each in owners), None)

@@ -9,8 +9,7 @@ Expressions are equal or unknown.
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, cast
+from ipaddress import ip_network
 
 from xdsd.model.intent import (
     HTTPMatchRequest,
@@ -29,7 +28,8 @@ MOST_COMPARISONS = 50_000
 
 Condition = tuple[str, ...] | tuple[str, int]
 Key = tuple[Hashable, ...]
-Network = IPv4Network | IPv6Network
+Range = tuple[int, int, int]
+"""The version, first and last of a range of addresses."""
 
 _EVERY_PATH: Key = ("prefix", False, "")
 _ABSOLUTE: Key = ("prefix", False, "/")
@@ -49,8 +49,8 @@ class Claim:
     implies: frozenset[Condition] = frozenset()
     gateways: frozenset[str] = frozenset()
     whom: bool = False
-    destinations: frozenset[Network] = frozenset()
-    sources: frozenset[Network] = frozenset()
+    destinations: frozenset[Range] = frozenset()
+    sources: frozenset[Range] = frozenset()
 
     @property
     def takes_everything(self) -> bool:
@@ -153,7 +153,7 @@ def _http(rule: HTTPRoute) -> list[Claim]:
 
 def _tls(rule: TLSRoute) -> list[Claim]:
     return [
-        replace(_claim(match, ("server", host.lower())), destinations=_networks(match.destination_subnets))
+        replace(_claim(match, ("server", host.lower())), destinations=_ranges(match.destination_subnets))
         for match in rule.match
         for host in match.sni_hosts
     ]
@@ -163,24 +163,25 @@ def _tcp(rule: TCPRoute) -> list[Claim]:
     return [
         replace(
             _claim(match, _OPAQUE),
-            destinations=_networks(match.destination_subnets),
-            sources=_networks((match.source_subnet,) if match.source_subnet else ()),
+            destinations=_ranges(match.destination_subnets),
+            sources=_ranges((match.source_subnet,) if match.source_subnet else ()),
         )
         for match in rule.match
     ] or [Claim(_OPAQUE)]
 
 
-def _networks(addresses: Iterable[str]) -> frozenset[Network]:
-    return frozenset(ip_network(address, strict=False) for address in addresses)
+def _ranges(addresses: Iterable[str]) -> frozenset[Range]:
+    networks = (ip_network(address, strict=False) for address in addresses)
+    return frozenset((each.version, int(each[0]), int(each[-1])) for each in networks)
 
 
-def _within(inner: frozenset[Network], outer: frozenset[Network]) -> bool:
+def _within(inner: frozenset[Range], outer: frozenset[Range]) -> bool:
     """True if every address of some ranges is one of others; none are all."""
     return not outer or (bool(inner) and all(any(_is_below(each, wide) for wide in outer) for each in inner))
 
 
-def _is_below(one: Network, other: Network) -> bool:
-    return one.version == other.version and one.subnet_of(cast("Any", other))
+def _is_below(one: Range, other: Range) -> bool:
+    return one[0] == other[0] and other[1] <= one[1] and one[2] <= other[2]
 
 
 def _wildcards(name: str) -> Iterator[str]:

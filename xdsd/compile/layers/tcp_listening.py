@@ -4,6 +4,8 @@ Each service's targets are a query of their own: a VirtualService that changes i
 listener that they share is built anew.
 """
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from xdsd.compile.addresses import is_unix
@@ -122,11 +124,13 @@ def tcp_listener(
         )
     ]
     found.sort(key=lambda pair: _is_foreign(*pair))
-    targets = tuple(target for _, target in found)
-    kept, shadowed = distinct((*targets, *_completed(targets)))
-    for index, (claim, target) in enumerate(found):
-        if target in shadowed and target not in targets[:index]:
-            _report_shadowed(graph, scope, number, claim, target, found[0][0])
+    by_target: dict[TcpTarget, Claim] = {}
+    for claim, target in found:
+        by_target.setdefault(target, claim)
+    kept, shadowed = distinct((*by_target, *_completed(by_target)))
+    for target in shadowed:
+        if target in by_target:
+            _report_shadowed(graph, scope, number, by_target[target], target, found[0][0])
     return graph.ask(built_tcp_listener, address, number, kept, fallthrough, scope.bound)
 
 
@@ -135,22 +139,16 @@ def _is_foreign(claim: Claim, target: TcpTarget) -> bool:
     return not all(host_matches(claim.key.hostname, name) for name in target.sni)
 
 
-def _completed(targets: tuple[TcpTarget, ...]) -> list[TcpTarget]:
+def _completed(targets: Iterable[TcpTarget]) -> list[TcpTarget]:
     """Targets of any address, once more for those addresses that rules mention: there Envoy looks no further."""
-    mentioned = {each for target in targets if target.origin for each in target.addresses}
+    targets = tuple(targets)
+    mentioned = tuple(sorted({each for target in targets if target.origin for each in target.addresses}))
+    if not mentioned:
+        return []
     return [
-        TcpTarget(
-            target.cluster,
-            tuple(sorted(mentioned)),
-            target.sni,
-            target.options,
-            target.sources,
-            target.weighted,
-            target.only_tls,
-            target.origin,
-        )
+        replace(target, addresses=mentioned)
         for target in targets
-        if mentioned and not target.addresses and not target.takes_everything
+        if not target.addresses and not target.takes_everything
     ]
 
 
