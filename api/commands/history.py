@@ -33,6 +33,7 @@ _WORDS = {
 )
 @click.option("--since", type=MOMENT, help="Records of this moment and later alone.")
 @click.option("--before", type=MOMENT, help="Records older than this moment alone.")
+@click.option("--page", metavar="TOKEN", help="Go on where a page ended, which told the token.")
 @click.option("--diff", "diffs", is_flag=True, help="With each record what it changed, as a unified diff.")
 @click.option(
     "-o", "--output", type=Format, help="Data, fields that changed beside each record, or objects alone."
@@ -48,6 +49,7 @@ def history(
     limit: int,
     since: Moment | None,
     before: Moment | None,
+    page: str | None,
     diffs: bool,
     output: str | None,
     no_headers: bool,
@@ -60,7 +62,7 @@ def history(
         raise click.UsageError("--diff is for people; -o json and -o yaml have both states of each object")
     wanted = subject(kinds, name, namespace, everywhere=all_namespaces)
     with connection.client() as client:
-        found = client.history(_request(wanted, limit, since, before))
+        found = client.history(_request(wanted, limit, since, before, page))
     if output in {"json", "yaml"}:
         print_data(_data(found), output)
         return
@@ -82,10 +84,10 @@ def what_happened(found: pb.HistoryRecord) -> str:
 
 
 def _request(
-    wanted: Subject, limit: int, since: Moment | None, before: Moment | None
+    wanted: Subject, limit: int, since: Moment | None, before: Moment | None, page: str | None
 ) -> pb.ListHistoryRequest:
     request = pb.ListHistoryRequest(
-        kind=wanted.kind, namespace=wanted.namespace, name=wanted.name, limit=limit
+        kind=wanted.kind, namespace=wanted.namespace, name=wanted.name, limit=limit, page_token=page or ""
     )
     if isinstance(since, int):
         request.since_revision = since
@@ -143,8 +145,10 @@ def _print_rest(found: pb.ListHistoryResponse, wanted: Subject, since: Moment | 
         click.echo(f"No records found{where}.", err=True)
     if found.more and found.records:
         # Several records may have one revision, and the page may end among them.
-        after = found.records[-1].revision + 1
-        click.echo(f"There are older records: --before {after}, or a larger --limit, shows them.", err=True)
+        click.echo(
+            f"There are older records: --page {found.next_page_token}, or a larger --limit, shows them.",
+            err=True,
+        )
     elif found.kept_since_revision and not (isinstance(since, int) and since >= found.kept_since_revision):
         kept = found.kept_since_revision
         click.echo(f"Older records were forgotten: all are kept from revision {kept} on.", err=True)
@@ -154,6 +158,7 @@ def _data(found: pb.ListHistoryResponse) -> dict[str, Any]:
     return {
         "records": [_record(record) for record in found.records],
         "more": found.more,
+        "next": found.next_page_token or None,
         "keptSince": found.kept_since_revision,
     }
 

@@ -1,6 +1,7 @@
 """What was written, by whom, and what it was before: History."""
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -14,8 +15,12 @@ from api.wire import object_json, ref_from_wire, ref_to_wire
 from storage.base import Compacted, FutureRevision
 from xdsd.intents import Differences, Record, Wanted
 from xdsd.manifest import AnyObject
+from xdsd.model.intent import KINDS
+from xdsd.model.problem import ObjectRef
 
 Context = grpc.aio.ServicerContext[object, object]
+
+_TOKEN = re.compile(r"([0-9]{1,18}):([A-Za-z]+)/([^/]+)/([^/]+)", re.ASCII)
 
 LIMIT = 100
 """Records that are told unless more are asked for."""
@@ -31,6 +36,10 @@ class HistoryService:
         self, request: pb.ListHistoryRequest, context: Context
     ) -> pb.ListHistoryResponse:
         await check_kind(request.kind, context, optional=True)
+        behind = _behind(request.page_token)
+        if request.page_token and behind is None:
+            message = f"{request.page_token!r} is no page token: REVISION:KIND/NAMESPACE/NAME, as a list before gave it"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, message)
         try:
             since_time, before_time = _time(request, "since_time"), _time(request, "before_time")
         except ValueError as error:
@@ -44,10 +53,16 @@ class HistoryService:
             since_time,
             before_time,
             reader(request.namespace),
+            behind,
         )
         page = await self._intents.history(wanted, request.limit or LIMIT)
         records = await asyncio.to_thread(lambda: [_record(record) for record in page.records])
-        return pb.ListHistoryResponse(records=records, more=page.more, kept_since_revision=page.kept_since)
+        return pb.ListHistoryResponse(
+            records=records,
+            more=page.more,
+            kept_since_revision=page.kept_since,
+            next_page_token=_token(page.last) if page.more and page.last else "",
+        )
 
     async def Rollback(  # noqa: N802
         self, request: pb.RollbackRequest, context: Context
@@ -87,6 +102,19 @@ def _diffs(found: Differences) -> list[pb.ObjectDiff]:
         pb.ObjectDiff(ref=ref_to_wire(ref), live=_object(before), proposed=_object(after))
         for ref, (before, after) in found.items()
     ]
+
+
+def _token(last: tuple[int, ObjectRef]) -> str:
+    revision, ref = last
+    return f"{revision}:{ref.kind}/{ref.namespace}/{ref.name}"
+
+
+def _behind(token: str) -> tuple[int, ObjectRef] | None:
+    """Where the page before ended; None for a token that is none."""
+    found = _TOKEN.fullmatch(token)
+    if found is None or found[2] not in KINDS:
+        return None
+    return int(found[1]), ObjectRef(found[2], found[3], found[4])
 
 
 def _time(request: pb.ListHistoryRequest, field: Literal["since_time", "before_time"]) -> datetime | None:

@@ -104,10 +104,35 @@ def test_a_limit_says_that_there_is_more(written: Xdsctl) -> None:
     """The page ends, and the words to go on with are printed; nothing is lost between the pages."""
     first = written("history", "--limit", "2")
     assert [row[0] for row in lines(first.stdout)[1:]] == ["4", "3"]
-    assert first.stderr == "There are older records: --before 4, or a larger --limit, shows them.\n"
-    rest = written("history", "--before", "4")
-    assert [row[0] for row in lines(rest.stdout)[1:]] == ["3", "2", "2"]
+    token = "3:VirtualService/default/reviews"
+    assert first.stderr == f"There are older records: --page {token}, or a larger --limit, shows them.\n"
+    rest = written("history", "--page", token)
+    assert [row[0] for row in lines(rest.stdout)[1:]] == ["2", "2"]
     assert rest.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [(), ("-A",), ("--before", "4"), ("vs",)])
+def test_pages_together_hold_everything_once(written: Xdsctl, arguments: tuple[str, ...]) -> None:
+    """One record a page, also where several have one revision; a program goes on with what next says."""
+    whole = json.loads(written("history", *arguments, "-o", "json").stdout)
+    assert whole["next"] is None
+    records, words = [], arguments
+    for _ in whole["records"]:
+        page = json.loads(written("history", *words, "--limit", "1", "-o", "json").stdout)
+        records += page["records"]
+        words = (*arguments, "--page", page["next"] or "")
+    assert records == whole["records"]
+    assert (page["more"], page["next"]) == (False, None)
+
+
+@pytest.mark.parametrize(
+    "token", ["4", "4:Pod/default/a", "x:VirtualService/default/a", "4:VirtualService/a"]
+)
+def test_a_page_that_is_none(xdsctl: Xdsctl, token: str) -> None:
+    """The sentence says how one looks."""
+    result = xdsctl("history", "--page", token)
+    assert result.exit_code == 1
+    assert "is no page token: REVISION:KIND/NAMESPACE/NAME" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,9 @@ AT_ONCE = 100
 Found = tuple[int, bytes, ObjectRef]
 """A record's revision, key and object."""
 
+Place = tuple[int, ObjectRef]
+"""A record among all: its revision and its object, of which a revision has one record."""
+
 
 @dataclass(frozen=True, slots=True)
 class Author:
@@ -61,19 +64,20 @@ class Record:
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
     """Records, the newest first. ``more``: there are older ones; ``kept_since``: older ones than of this revision were
-    dropped, 0 if none were.
+    dropped, 0 if none were. ``last`` is where the page ends; None if it is empty.
     """
 
     records: tuple[Record, ...]
     more: bool
     kept_since: int
+    last: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which records: of a kind, a namespace, a name (each None: of all), of revisions from ``since`` on and before
     ``before`` (0: no bound), of times from ``since_time`` on and before ``before_time``, of namespaces that ``readable``
-    takes.
+    takes; with ``behind`` those that come behind this one, the newest being first.
     """
 
     kind: str | None = None
@@ -84,6 +88,7 @@ class Wanted:
     since_time: datetime | None = None
     before_time: datetime | None = None
     readable: Callable[[str], bool] = lambda _: True
+    behind: Place | None = None
 
 
 class History:
@@ -102,7 +107,8 @@ class History:
         """The newest records that are wanted; ``limit`` 0: all. Raises KeyError for an unknown kind."""
         chosen = await self._found(wanted)
         shown = chosen[:limit] if limit else chosen
-        return HistoryPage(await self._read(shown), len(shown) < len(chosen), await self.kept_since())
+        last = (shown[-1][0], shown[-1][2]) if shown else None
+        return HistoryPage(await self._read(shown), len(shown) < len(chosen), await self.kept_since(), last)
 
     async def ends(self, wanted: Wanted) -> tuple[Record, ...]:
         """Of each object the newest and the oldest of the records that are wanted, the newest first."""
@@ -124,7 +130,11 @@ class History:
             if (ref := self._keys.recorded(kv.key)) is not None and _is_wanted(wanted, ref, kv)
         ]
         chosen.sort(key=lambda each: (-each[0], each[1]))
-        return chosen
+        if wanted.behind is None:
+            return chosen
+        revision, ref = wanted.behind
+        bound = (-revision, prefix_end(self._keys.history(ref)))
+        return [each for each in chosen if (-each[0], each[1]) >= bound]
 
     async def kept_since(self) -> int:
         """The oldest revision of which no record was dropped; 0: none was."""

@@ -165,7 +165,7 @@ class DeleteResponse(_message.Message):
     def __init__(self, accepted: _Optional[bool] = ..., results: _Optional[_Iterable[_Union[ObjectResult, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., revision: _Optional[int] = ..., missing: _Optional[_Iterable[_Union[ObjectRef, _Mapping]]] = ...) -> None: ...
 
 class ListHistoryRequest(_message.Message):
-    __slots__ = ("kind", "namespace", "name", "limit", "since_revision", "before_revision", "since_time", "before_time")
+    __slots__ = ("kind", "namespace", "name", "limit", "since_revision", "before_revision", "since_time", "before_time", "page_token")
     KIND_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -174,6 +174,7 @@ class ListHistoryRequest(_message.Message):
     BEFORE_REVISION_FIELD_NUMBER: _ClassVar[int]
     SINCE_TIME_FIELD_NUMBER: _ClassVar[int]
     BEFORE_TIME_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     kind: str
     namespace: str
     name: str
@@ -182,7 +183,8 @@ class ListHistoryRequest(_message.Message):
     before_revision: int
     since_time: _timestamp_pb2.Timestamp
     before_time: _timestamp_pb2.Timestamp
-    def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., limit: _Optional[int] = ..., since_revision: _Optional[int] = ..., before_revision: _Optional[int] = ..., since_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., before_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    page_token: str
+    def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., limit: _Optional[int] = ..., since_revision: _Optional[int] = ..., before_revision: _Optional[int] = ..., since_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., before_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class HistoryRecord(_message.Message):
     __slots__ = ("revision", "time", "who", "origin", "outcome", "ref", "before", "after", "rolled_back_to")
@@ -207,14 +209,16 @@ class HistoryRecord(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., who: _Optional[str] = ..., origin: _Optional[str] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., ref: _Optional[_Union[ObjectRef, _Mapping]] = ..., before: _Optional[_Union[Object, _Mapping]] = ..., after: _Optional[_Union[Object, _Mapping]] = ..., rolled_back_to: _Optional[int] = ...) -> None: ...
 
 class ListHistoryResponse(_message.Message):
-    __slots__ = ("records", "more", "kept_since_revision")
+    __slots__ = ("records", "more", "kept_since_revision", "next_page_token")
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     MORE_FIELD_NUMBER: _ClassVar[int]
     KEPT_SINCE_REVISION_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     records: _containers.RepeatedCompositeFieldContainer[HistoryRecord]
     more: bool
     kept_since_revision: int
-    def __init__(self, records: _Optional[_Iterable[_Union[HistoryRecord, _Mapping]]] = ..., more: _Optional[bool] = ..., kept_since_revision: _Optional[int] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, records: _Optional[_Iterable[_Union[HistoryRecord, _Mapping]]] = ..., more: _Optional[bool] = ..., kept_since_revision: _Optional[int] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class RollbackRequest(_message.Message):
     __slots__ = ("ref", "revision", "dry_run")
