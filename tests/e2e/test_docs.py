@@ -34,6 +34,7 @@ PORTS = (
     [
         "access.md",
         "destinations.md",
+        "envoy-filter.md",
         "first-mesh.md",
         "history.md",
         "machines.md",
@@ -89,6 +90,7 @@ def test_every_page_with_commands_is_run() -> None:
     assert pages == {
         "access.md",
         "destinations.md",
+        "envoy-filter.md",
         "etcd.md",
         "first-mesh.md",
         "history.md",
