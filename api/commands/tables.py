@@ -10,6 +10,7 @@ Json = Mapping[str, Any]  # any object of intent as JSON
 _COLUMNS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "DestinationRule": (("HOST", "host"),),
     "Gateway": (),
+    "RateLimit": (("TARGETS", "targetRefs"),),
     "ServiceEntry": (("HOSTS", "hosts"), ("LOCATION", "location"), ("RESOLUTION", "resolution")),
     "Sidecar": (),
     "VirtualService": (("GATEWAYS", "gateways"), ("HOSTS", "hosts")),

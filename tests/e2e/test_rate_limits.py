@@ -288,6 +288,22 @@ async def test_without_a_limiter_requests_pass_or_fail_as_set(tmp_path: Path) ->
         assert await statuses("closed") == [OK, OVER]
 
 
+@pytest.mark.parametrize("where", ["local", "global"])
+async def test_grpc_clients_are_told_in_their_own_words(tmp_path: Path, where: str) -> None:
+    """A refused call ends with RESOURCE_EXHAUSTED and the body as its message, not with an HTTP status."""
+    of = {"limit": ONCE}
+    spec = {"local": [of]} if where == "local" else {"global": {"limits": [{"name": "it", **of}]}}
+    told = {"response": {"body": {"string": "come back later"}}}
+    async with limited_mesh(tmp_path) as lab:
+        await lab.apply(host("a"), limit("a", {"targetRefs": on("a"), **spec, **told}))
+        await lab.settled()
+        grpc_call = {"content_type": "application/grpc"}
+        replies = [await lab.at_gateway("a.example.com", "/s/M", "POST", **grpc_call) for _ in range(2)]
+    assert "grpc-status" not in replies[0].headers
+    assert (replies[1].status, replies[1].headers["grpc-status"]) == (OK, "8")
+    assert replies[1].headers["grpc-message"] == "come back later"
+
+
 async def test_daemons_that_share_a_redis_count_together(tmp_path: Path) -> None:
     """Whoever of them is asked; while Redis is away, requests pass or fail as set, and afterwards it counts again."""
     limits = {

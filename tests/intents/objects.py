@@ -6,6 +6,7 @@ from typing import Any
 
 from xdsd.intents import Applied, IntentChange, Intents
 from xdsd.manifest import AnyObject, parse_manifest, parse_object
+from xdsd.model.intent import KINDS
 from xdsd.model.problem import ObjectRef, Problem
 
 NOW = "2026-01-31T12:00:00Z"
@@ -23,7 +24,7 @@ def parse(text: str) -> list[AnyObject]:
 def made(kind: str, name: str, spec: dict[str, Any], **metadata: Any) -> AnyObject:
     """An object of a kind; its namespace is ``default`` unless given."""
     value = {
-        "apiVersion": "networking.istio.io/v1",
+        "apiVersion": KINDS[kind].preferred,
         "kind": kind,
         "metadata": {"namespace": "default", "name": name, **metadata},
         "spec": spec,

@@ -7,12 +7,12 @@ and nothing is scanned. Wildcards name nothing in particular and are not checked
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.patch_remarks import patches_in_vain
-from xdsd.compile.limit_references import rate_limit_references
 from xdsd.compile.names import resolve_host
 from xdsd.compile.resolve import settings
 from xdsd.compile.route_references import (
@@ -27,6 +27,7 @@ from xdsd.model.ineffective import ineffective_settings
 from xdsd.model.intent import DestinationRule, EnvoyFilter, RateLimit, Sidecar, TrafficPolicy, VirtualService
 from xdsd.model.problem import ObjectRef, Problem, Severity
 from xdsd.model.unreachable import unreachable_rules
+from xdsd.model.vain_limits import vain_limits
 
 
 def broken_references(graph: Graph, ref: ObjectRef) -> None:
@@ -97,12 +98,17 @@ def _sidecar(graph: Graph, ref: ObjectRef, spec: Sidecar) -> Iterator[Broken]:
                 yield Broken(f"spec.egress[{index}].hosts[{at}]", message)
 
 
+def _rate_limit(graph: Graph, ref: ObjectRef, spec: RateLimit) -> Iterator[Broken]:
+    for problem in vain_limits(spec, ref, partial(read_object, graph)):
+        yield Broken(problem.path, problem.message, problem.reason)
+
+
 _CHECKS: Mapping[type, Callable[[Graph, ObjectRef, Any], Iterator[Broken]]] = MappingProxyType(
     {
         VirtualService: virtual_service_references,
         DestinationRule: _destination_rule,
         EnvoyFilter: _envoy_filter,
-        RateLimit: rate_limit_references,
+        RateLimit: _rate_limit,
         Sidecar: _sidecar,
     }
 )

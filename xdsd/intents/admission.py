@@ -14,9 +14,18 @@ from xdsd.intents.world import EVERYONE, MESH, Observed, World, audience, coveri
 from xdsd.manifest import AnyObject
 from xdsd.model.hosts import resolve_host
 from xdsd.model.ineffective import ineffective_settings
-from xdsd.model.intent import Destination, DestinationRule, Gateway, ServiceEntry, Sidecar, VirtualService
+from xdsd.model.intent import (
+    Destination,
+    DestinationRule,
+    Gateway,
+    RateLimit,
+    ServiceEntry,
+    Sidecar,
+    VirtualService,
+)
 from xdsd.model.problem import Problem, Reason, Severity
 from xdsd.model.unreachable import unreachable_rules
+from xdsd.model.vain_limits import vain_limits
 
 __all__ = ["Observed", "World", "warnings"]
 
@@ -27,6 +36,12 @@ def warnings(world: World, objects: Iterable[AnyObject]) -> tuple[Problem, ...]:
 
 
 def _warnings(world: World, obj: AnyObject) -> Iterator[Problem]:
+    if isinstance(obj.spec, RateLimit):
+        return vain_limits(obj.spec, obj.ref, world.get)
+    return _of_networking(world, obj)
+
+
+def _of_networking(world: World, obj: AnyObject) -> Iterator[Problem]:
     spec = obj.spec
     if isinstance(spec, Sidecar) and spec.outbound_traffic_policy is not None:
         proxy = spec.outbound_traffic_policy.egress_proxy

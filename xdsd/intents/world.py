@@ -9,7 +9,16 @@ from xdsd.intents.referring import delegates, destinations, gateways
 from xdsd.manifest import AnyObject
 from xdsd.model.catalog import Service, Workload
 from xdsd.model.hosts import DEFAULT_DOMAIN, resolve_host
-from xdsd.model.intent import DestinationRule, Gateway, ServiceEntry, Sidecar, VirtualService, WorkloadEntry
+from xdsd.model.intent import (
+    DestinationRule,
+    Gateway,
+    RateLimit,
+    ServiceEntry,
+    Sidecar,
+    TargetKind,
+    VirtualService,
+    WorkloadEntry,
+)
 from xdsd.model.problem import ObjectRef
 
 MESH = "mesh"
@@ -175,6 +184,11 @@ def _needs(obj: AnyObject, domain: str) -> set[str]:
             return needs | ({f"workloads {namespace}"} if spec.workload_selector else set())
         case ServiceEntry() | Sidecar() if spec.workload_selector is not None:
             return {f"workloads {namespace}"}
+        case RateLimit():
+            targets = [(each.kind, each.name) for each in spec.target_refs]
+            named = {f"gateway {namespace}/{name}" for kind, name in targets if kind is TargetKind.GATEWAY}
+            rest = [name for kind, name in targets if kind is TargetKind.VIRTUAL_SERVICE]
+            return named | {str(ObjectRef("VirtualService", namespace, name)) for name in rest}
     return set()
 
 
@@ -186,7 +200,7 @@ def _offers(obj: AnyObject, domain: str) -> set[str]:
             return {f"host {resolve_host(host, namespace, domain).lower()}" for host in spec.hosts}
         case DestinationRule():
             return {f"host {resolve_host(spec.host, namespace, domain).lower()}"}
-        case VirtualService() if not spec.hosts:
+        case VirtualService():
             return {str(obj.ref)}
         case Gateway():
             return {f"gateway {namespace}/{obj.metadata.name}"}
