@@ -164,3 +164,57 @@ async def test_a_budget_bounds_retries(tmp_path: Path) -> None:
 async def _overflow(envoy: Envoy, port: int) -> int:
     found = await envoy.stats(f"outbound.{port}.*upstream_rq_retry_overflow")
     return sum(found.values())
+
+
+async def test_limits_break_the_circuit(tmp_path: Path) -> None:
+    """With one connection and one place to wait, of many requests at once two are served and the others refused."""
+    limits = {"tcp": {"maxConnections": 1}, "http": {"http1MaxPendingRequests": 1}}
+    fronts = Fronts()
+    async with sites("slow") as running:
+        site = running["slow"]
+        port = fronts.add({"connectionPool": limits}, endpoints(running))
+        async with Envoy(fronts.bootstrap(), tmp_path) as envoy:
+            assert (await get(port))[0] == 200  # the connection is there from now on
+            site.pause.clear()
+            requests = [asyncio.create_task(get(port)) for _ in range(10)]
+
+            async def refused() -> bool:
+                return sum(each.done() for each in requests) == 8
+
+            await eventually(refused, "eight are refused")
+            site.pause.set()
+            statuses = Counter(status for status, _ in await asyncio.gather(*requests))
+            assert statuses == {200: 2, 503: 8}
+            assert await envoy.stats("upstream_rq_pending_overflow")
+
+
+async def test_connections_are_closed_after_their_requests(tmp_path: Path) -> None:
+    """A connection carries as many requests as it may, and the next takes another."""
+    fronts = Fronts()
+    async with sites("one") as running:
+        once = fronts.add({"connectionPool": {"http": {"maxRequestsPerConnection": 2}}}, endpoints(running))
+        async with Envoy(fronts.bootstrap(), tmp_path) as envoy:
+            assert await shares(once, 10) == {"one": 10}
+            made = await envoy.stats(f"outbound.{once}.*upstream_cx_total$")
+            assert sum(made.values()) == 5
+
+
+async def test_answers_that_are_listed_count_as_failures(tmp_path: Path) -> None:
+    """An endpoint that answers with a listed status is left; one that answers with another error is not."""
+    outliers = {
+        "consecutive5xxErrors": 1,
+        "interval": "50ms",
+        "baseEjectionTime": "60s",
+        "maxEjectionPercent": 100,
+        "outlierDetectionHttpErrorCodes": [429],
+    }
+    fronts = Fronts()
+    async with sites("busy", "ill", "well") as running:
+        running["busy"].status, running["ill"].status = 429, 500
+        port = fronts.add({"outlierDetection": outliers}, endpoints(running))
+        async with Envoy(fronts.bootstrap(), tmp_path):
+
+            async def left() -> None:
+                assert set(await shares(port, 30)) == {"ill", "well"}
+
+            await eventually(left, "the busy one is left")
