@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import grpc
 
 LONGEST_TOKEN = 4096
+KEY_OF_ANOTHER = "KEY_VALUES_MISMATCH"
+"""OpenSSL's word for a certificate and a key that do not belong together."""
 _SYSTEM_ROOTS = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
 
@@ -101,6 +103,10 @@ def _check_pair(cert: Path, key: Path) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, lambda: b"")
     except (ssl.SSLError, OSError, ValueError) as error:
+        if getattr(error, "reason", None) == KEY_OF_ANOTHER:
+            raise CredentialsError(
+                f"{cert} and {key} do not fit: the key is of another certificate"
+            ) from error
         raise CredentialsError(
             f"{cert} and {key} are no certificate in PEM and its key, without a password: "
             f"{getattr(error, 'reason', None) or error}"

@@ -34,8 +34,8 @@ def unreachable(endpoint: Address, details: str, tls: Tls | None = None) -> str:
         why = details if endpoint.path.exists() else "there is no such socket"
         if endpoint.path.exists() and _hung_up(details):
             why = (
-                "it hung up, as it does on users of this machine whom it does not know; an admin can let you in: "
-                "xdsctl user add NAME --uid UID"
+                "it hung up, as it does on users of this machine whom it does not know, or who are disabled; an admin can "
+                "let you in: xdsctl user add NAME --uid UID"
             )
         return f"no daemon answers at {endpoint}: {why}\n{_START}"
     told = _handshake(endpoint, details, tls) if tls else _plaintext(endpoint, details)

@@ -7,6 +7,8 @@ from pathlib import Path
 import grpc
 from structlog.typing import FilteringBoundLogger
 
+from api.credentials import KEY_OF_ANOTHER
+
 _Signature = tuple[tuple[int, int, int], ...]
 
 
@@ -78,6 +80,10 @@ class _Files:
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.cert, tls.key, lambda: b"")
         except ssl.SSLError as error:
+            if error.reason == KEY_OF_ANOTHER:
+                raise OSError(
+                    f"{tls.cert} and {tls.key} do not fit: the key is of another certificate; {_SETTINGS}"
+                ) from error
             raise OSError(
                 f"{tls.cert} and {tls.key} are no certificate in PEM and its key, without a password; {_SETTINGS}"
             ) from error

@@ -95,6 +95,10 @@ class Directory:
     def by_uid(self, uid: int) -> User | None:
         return self._by_uid.get(uid)
 
+    def disabled_by(self, proof: str | int) -> User | None:
+        """The disabled user who has a token's id, a certificate's name or a uid; asked of those who are let in no more."""
+        return next((user for user in self._users.values() if user.disabled and _has(user, proof)), None)
+
     async def add(self, user: User, *, dry_run: bool = False) -> User:
         """Keeps a new user. Raises UserExistsError, InvalidUserError."""
         check_name(user.name)

@@ -148,12 +148,7 @@ class Prover:
             return Caller("anonymous", Method.ANONYMOUS, origin, (Binding(self._anonymous),))
         if not must:
             return Caller("nobody", Method.ANONYMOUS, origin)
-        raise Unproven(
-            "no credentials",
-            origin,
-            "who calls is not known: give a token (--token-file, XDSCTL_TOKEN_FILE) or a client certificate "
-            "(--cert, --key); an admin makes a token with xdsctl user token NAME",
-        )
+        raise Unproven("no credentials", origin, _wanted(context.auth_context(), secure=secure))
 
     def _needs_users(self, context: Context) -> bool:
         """False for who is let in without: whoever runs the daemon can look at it while its store is away."""
@@ -171,11 +166,13 @@ class Prover:
 
     def _by_token(self, text: str, origin: str) -> Caller:
         identity = token_id(text)
-        user = self.directory.by_token(identity)
+        user = self.directory.by_token(identity) or self.directory.disabled_by(identity)
         token = next((each for each in user.tokens if each.id == identity), None) if user else None
         now = datetime.now(UTC)
         if user is not None and token is not None:
             if token.holds(text, now):
+                if user.disabled:
+                    raise _shut_out(user, origin)
                 return _known(user, Method.TOKEN, origin)
             if token.is_of(text):
                 message = f"the token has expired; make another with xdsctl user token {user.name}"
@@ -206,6 +203,8 @@ class Prover:
             return Caller(name, Method.UNIX, origin, (Binding(Role.ADMIN),))
         if user is not None:
             return _known(user, Method.UNIX, origin)
+        if (disabled := self.directory.disabled_by(peer.uid)) is not None:
+            raise _shut_out(disabled, origin)
         raise Unproven(
             "unknown uid", origin, f"uid {peer.uid} is no user; xdsctl user add NAME --uid {peer.uid}"
         )
@@ -214,6 +213,9 @@ class Prover:
         for subject in subjects:
             if (user := self.directory.by_certificate(subject)) is not None:
                 return _known(user, Method.CERTIFICATE, origin)
+        for subject in subjects:
+            if (disabled := self.directory.disabled_by(subject)) is not None:
+                raise _shut_out(disabled, origin)
         named = ", ".join(subjects)
         raise Unproven(
             "unknown certificate",
@@ -223,8 +225,30 @@ class Prover:
         )
 
 
+def _shut_out(user: User, origin: str) -> Unproven:
+    """What a user hears who proved who it is, and was disabled."""
+    message = (
+        f"the user {user.name} is disabled; an admin can let it in again: xdsctl user enable {user.name}"
+    )
+    return Unproven("disabled user", origin, message, tried="")
+
+
 def _known(user: User, method: Method, origin: str) -> Caller:
     return Caller(user.name, method, origin, user.bindings)
+
+
+def _wanted(auth: Mapping[str, Iterable[bytes]], *, secure: bool) -> str:
+    """What a caller without credentials is told. Over TLS one without a certificate was asked for none."""
+    give = "give a token (--token-file, XDSCTL_TOKEN_FILE)"
+    maker = "an admin makes a token with xdsctl user token NAME"
+    if not secure:
+        return f"who calls is not known: {give} or a client certificate (--cert, --key); {maker}"
+    if "x509_pem_cert" in auth:
+        return f"who calls is not known: the client certificate has no name; {give}; {maker}"
+    return (
+        f"who calls is not known: {give}; {maker}. Client certificates are not taken, as this daemon's "
+        "admin-client-ca is not set"
+    )
 
 
 def _bearer(metadata: Mapping[str, Any], origin: str) -> str:

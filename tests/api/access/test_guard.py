@@ -209,7 +209,9 @@ def test_a_stream_ends_with_the_right_to_it(
             server.run(server.directory.change("alice", change))
         else:
             server.run(server.directory.remove("alice"))
-        with pytest.raises(ApiError, match=r"is not known, or was revoked|has changed; call again") as caught:
+        with pytest.raises(
+            ApiError, match=r"is not known, or was revoked|has changed; call again|is disabled"
+        ) as caught:
             next(watch)
     assert caught.value.code is grpc.StatusCode.UNAUTHENTICATED
     assert server.refused == ["lapsed"]

@@ -5,7 +5,7 @@ import io
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -134,6 +134,34 @@ async def test_who_proves_nothing_is_nobody() -> None:
         for call in (Call(auth=tls()), Call(metadata=(("authorization", "x"),)), Call(auth=tls("x"))):
             with pytest.raises(Unproven):
                 await found.caller(call)
+
+
+async def test_who_is_disabled_is_told_so() -> None:
+    """To whoever proves to be that user, and to nobody else: a token that only begins as its is an unknown one."""
+    async with world() as found:
+        for name in ("alice", "bob", "carol"):
+            await found.prover.directory.change(name, lambda user: replace(user, disabled=True))
+        token = found.tokens["alice"]
+        for call, name in (
+            (Call(metadata=(("authorization", f"Bearer {token}"),)), "alice"),
+            (Call("unix-abstract:bob"), "bob"),
+            (Call(auth=tls("spiffe://mesh/carol")), "carol"),
+        ):
+            with pytest.raises(Unproven, match=f"the user {name} is disabled; an admin can let it in again"):
+                await found.caller(call)
+        with pytest.raises(Unproven, match="the token is not known"):
+            await found.caller(Call(metadata=(("authorization", f"Bearer {token[:-4]}AAAA"),)))
+
+
+async def test_what_tls_was_asked_for_is_told() -> None:
+    """A client may have given a certificate that the daemon never asked for, or one without a name."""
+    async with world() as found:
+        with pytest.raises(
+            Unproven, match="Client certificates are not taken, as this daemon's admin-client-ca"
+        ):
+            await found.caller(Call(auth=tls()))
+        with pytest.raises(Unproven, match="the client certificate has no name"):
+            await found.caller(Call(auth={**tls(), "x509_pem_cert": [b"-----BEGIN"]}))
 
 
 async def test_who_may_knock_is_asked_of_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
