@@ -191,12 +191,13 @@ class EtcdStore:
             return status, cluster, alarms
 
         status, cluster, alarms = await self._endpoints.call(ask, reads=True)
+        revision = await self.revision()  # a member's own may lag
         header = status.header if status.version else cluster.header
         urls = {member.ID: ",".join(member.clientURLs) for member in cluster.members}
         return StoreStatus(
             kind="etcd",
             version=status.version,
-            revision=status.header.revision or await self.revision(),
+            revision=revision,
             compacted=0,
             size=status.dbSize,
             used=status.dbSizeInUse or status.dbSize,

@@ -189,6 +189,28 @@ async def test_the_revision_is_that_of_what_is_published() -> None:
         assert len(mesh.published) == 2
 
 
+async def test_the_revision_goes_back_with_the_store() -> None:
+    """After a restore from an older snapshot what is compiled is of the lower revision; that is said once."""
+    with structlog.testing.capture_logs() as told:
+        async with running() as mesh:
+            store = mesh.loop.expect(STORE)
+            store.objects(ObjectsChange(revision=9))
+            store.synced()
+            await eventually(lambda: mesh.loop.revision == 9)
+            store.objects(ObjectsChange(revision=4))
+            await eventually(lambda: mesh.loop.revision == 4)
+            store.objects(ObjectsChange(revision=5))
+            await eventually(lambda: mesh.loop.revision == 5)
+    assert told == [
+        {
+            "event": "the store went back in time",
+            "log_level": "warning",
+            "revision": 4,
+            "compiled_revision": 9,
+        }
+    ]
+
+
 async def test_a_proxy_that_comes_back_soon_finds_its_layers() -> None:
     """Layers linger after the last stream of a node, and go when the time is over."""
     async with running(Settling(quiet=0.001, longest=0.01, linger=0.05)) as mesh:

@@ -223,7 +223,9 @@ class Reconciler:
 
     @property
     def revision(self) -> int:
-        """The newest revision of the store whose objects are in ``snapshot``, also where they change nothing in it."""
+        """The newest revision of the store whose objects are in ``snapshot``, also where they change nothing in it; lower
+        than it was once the store was restored from an older snapshot.
+        """
         return self._revision
 
     @property
@@ -353,10 +355,18 @@ class Reconciler:
             source, change = self._inbox.popleft()
             if isinstance(change, ObjectsChange):
                 yield from self._take_objects(change)
-                self._taken_revision = max(self._taken_revision, change.revision)
+                self._take_revision(change.revision)
             else:
                 yield from self._take_catalog(source, change)
             self._count(source)
+
+    def _take_revision(self, revision: int) -> None:
+        """Also a lower one, which a store has that was restored from an older snapshot."""
+        if 0 < revision < self._taken_revision:
+            self._logger.warning(
+                "the store went back in time", revision=revision, compiled_revision=self._taken_revision
+            )
+        self._taken_revision = revision or self._taken_revision
 
     def _take_objects(self, change: ObjectsChange) -> Iterator[None]:
         world = self._compiler.world

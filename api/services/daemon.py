@@ -40,6 +40,11 @@ class DaemonService:
     async def Status(self, _request: pb.StatusRequest, _context: Context) -> pb.StatusResponse:  # noqa: N802
         require_somewhere(Right.OBSERVE)
         checks = self._health.checks()
+        # Read before the store's revision: a store that is behind what was compiled of it is not the same any more.
+        compiled = self._mesh.revision
+        store = await self._store()
+        if 0 < store.revision < compiled:
+            compiled = 0
         response = pb.StatusResponse(
             version=self._health.version,
             ready=ready(checks),
@@ -48,8 +53,8 @@ class DaemonService:
             problems=len(self._mesh.problems()),
             checks=[pb.Check(name=check.name, ok=check.ok, detail=check.detail) for check in checks],
             name=self._health.name,
-            store=await self._store(),
-            compiled_revision=self._mesh.revision,
+            store=store,
+            compiled_revision=compiled,
             singletons=self._health.singletons(),
         )
         response.started.FromDatetime(self._health.started)

@@ -1,16 +1,19 @@
 """An etcd that is restored from a snapshot: its revision goes back, and what followed it has to notice."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from storage.base import Compacted
 from storage.etcd import EtcdStore
 from tests.contracts.store import take
-from tests.intents.objects import apply, entry, refs
+from tests.intents.objects import NOW, apply, entry, refs
+from tests.lab.daemon import Daemon
 from tests.lab.etcd import EtcdServer, Release, release, releases
 from tests.lab.eventually import eventually
 from xdsd.intents import IntentChange, Intents
@@ -88,6 +91,54 @@ async def test_intents_of_a_restored_etcd(etcd: EtcdServer, store: EtcdStore, tm
         (later,) = await followed(changes, 1)
         assert refs(later.upserts) == [entry("later").ref]
     assert why == []
+
+
+async def test_a_restore_that_changes_no_object(etcd: EtcdServer, store: EtcdStore, tmp_path: Path) -> None:
+    """Whoever follows is told that the revision is a lower one, though nothing that is declared differs."""
+    intents = Intents(store)
+    applied = await apply(intents, entry("same"))
+    snapshot = await saved(etcd, tmp_path)
+    async with aclosing(intents.follow(unavailable=lambda _: None)) as changes:
+        await followed(changes, 1)
+        await apply(intents, entry("fleeting"))
+        await intents.delete([entry("fleeting").ref], now=NOW)
+        (_, removed) = await followed(changes, 2)
+        assert removed.revision > applied.revision
+        await etcd.restore(snapshot)
+        async with asyncio.timeout(20):
+            change = await anext(changes)
+    assert change == IntentChange(applied.revision)
+
+
+async def test_a_daemon_of_a_restored_etcd(etcd: EtcdServer, store: EtcdStore, tmp_path: Path) -> None:
+    """What it has compiled is of the revision that etcd went back to; what is written then is waited for in earnest."""
+    async with Daemon(tmp_path, {"store": f"etcd://{etcd.host}:{etcd.port}"}) as daemon:
+
+        async def status() -> Any:
+            return json.loads(await daemon.xdsctl("status", "-o", "json", check=False))
+
+        await apply(Intents(store), entry("kept"))
+        snapshot = await saved(etcd, tmp_path)
+        lost = await apply(Intents(store), *(entry(f"lost-{number}") for number in range(3)))
+        for number in range(20):
+            lost = await apply(Intents(store), entry("kept", port=1000 + number))
+        await daemon.xdsctl("wait", "--for=synced")
+        assert (await status())["compiledRevision"] >= lost.revision
+        await etcd.restore(snapshot)
+
+        async def gone_back() -> None:
+            found = await status()
+            assert 0 < found["compiledRevision"] <= found["store"]["revision"] < lost.revision
+
+        await eventually(gone_back, "status tells the lower revision")
+        (line,) = daemon.events("the store went back in time")
+        assert line["compiled_revision"] >= lost.revision > line["revision"]
+        await daemon.xdsctl("wait", "--for=synced")
+        ahead = str(lost.revision)
+        said = await daemon.xdsctl(
+            "wait", "--for=synced", "--revision", ahead, "--timeout", "1s", check=False
+        )
+        assert f"not in sync with revision {ahead}" in said
 
 
 async def test_revisions_that_mean_something_else(etcd: EtcdServer, store: EtcdStore, tmp_path: Path) -> None:

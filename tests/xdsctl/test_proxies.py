@@ -179,10 +179,10 @@ def test_status_fails_until_ready(server: Daemon, xdsctl: Xdsctl) -> None:
 
 def test_status_tells_of_the_store_and_of_the_work_for_all(server: Daemon, xdsctl: Xdsctl) -> None:
     """Its kind, revision, room and members; that it cannot be asked; and what this daemon does for the others."""
-    server.mesh.revision = 7
+    server.mesh.revision = 1
     server.health.held = ("garbage", "status")
     found = json.loads(xdsctl("status", "-o", "json").stdout)
-    assert (found["name"], found["compiledRevision"]) == ("one", 7)
+    assert (found["name"], found["compiledRevision"]) == ("one", 1)
     assert found["singletons"] == ["garbage", "status"]
     assert (found["store"]["kind"], found["store"]["revision"], found["store"]["unavailable"]) == (
         "memory",
@@ -198,6 +198,13 @@ def test_status_tells_of_the_store_and_of_the_work_for_all(server: Daemon, xdsct
     assert "  a:2379\n  b:2379 (leader)\n" in text
     server.health.outage = Unavailable("no member answers")
     assert "The store cannot be asked: no member answers" in xdsctl("status").stdout
+
+
+def test_status_of_a_store_that_went_back_in_time(server: Daemon, xdsctl: Xdsctl) -> None:
+    """What is compiled of a store that was restored from an older snapshot since is nothing of what it holds now."""
+    server.mesh.revision = 7
+    found = json.loads(xdsctl("status", "-o", "json").stdout)
+    assert (found["compiledRevision"], found["store"]["revision"]) == (0, 1)
 
 
 def test_sizes_are_said_as_people_say_them() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from storage.base import StoreStatus
 from tests.api.daemon import Daemon, daemon
 from tests.api.mesh import NODE, OTHER, status
 from tests.lab.daemon import Daemon as LabDaemon
@@ -120,6 +121,8 @@ def test_all_daemons_are_asked(server: Daemon, xdsctl: Xdsctl, tmp_path: Path) -
     (tmp_path / "two").mkdir()
     server.mesh.revision = 5
     with daemon(tmp_path / "two") as other:
+        for each in (server, other):
+            each.health.told = StoreStatus("etcd", "3.5.16", 5, 0, 0, 0)
         words = (
             "wait",
             "--for=synced",

@@ -93,7 +93,11 @@ class Follower:
                         yield change
                 following = False
             except Compacted:
-                if change := await self._resync(complete=False):
+                expected = self._next
+                change = await self._resync(complete=False)
+                if (
+                    change or self._next < expected
+                ):  # a store that was restored: whoever follows goes back too
                     yield change
 
     async def _watched(self) -> AsyncGenerator[IntentChange, None]:

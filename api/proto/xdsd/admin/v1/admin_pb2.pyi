@@ -605,14 +605,16 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Check(_message.Message):
-    __slots__ = ("name", "ok", "detail")
+    __slots__ = ("name", "ok", "detail", "state")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OK_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
     name: str
     ok: bool
     detail: str
-    def __init__(self, name: _Optional[str] = ..., ok: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
+    state: str
+    def __init__(self, name: _Optional[str] = ..., ok: _Optional[bool] = ..., detail: _Optional[str] = ..., state: _Optional[str] = ...) -> None: ...
 
 class StatusResponse(_message.Message):
     __slots__ = ("version", "ready", "started", "generation", "proxies", "problems", "checks", "name", "store", "compiled_revision", "singletons")
