@@ -216,6 +216,8 @@ class Stream:
                 n: r for n, r in watch.rejected.items() if turn.interest.wants(n) and n not in turn.answer
             }
             watch.rejected = kept or None
+            if not kept and not watch.trials:
+                watch.error = ""
         if turn.interest != watch.interest:
             self.exchange.enrol(watch, turn.interest)
 
