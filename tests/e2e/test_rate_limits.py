@@ -11,6 +11,7 @@ import pytest
 from envoy.service.ratelimit.v3 import rls_pb2, rls_pb2_grpc
 
 from tests.e2e.limiting import CALLER, Lab, host, limit, limited_mesh, on
+from tests.lab.load import Load
 from tests.lab.ports import free_ports
 from tests.lab.redis import RedisServer
 
@@ -399,3 +400,39 @@ async def test_any_service_of_the_protocol_may_count(tmp_path: Path) -> None:
     assert asked[0] == ("shop", [tenant, {"generic_key": "all"}])
     names = [{"rate_limit": f"default/in/{name}"} for name in ("tenants", "all")]
     assert asked[1] == ("xdsd", [{**names[0], **tenant}, names[1]])
+
+
+async def test_limits_come_change_and_go_without_a_lost_request(tmp_path: Path) -> None:
+    """Under load; an edit is no change of a listener, and holds for connections that are open."""
+
+    def of(requests: int) -> dict[str, Any]:
+        plenty = {"limit": {"requests": requests, "unit": "SECOND"}}
+        return {"local": [plenty], "global": {"limits": [{"name": "it", **plenty}]}}
+
+    async def listeners(lab: Lab) -> dict[str, int]:
+        return await lab.envoys[0].stats("^listener_manager.listener_(modified|added|in_place_updated)$")
+
+    async with limited_mesh(tmp_path) as lab:
+        await lab.apply(host("a"))
+        await lab.settled()
+        url = f"http://127.0.0.1:{lab.gateway}/"
+        async with Load(url, headers={"host": "a.example.com"}) as load:
+            whoms: list[dict[str, Any]] = [
+                {"targetRefs": on("a")},
+                {"selector": {"matchLabels": {"istio": "edge"}}},
+            ]
+            for whom in whoms:
+                await lab.apply(limit("a", {**whom, **of(1_000_000)}))
+                await lab.settled()
+                before = await listeners(lab)
+                for turn in range(3):
+                    await lab.apply(limit("a", {**whom, **of(900_000 + turn)}))
+                    await lab.settled()
+                assert await listeners(lab) == before
+                await lab.daemon.xdsctl("delete", "ratelimit", "a")
+                await lab.settled()
+        metrics = await lab.daemon.metrics()
+    assert load.tally.requests > 100
+    assert not load.tally.failed, str(load.tally)
+    nacks = [line for line in metrics.splitlines() if line.startswith("xdsd_nacks_total")]
+    assert [line for line in nacks if not line.endswith(" 0.0")] == []

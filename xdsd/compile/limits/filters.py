@@ -15,7 +15,17 @@ from envoy.extensions.filters.http.ratelimit.v3.rate_limit_pb2 import RateLimit
 from envoy.type.v3.token_bucket_pb2 import TokenBucket
 
 from xdsd.compile.limits.actions import Step, constant, steps, targeted
-from xdsd.compile.limits.terms import Answer, GlobalFilter, LocalFilter, OwnedGlobal, OwnedLocal, Scope, Terms
+from xdsd.compile.limits.limiter import DAEMON
+from xdsd.compile.limits.terms import (
+    OWN_DOMAIN,
+    Answer,
+    GlobalFilter,
+    LocalFilter,
+    OwnedGlobal,
+    OwnedLocal,
+    Scope,
+    Terms,
+)
 from xdsd.compile.percentages import runtime_fraction
 from xdsd.model.intent import Percent
 
@@ -77,6 +87,20 @@ def global_config(made: GlobalFilter, cluster: str) -> RateLimit:
     service.grpc_service.envoy_grpc.cluster_name = cluster
     if terms.scope is Scope.LISTENER:
         config.rate_limits.extend(rate_limits(made.limits))
+    return config
+
+
+def idle_local() -> LocalRateLimit:
+    """No limits."""
+    return LocalRateLimit(stat_prefix=STATISTICS)
+
+
+def idle_global() -> RateLimit:
+    """No limits; the limiter is named, as it must be, and never asked."""
+    config = RateLimit(domain=OWN_DOMAIN)
+    config.filter_enabled.CopyFrom(runtime_fraction(Percent(value=0.0)))
+    config.rate_limit_service.transport_api_version = ApiVersion.V3
+    config.rate_limit_service.grpc_service.envoy_grpc.cluster_name = DAEMON
     return config
 
 

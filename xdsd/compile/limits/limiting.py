@@ -23,14 +23,16 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
     LocalReplyConfig,
     ResponseMapper,
 )
+from google.protobuf.message import Message
 
 from xdsd.compile.limits.actions import quoted
-from xdsd.compile.limits.filters import MARKER, global_config, local_config
+from xdsd.compile.limits.filters import MARKER, global_config, idle_global, idle_local, local_config
 from xdsd.compile.limits.terms import Answer, Scope, Side, global_filters, local_filters
 from xdsd.model.intent import Object, RateLimit
 
 UNMARK = "envoy.filters.http.header_mutation|rate_limit"
 _TYPE = "type.googleapis.com/"
+_LOCAL = _TYPE + LocalRateLimit.DESCRIPTOR.full_name
 
 
 class Head(NamedTuple):
@@ -110,6 +112,9 @@ def _discovered(head: Head) -> HttpFilter:
     # No limit of time: a listener without its filters keeps warming while the old one serves on.
     source.initial_fetch_timeout.SetInParent()
     made.config_discovery.type_urls.append(head.type_url)
+    # Connections of a listener that was replaced outlive what its filters are told; without this they would get a 500.
+    idle: Message = idle_local() if head.type_url == _LOCAL else idle_global()
+    made.config_discovery.default_config.Pack(idle, deterministic=True)
     return made
 
 
