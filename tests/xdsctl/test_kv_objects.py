@@ -79,3 +79,15 @@ def test_remarks_of_a_write_are_warnings(server: Daemon, xdsctl: Xdsctl) -> None
     result = xdsctl("kv", "put", f"{FOLDER}/a", input=virtual_service("a", http=[route]))
     assert result.stdout == "OK\n"
     assert "warning: VirtualService default/a spec.http[0].route[0].destination.subset: " in result.stderr
+
+
+def test_what_daemons_write_is_refused_on_trial_too(server: Daemon, xdsctl: Xdsctl) -> None:
+    """A dry run says what the write itself would; what may be removed would be."""
+    key = "/xdsd/access/users/eve"
+    for words in (("kv", "put", key, "{}"), ("kv", "del", key), ("kv", "del", "/xdsd/", "--prefix")):
+        said = {xdsctl(*words, *more).stderr for more in ((), ("--dry-run",))}
+        assert len(said) == 1
+        assert "keys below /xdsd/access/ are not " in said.pop()
+    server.run(server.store.put(b"/xdsd/members/9", b"{}"))
+    assert xdsctl("kv", "del", "/xdsd/members/9", "--dry-run").exit_code == 0
+    assert xdsctl("kv", "del", "/xdsd/members/9").stdout == "1\n"

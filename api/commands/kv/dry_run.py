@@ -12,7 +12,9 @@ from api.commands.apply import print_results
 from api.commands.etcd_output import View, print_ours, text
 from api.commands.problems import problem_json, report
 from api.etcd_client import EtcdClient, Message
+from api.reserved_keys import reserved
 from api.wire import problem_from_wire, ref_from_wire
+from storage.spans import Span
 from xdsd.intents.keys import ROOT, Keys
 from xdsd.model.intent import KINDS
 from xdsd.model.problem import ObjectRef, Problem, Reason
@@ -89,6 +91,7 @@ def _print(
 ) -> None:
     if view.form in {"json", "fields"}:
         raise click.UsageError("etcdctl has no --dry-run to print; use -o json")
+    _check_reserved(operations)
     effects = _effects(found, operations)
     results, problems, accepted = _admission(
         client, [each for each in effects if each.key.startswith(_OBJECTS)]
@@ -113,6 +116,17 @@ def _print(
             _print_effects(effects, results)
     if not accepted:
         raise click.exceptions.Exit(1)
+
+
+def _check_reserved(operations: Sequence[Message]) -> None:
+    """Ends the command where the daemon would not write at all."""
+    for operation in operations:
+        removal = operation.HasField("request_delete_range")
+        request = operation.request_delete_range if removal else operation.request_put
+        if removal or operation.HasField("request_put"):
+            span = Span.of(request.key, (request.range_end or None) if removal else None)
+            if why := reserved(span, removal=removal):
+                raise click.ClickException(why)
 
 
 def _print_effects(effects: Sequence[Effect], results: Sequence[Any]) -> None:

@@ -88,8 +88,8 @@ class KvService(services.KVServicer):  # type: ignore[misc]  # generated without
         caller = current()
         for span in reads(steps):
             self._policy.check_read(caller, span)
-        for span in writes(steps):
-            self._policy.check_write(caller, span)
+        for span, removal in writes(steps):
+            self._policy.check_write(caller, span, removal=removal)
         done = await self._intents.transact(steps, now=now(), author=author())
         _warn(done.problems, context)
         return done.result

@@ -46,7 +46,7 @@ class LeaseService(services.LeaseServicer):  # type: ignore[misc]  # generated w
         caller.require(Right.WRITE)
         async with told(context):
             for key in (await self._store.time_to_live(request.ID)).keys:
-                self._policy.check_write(caller, Span.of(key, None))
+                self._policy.check_write(caller, Span.of(key, None), removal=True)
             await self._store.revoke(request.ID)
             return rpc.LeaseRevokeResponse(header=await self._headers.now())
 

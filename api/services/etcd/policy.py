@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from api.access.caller import Caller, Refused, Right
+from api.reserved_keys import reserved
 from storage.base import prefix_end
 from storage.spans import Span
 
@@ -33,6 +34,16 @@ class KeyPolicy:
 
     def check_read(self, caller: Caller, span: Span) -> None:
         """Raises Refused where the caller may not read all of a span."""
+        try:
+            self._check_read(caller, span)
+        except Refused as refused:
+            if not _lacks_slash(span):
+                raise
+            raise Refused(
+                f"{refused}. If keys below {_text(span.start)}/ are meant, end it with that slash"
+            ) from refused
+
+    def _check_read(self, caller: Caller, span: Span) -> None:
         if span == Span.of(HEALTH, None):
             return
         for prefix, right in _READ:
@@ -46,8 +57,13 @@ class KeyPolicy:
             self._check_ours(caller, span)
         caller.require(Right.SECRETS)
 
-    def check_write(self, caller: Caller, span: Span) -> None:
-        """Raises Refused where the caller may not write all of a span."""
+    def check_write(self, caller: Caller, span: Span, *, removal: bool = False) -> None:
+        """Raises Refused where the caller may not write, or remove, all of a span."""
+        self._check_write(caller, span)
+        if why := reserved(span, removal=removal):
+            raise Refused(why)
+
+    def _check_write(self, caller: Caller, span: Span) -> None:
         objects = _READ[0][0]
         if _within(span, objects):
             caller.require(Right.WRITE, _namespace(span, objects))
@@ -77,6 +93,20 @@ def _within(span: Span, prefix: bytes) -> bool:
     return span.start >= prefix and span.stop is not None and span.stop <= prefix_end(prefix)
 
 
+def _lacks_slash(span: Span) -> bool:
+    """True where a folder is meant whose keys are readable, but not those of others that begin with its name."""
+    if span.stop != prefix_end(span.start) or span.start.endswith(b"/"):
+        return False
+    return any(span.start + b"/" == prefix for prefix, _ in _READ) or any(
+        span.start.startswith(prefix) and span.start.removeprefix(prefix).count(b"/") == 1
+        for prefix in _NAMESPACED
+    )
+
+
+def _text(key: bytes) -> str:
+    return key.decode("utf-8", "backslashreplace")
+
+
 def _namespace(span: Span, prefix: bytes) -> str:
     """The namespace that a span of ``<prefix><kind>/<namespace>/…`` is in as a whole; empty where it is in several."""
     parts = span.start.removeprefix(prefix).split(b"/")
@@ -87,9 +117,7 @@ def _namespace(span: Span, prefix: bytes) -> str:
 
 
 def _shown(span: Span) -> str:
-    start = span.start.decode("utf-8", "backslashreplace")
+    start = _text(span.start)
     if span.stop == span.start + b"\0":
         return start
-    return (
-        f"{start} to {span.stop.decode('utf-8', 'backslashreplace') if span.stop is not None else 'the end'}"
-    )
+    return f"{start} to {_text(span.stop) if span.stop is not None else 'the end'}"

@@ -54,15 +54,15 @@ def reads(steps: Txn) -> Iterator[Span]:
             yield Span.of(step.key, step.range_end)
 
 
-def writes(steps: Txn) -> Iterator[Span]:
-    """What a transaction writes."""
+def writes(steps: Txn) -> Iterator[tuple[Span, bool]]:
+    """What a transaction writes, and whether by removing it."""
     for step in (*steps.success, *steps.failure):
         if isinstance(step, Txn):
             yield from writes(step)
         elif isinstance(step, Put):
-            yield Span.of(step.key, None)
+            yield Span.of(step.key, None), False
         elif isinstance(step, Delete):
-            yield Span.of(step.key, step.range_end)
+            yield Span.of(step.key, step.range_end), True
 
 
 def put_response(request: Message, replaced: tuple[KeyValue, ...], header: Message) -> Message:

@@ -52,7 +52,9 @@ def may(policy: KeyPolicy, who: Caller, span: Span) -> tuple[bool, bool]:
         (Role.VIEWER, (), below(b"/app/"), (True, False)),
         (Role.VIEWER, (), Span.of(b"health", None), (True, False)),
         (Role.VIEWER, (), below(b"/other/"), (False, False)),
-        (Role.ADMIN, (), below(b"/xdsd/"), (True, True)),
+        (Role.ADMIN, (), below(b"/xdsd/"), (True, False)),
+        (Role.ADMIN, (), below(b"/xdsd/more/"), (True, True)),
+        (Role.EDITOR, (), below(b"/xdsd/more/"), (False, False)),
         (Role.ADMIN, ("a",), below(b"/xdsd/access/"), (False, False)),
     ],
 )
@@ -73,3 +75,44 @@ def test_an_admin_reads_all_of_a_store_of_ours() -> None:
         Refused, match=r"alice may not use keys beside /xdsd/ \(/other/x\); name their prefix"
     ):
         POLICY.check_write(caller(Role.ADMIN), Span.of(b"/other/x", None))
+
+
+@pytest.mark.parametrize(
+    ("span", "put", "removal", "sentence"),
+    [
+        (
+            Span.of(b"/xdsd/access/users/eve", None),
+            False,
+            False,
+            "changed by `xdsctl user` and `xdsctl role`",
+        ),
+        (below(b"/xdsd/history/"), False, False, "`xdsctl history`"),
+        (Span.of(b"/xdsd/meta/history", None), False, False, "`xdsctl history`"),
+        (Span.of(b"/xdsd/status/a", None), False, True, "`xdsctl problems`"),
+        (Span.of(b"/xdsd/members/1", None), False, True, "`xdsctl member list`"),
+        (below(b"/xdsd/singletons/"), False, True, "`xdsctl status`"),
+        (below(b"/xdsd/"), False, False, "keys below /xdsd/access/ are not"),
+        (Span.of(b"/xdsd/a", b"/xdsd/access/users/b"), False, False, "keys below /xdsd/access/ are not"),
+        (Span.of(b"/xdsd/accessories", None), True, True, ""),
+    ],
+)
+def test_what_daemons_write_is_theirs(span: Span, put: bool, removal: bool, sentence: str) -> None:
+    """Not even admins write it past them; what daemons would write again anyway may be removed."""
+    for expected, removing in ((put, False), (removal, True)):
+        if expected:
+            POLICY.check_write(caller(Role.ADMIN), span, removal=removing)
+            continue
+        with pytest.raises(Refused, match=sentence):
+            POLICY.check_write(caller(Role.ADMIN), span, removal=removing)
+
+
+@pytest.mark.parametrize(
+    "start", [b"/xdsd/objects", b"/xdsd/history", KIND + b"a"], ids=["objects", "history", "namespace"]
+)
+def test_a_slash_that_is_missing_is_told(start: bytes) -> None:
+    """A range that begins with a folder's name takes in others that begin with it, which this caller may not read."""
+    with pytest.raises(Refused, match=rf"If keys below {start.decode()}/ are meant, end it with that slash"):
+        POLICY.check_read(caller(Role.VIEWER, "a"), below(start))
+    with pytest.raises(Refused) as caught:
+        POLICY.check_read(caller(Role.VIEWER, "a"), Span.of(b"/xdsd/access", None))
+    assert "slash" not in str(caught.value)
