@@ -46,6 +46,13 @@ def problems(mesh: Sandbox) -> list[tuple[str, str, str]]:
     return [(str(each.object), each.path, each.reason) for each in mesh.compiler.problems()]
 
 
+def test_a_partial_wildcard_is_no_server_name() -> None:
+    """Envoy would refuse the whole listener; the service is told, and all others are served."""
+    mesh, node = mesh_of("*-x.a.com", "b.com")
+    assert led(mesh, node) == {("b.com", ()): "b"}
+    assert problems(mesh) == [("Service default/*-x.a.com", "", "NotSupported")]
+
+
 def test_an_object_of_several_hosts_is_heard_once() -> None:
     """Its rules stand in the listener that its services share, and nobody is told to be in the other's way."""
     mesh, node = mesh_of("a.com", "b.com", "c.com")

@@ -326,7 +326,7 @@ def _service(host: st.SearchStrategy[str]) -> st.SearchStrategy[Values]:
     ).map(_with)
 
 
-SERVICE_ENTRY = _service(HOSTS | pick("*.example.com", "*.wild.example.com"))
+SERVICE_ENTRY = _service(HOSTS | pick("*.example.com", "*.wild.example.com", "*-x.example.com"))
 WORKLOAD_ENTRY = record(
     {"address": pick("10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1")}, ports=pick({"p": 8081}), **PLACES
 )

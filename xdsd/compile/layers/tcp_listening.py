@@ -32,7 +32,7 @@ from xdsd.compile.tcp_proxies import tcp_options
 from xdsd.compile.tcp_routes import TcpRule, rule_targets, tcp_rules, tls_rules
 from xdsd.compile.tcp_targets import TcpTarget, distinct
 from xdsd.compile.world import read_service
-from xdsd.model.problem import Problem, Reason, Severity
+from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.snapshot import LISTENER, Resource
 
 OWN_ADDRESS = "give it an address of its own or another port"
@@ -81,11 +81,23 @@ def claim_targets(graph: Graph, scope: TcpScope, claim: Claim, address: str) -> 
         ranges = tuple(each for each in _addresses(graph, scope, claim) or () if "/" in each)
         sni = (claim.key.hostname,) if claim.port.protocol.is_tls else ()
         own = TcpTarget(own.cluster, ranges, sni, options)
+    nameless = any(name.startswith("*") and not name.startswith("*.") for name in own.sni)
+    if nameless:
+        graph.report(_untold(claim))
     rules = _rules(graph, scope, claim)
     if not rules:
-        return (own,)
+        return () if nameless else (own,)
     destinations = MeshDestinations(graph, scope.namespace, scope.labels, scope.hosts)
-    return tuple(rule_targets(rules, own, claim.port.number, destinations))
+    return tuple(rule_targets(rules, None if nameless else own, claim.port.number, destinations))
+
+
+def _untold(claim: Claim) -> Problem:
+    message = (
+        f"connections to port {claim.port.number} of {claim.key.hostname} cannot be told by their server name: Envoy knows"
+        " no partial wildcards; write *.DOMAIN, or give the service an address"
+    )
+    service = ObjectRef("Service", claim.key.namespace, claim.key.hostname)
+    return Problem(Reason.NOT_SUPPORTED, message, service, severity=Severity.WARNING)
 
 
 def _rules(graph: Graph, scope: TcpScope, claim: Claim) -> list[TcpRule]:
@@ -112,8 +124,10 @@ def tcp_listener(
     number: int,
     claims: tuple[Claim, ...],
     fallthrough: str | None,
-) -> Resource:
-    """A listener that carries connections unread to the services that claim it, older ones first."""
+) -> Resource | None:
+    """A listener that carries connections unread to the services that claim it, older ones first; None if it would serve
+    nobody.
+    """
     found = [
         (claim, target)
         for claim in claims
@@ -131,6 +145,8 @@ def tcp_listener(
     for target in shadowed:
         if target in by_target:
             _report_shadowed(graph, scope, number, by_target[target], target, found[0][0])
+    if not kept and fallthrough is None:
+        return None
     return graph.ask(built_tcp_listener, address, number, kept, fallthrough, scope.bound)
 
 
