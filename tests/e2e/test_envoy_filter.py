@@ -109,6 +109,82 @@ async def _is_silent(shop: Shop) -> bool:
     return await shop.problems() == []
 
 
+async def test_refusals_of_every_type_are_isolated(tmp_path: Path) -> None:
+    """A cluster, a route table and an extension config that an Envoy refuses at once: what is good in each is applied, and
+    each owner reads its own words.
+    """
+    async with running_shop(tmp_path) as shop:
+        host = {"context": "GATEWAY", "cluster": {"service": HOST}}
+        domains = {"name": "all", "domains": ["*"], "routes": []}
+        marks = {"response_headers_to_add": [{"header": {"key": "x-marked", "value": "yes"}}]}
+        config = http_filter("x", "no Lua")["patch"]["value"]["typed_config"]
+        discovery = {
+            "config_source": {"ads": {}},
+            "type_urls": [config["@type"]],
+            "default_config": {"@type": config["@type"]},
+            "apply_default_config_without_warming": True,
+        }
+        refers = {"name": "ext", "config_discovery": discovery}
+        bad = {
+            "cluster": {
+                "applyTo": "CLUSTER",
+                "match": host,
+                "patch": {"operation": "MERGE", "value": {"lb_policy": "CLUSTER_PROVIDED"}},
+            },
+            "routes": {
+                "applyTo": "VIRTUAL_HOST",
+                "match": {"context": "GATEWAY"},
+                "patch": {"operation": "ADD", "value": domains},
+            },
+            "extension": {
+                "applyTo": "EXTENSION_CONFIG",
+                "patch": {"operation": "ADD", "value": {"name": "ext", "typed_config": config}},
+            },
+        }
+        good = (
+            {
+                "applyTo": "CLUSTER",
+                "match": host,
+                "patch": {"operation": "MERGE", "value": {"connect_timeout": "7s"}},
+            },
+            {
+                "applyTo": "ROUTE_CONFIGURATION",
+                "match": {"context": "GATEWAY"},
+                "patch": {"operation": "MERGE", "value": marks},
+            },
+            {
+                "applyTo": "HTTP_FILTER",
+                "match": {"context": "GATEWAY"},
+                "patch": {"operation": "ADD", "value": refers},
+            },
+        )
+        await shop.apply(
+            envoy_filter("good", *good), *(envoy_filter(name, each) for name, each in bad.items())
+        )
+        words = {
+            "cluster": "cluster provided LB",
+            "routes": "wildcard domain",
+            "extension": "script load error",
+        }
+
+        async def all_told() -> None:
+            problems = await shop.problems()
+            for name, word in words.items():
+                assert any(f"default/{name} " in line and word in line for line in problems), (name, problems)
+            assert len(problems) == len(words)
+
+        await eventually(all_told, "every owner is told")
+        await answers(shop, "x-marked", "yes")
+
+        async def is_merged() -> bool:
+            (dump,) = await shop.gateway.config_dump("ClustersConfigDump")
+            clusters = [each["cluster"] for each in dump["dynamic_active_clusters"]]
+            return any(each["name"].endswith(HOST) and each["connect_timeout"] == "7s" for each in clusters)
+
+        await eventually(is_merged, "the good part of the cluster's patches is applied")
+        await eventually(lambda: _is_synced(shop), "no proxy rejects anything")
+
+
 async def test_traffic_flows_on_beside_a_refused_patch(tmp_path: Path) -> None:
     """Requests through the gateway never fail while patches come that it refuses, and are mended or removed."""
     async with running_shop(tmp_path) as shop:

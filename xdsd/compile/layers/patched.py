@@ -63,13 +63,11 @@ def with_patches(graph: Graph, node_id: str, specs: tuple[LayerSpec, ...]) -> tu
     contexts = (first, *rest, first)
     refused: tuple[Refused, ...] = graph.read(("refusals", node_id)) or ()
     if refused:
-        refused = _answered(graph, graph.ask(patched_layers, specs, contexts, patches, refused), refused)
+        refused = graph.ask(answered, graph.ask(patched_layers, specs, contexts, patches, refused), refused)
     return graph.ask(patched_layers, specs, contexts, patches, refused)
 
 
-def _answered(
-    graph: Graph, specs: tuple[LayerSpec, ...], refused: tuple[Refused, ...]
-) -> tuple[Refused, ...]:
+def answered(graph: Graph, specs: tuple[LayerSpec, ...], refused: tuple[Refused, ...]) -> tuple[Refused, ...]:
     """What of the refusals still matters, so that a refusal of long ago does not set proxies apart."""
     names = {(each.type_url, each.name) for each in refused}
     found: set[Refused] = set()
