@@ -1,5 +1,6 @@
 """Inbound listeners, by value and as a real Envoy takes them."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from xdsd.model.catalog import Protocol
 
 HTTP = InboundPort(9080, Protocol.HTTP, "inbound|9080||", host="reviews.default.svc.cluster.local")
 MYSQL = InboundPort(3306, Protocol.MYSQL, "inbound|3306||")
+AUTO = InboundPort(7000, Protocol.AUTO, "inbound|7000||")
 
 
 def test_virtual_inbound_has_a_chain_a_port() -> None:
@@ -95,14 +97,41 @@ def test_explicit_listener_binds_its_port() -> None:
     assert manager(listener).stat_prefix == "inbound_10.0.0.1_9080;"
 
 
+def test_only_undeclared_ports_wait_for_the_client() -> None:
+    """HTTP is looked for where nobody said what is spoken; such a port has a chain for each case, elsewhere servers may speak
+    first.
+    """
+    listener = virtual_inbound([HTTP, MYSQL, AUTO, replace(AUTO, port=7001, cluster="inbound|7001||")])
+    _, detecting = listener.listener_filters
+    asked = detecting.filter_disabled.not_match.or_match.rules
+    ranges = [(each.destination_port_range.start, each.destination_port_range.end) for each in asked]
+    assert ranges == [(7000, 7001), (7001, 7002)]
+    found = [
+        each for each in listener.filter_chains if each.filter_chain_match.destination_port.value == 7000
+    ]
+    assert [list(each.filter_chain_match.application_protocols) for each in found] == [
+        ["http/1.0", "http/1.1", "h2c"],
+        [],
+    ]
+    assert manager(found[0]).route_config.virtual_hosts[0].routes[0].route.cluster == AUTO.cluster
+    assert proxy(found[1]).cluster == AUTO.cluster
+    alone = inbound_listener(AUTO)
+    assert manager(alone.filter_chains[0]).stat_prefix == "inbound_0.0.0.0_7000;"
+    assert proxy(alone).cluster == AUTO.cluster
+
+
 @pytest.mark.e2e
 def test_envoy_takes_every_inbound_listener() -> None:
     """A real Envoy loads each form of inbound listener and has nothing to complain about."""
-    names = [BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, "inbound|9080||", "inbound|3306||"]
+    names = [BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER]
+    names += ["inbound|9080||", "inbound|3306||", AUTO.cluster]
     log = validate_with_envoy(
         [Cluster(name=name, type=Cluster.STATIC) for name in names],
         [
             virtual_inbound([HTTP, MYSQL]),
+            virtual_inbound([AUTO]),
+            virtual_inbound([AUTO, replace(AUTO, port=7001)]),
+            inbound_listener(AUTO),
             virtual_inbound([HTTP], bind="::"),
             inbound_listener(InboundPort(9080, Protocol.GRPC, "inbound|9080||", bind="::1")),
             inbound_listener(MYSQL),
