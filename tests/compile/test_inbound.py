@@ -98,9 +98,7 @@ def test_explicit_listener_binds_its_port() -> None:
 
 
 def test_only_undeclared_ports_wait_for_the_client() -> None:
-    """HTTP is looked for where nobody said what is spoken; such a port has a chain for each case, elsewhere servers may speak
-    first.
-    """
+    """HTTP is looked for where nobody said what is spoken, with a chain for each case; elsewhere servers may speak first."""
     listener = virtual_inbound([HTTP, MYSQL, AUTO, replace(AUTO, port=7001, cluster="inbound|7001||")])
     _, detecting = listener.listener_filters
     asked = detecting.filter_disabled.not_match.or_match.rules
