@@ -7,7 +7,7 @@ revision all the same.
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
@@ -56,15 +56,18 @@ OPERATIONS = 128
 """The most operations that etcd takes in a transaction unless it is told otherwise (--max-txn-ops)."""
 
 
-async def open_etcd(settings: EtcdSettings) -> "EtcdStore":
-    """The store; an etcd that cannot be reached now is asked again with each call. Raises Denied, for files too that are
-    not what they should be.
+async def open_etcd(
+    settings: EtcdSettings, unavailable: Callable[[str], None] = lambda _: None
+) -> "EtcdStore":
+    """The store; an etcd that cannot be reached now is asked again with each call, and ``unavailable`` told why as soon as
+    each member was asked once. Raises Denied, for files too that are not what they should be.
     """
     store = EtcdStore(settings)
     try:
-        await store.revision()
-    except Unavailable:
-        return store  # whoever uses it is told
+        await store.probe()
+    except Unavailable as error:
+        unavailable(str(error))
+        return store
     except BaseException:
         await store.close()
         raise
@@ -82,6 +85,12 @@ class EtcdStore:
 
     async def revision(self) -> int:
         return (await self.range(self._settings.probe, count_only=True)).revision
+
+    async def probe(self) -> None:
+        """Asks each member once, until one answers. Raises Unavailable, Denied."""
+        await self._kv(
+            "Range", range_request(Get(self._settings.probe, count_only=True)), reads=True, once=True
+        )
 
     async def get(self, key: bytes, *, revision: int = 0) -> KeyValue | None:
         found = await self.range(key, revision=revision)
@@ -212,13 +221,13 @@ class EtcdStore:
     async def close(self) -> None:
         await self._endpoints.close()
 
-    async def _kv(self, method: str, request: Message, *, reads: bool = False) -> Message:
+    async def _kv(self, method: str, request: Message, *, reads: bool = False, once: bool = False) -> Message:
         async def ask(member: Member, metadata: Metadata, seconds: float) -> Message:
             return await getattr(member.kv, method)(request, metadata=metadata, timeout=seconds)
 
         began = self._history.revision
         try:
-            answer = await self._endpoints.call(ask, reads=reads)
+            answer = await self._endpoints.call(ask, reads=reads, once=once)
         except Compacted:
             raise Compacted(await self._compacted()) from None
         self._history.note(answer.header, began)

@@ -103,9 +103,9 @@ class Endpoints:
             self._current = (self._current + 1) % len(self._members)
 
     async def call(
-        self, ask: Callable[[Member, Metadata, float], Awaitable[Message]], *, reads: bool
+        self, ask: Callable[[Member, Metadata, float], Awaitable[Message]], *, reads: bool, once: bool = False
     ) -> Message:
-        """What a member answers. ``ask`` is given the seconds that it has."""
+        """What a member answers. ``ask`` is given the seconds that it has; ``once`` is to ask no member again."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._settings.deadline
         proved = False
@@ -138,7 +138,7 @@ class Endpoints:
                 self.leave(member)
             except grpc.aio.UsageError:  # the channel was closed meanwhile
                 raise Unavailable("the store is closed") from None
-            if loop.time() + _BREATH > until:
+            if loop.time() + _BREATH > until or (once and len(why) == len(self._members)):
                 raise Unavailable(_told(why))
             await asyncio.sleep(_BREATH)
 

@@ -27,6 +27,7 @@ class Daemon:
         self.checks = [
             Check("store", ok=True),
             Check("registry machines:/vms", ok=False, detail="not listed yet"),
+            Check("registry machines:/other", ok=False, detail="it is gone", stale=True),
         ]
         self.problems: list[Problem] = []
         self.log = StringIO()
@@ -63,19 +64,30 @@ async def test_metrics_are_served_in_prometheus_text(daemon: Daemon, client: aio
 
 
 async def test_ready_only_when_every_part_is(daemon: Daemon, client: aiohttp.ClientSession) -> None:
-    """503 with the missing part's reason, then 200; alive all the while."""
+    """503 with the missing part's reason, then 200, also while a part is away that was there; alive all the while."""
     async with client.get("/readyz") as response:
         assert response.status == 503
         assert await response.json() == {
             "ready": False,
             "checks": [
-                {"name": "store", "ok": True, "detail": ""},
-                {"name": "registry machines:/vms", "ok": False, "detail": "not listed yet"},
+                {"name": "store", "ok": True, "state": "ok", "detail": ""},
+                {
+                    "name": "registry machines:/vms",
+                    "ok": False,
+                    "state": "missing",
+                    "detail": "not listed yet",
+                },
+                {
+                    "name": "registry machines:/other",
+                    "ok": False,
+                    "state": "stale",
+                    "detail": "it is gone",
+                },
             ],
         }
     async with client.get("/healthz") as response:
         assert response.status == 200
-    daemon.checks = [Check("store", ok=True)]
+    daemon.checks = [Check("store", ok=True), Check("other", ok=False, detail="it is gone", stale=True)]
     async with client.get("/readyz") as response:
         assert response.status == 200
 

@@ -5,7 +5,6 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from importlib.metadata import version
-from io import StringIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 from prometheus_client import CollectorRegistry
 
+from storage.base import Corrupted, FutureRevision, StorageError
 from storage.memory import MemoryStore
 from xdsd.__main__ import (
     RELOADABLE,
@@ -30,8 +30,8 @@ from xdsd.intents import Intents
 from xdsd.manifest import AnyObject, parse_object
 from xdsd.model.problem import Problem
 from xdsd.reconcile import ObjectsChange, SourceSink
-from xdsd.settings import LogFormat, LogLevel, Settings, settings
-from xdsd.telemetry import Metrics, make_logger
+from xdsd.settings import Settings, settings
+from xdsd.telemetry import Metrics
 
 
 @pytest.fixture(autouse=True)
@@ -231,6 +231,42 @@ class Sink:
         return self.known
 
 
+@pytest.mark.parametrize(
+    "fault", [FutureRevision("no"), Corrupted("the file is damaged")], ids=["one", "two"]
+)
+def test_a_store_that_fails_while_it_runs_ends_it_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: StorageError
+) -> None:
+    """As it does at the start, though the error comes out of a group of tasks."""
+
+    async def serve(*_: object) -> None:
+        async with asyncio.TaskGroup() as tasks, asyncio.TaskGroup() as inner:
+            tasks.create_task(asyncio.Event().wait())
+            inner.create_task(_raise(fault))
+
+    monkeypatch.setattr("xdsd.__main__.serve", serve)
+    monkeypatch.setattr("faulthandler.enable", lambda: None)
+    result = xdsd("serve", "--state-dir", tmp_path)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"xdsd: {fault}")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_fault_that_nobody_foresaw_is_told_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A fault of our own beside the store's is not hidden behind a sentence."""
+
+    async def serve(*_: object) -> None:
+        raise ExceptionGroup("tasks", [FutureRevision("no"), ZeroDivisionError("oops")])
+
+    monkeypatch.setattr("xdsd.__main__.serve", serve)
+    monkeypatch.setattr("faulthandler.enable", lambda: None)
+    assert isinstance(xdsd("serve", "--state-dir", tmp_path).exception, ExceptionGroup)
+
+
+async def _raise(error: Exception) -> None:
+    raise error
+
+
 async def test_what_the_store_holds_reaches_the_mesh() -> None:
     """All of it at first, then each change; the metrics count objects by kind."""
     store = MemoryStore()
@@ -239,8 +275,7 @@ async def test_what_the_store_holds_reaches_the_mesh() -> None:
     sink = Sink()
     rule = made("DestinationRule", "a", {"host": "reviews"})
     await intents.apply([rule], now="2026-01-01T00:00:00Z")
-    logger = make_logger(LogFormat.JSON, LogLevel.INFO, StringIO())
-    following = asyncio.create_task(follow_intents(intents, cast("SourceSink", sink), metrics, logger))
+    following = asyncio.create_task(follow_intents(intents, cast("SourceSink", sink), metrics))
     assert await sink.heard() == {"a"}
     await intents.apply([made("DestinationRule", "b", {"host": "reviews"})], now="2026-01-01T00:00:00Z")
     assert await sink.heard() == {"a", "b"}

@@ -16,7 +16,7 @@ from xdsd.model.intent import Metadata, Object, RateLimit
 from xdsd.model.limits import LimitRule
 from xdsd.model.mesh import MeshSettings
 from xdsd.model.node import Node, NodeRefused
-from xdsd.model.problem import ObjectRef, Problem, Reason
+from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.reconcile import STORE, ObjectsChange, Reconciler, Settling, SourceStatus, portions
 from xdsd.registry.base import CatalogChange
 from xdsd.snapshot import CLUSTER, ENDPOINT, ROUTE, SnapshotChange
@@ -245,6 +245,33 @@ async def test_a_source_is_seen_with_its_state_and_counts() -> None:
         await mesh.loop.attach(NODE)
         store.stale("the disk is gone")
         assert mesh.loop.sources() == (SourceStatus(STORE, True, "the disk is gone", services=1),)
+
+
+async def test_a_source_that_is_away_is_told_once_an_outage() -> None:
+    """At once what is waited for and why, as a line and as a problem, until it is there; the same when it goes later."""
+    with structlog.testing.capture_logs() as told:
+        async with running() as mesh:
+            machines = mesh.loop.expect("machines:/list")
+            machines.stale("no such folder")
+            machines.stale("no such folder at all")
+            (problem,) = mesh.loop.problems()
+            assert (problem.reason, problem.severity) == (Reason.UNAVAILABLE, Severity.ERROR)
+            assert problem.message == (
+                "machines:/list is waited for, nothing is served yet: no such folder at all"
+            )
+            machines.synced()
+            assert mesh.loop.problems() == ()
+            machines.stale("it is gone")
+            (problem,) = mesh.loop.problems()
+            assert problem.severity is Severity.WARNING
+            assert problem.message == "machines:/list cannot be asked, what it said last holds: it is gone"
+            machines.synced()
+    assert [(line["log_level"], line["event"], line.get("why")) for line in told] == [
+        ("warning", "waiting for machines:/list", "no such folder"),
+        ("info", "machines:/list available again", None),
+        ("warning", "machines:/list unavailable", "it is gone"),
+        ("info", "machines:/list available again", None),
+    ]
 
 
 async def test_problems_of_a_scope_replace_each_other() -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from prometheus_client import CollectorRegistry
@@ -97,7 +97,10 @@ class Daemon:
         """One a source: synced, and whether its platform can be asked."""
         return [
             Check(
-                source.name, source.synced, source.stale or ("" if source.synced else "has not reported yet")
+                source.name,
+                source.synced and not source.stale,
+                source.stale or ("" if source.synced else "has not reported yet"),
+                stale=source.synced,
             )
             for source in self.mesh.sources()
         ]
@@ -111,7 +114,8 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
     _make_state_dir(options.state_dir)
     async with AsyncExitStack() as stack:
         stack.enter_context(library_logs(logger))
-        store = await open_store(options)
+        outage: list[str] = []
+        store = await open_store(options, outage.append)
         stack.push_async_callback(store.close)
         compiler = Compiler(mesh_settings(options))
         counting = counters(options, clock)
@@ -120,6 +124,10 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         mesh = Reconciler(
             compiler, options.mesh_domain, metrics, logger, clock, settling(options), limiter.update
         )
+        objects = mesh.expect(STORE)
+        for why in outage:
+            objects.stale(why)
+        watched = [(registry, mesh.expect(registry.name)) for registry in registries(options)]
         server = XdsServer(mesh, logger, metrics, server_settings(options))
         if options.rate_limit_service is None:
             server.also_serve(limiter.handler())
@@ -159,13 +167,8 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         stop = _stop_event()
         async with asyncio.TaskGroup() as tasks:
             work = [
-                tasks.create_task(
-                    follow_intents(intents, mesh.expect(STORE), metrics, logger), name="intents"
-                ),
-                *(
-                    tasks.create_task(registry.run(mesh.expect(registry.name)), name=registry.name)
-                    for registry in registries(options)
-                ),
+                tasks.create_task(follow_intents(intents, objects, metrics), name="intents"),
+                *(tasks.create_task(registry.run(sink), name=registry.name) for registry, sink in watched),
                 tasks.create_task(mesh.run(server.published), name="reconcile"),
                 tasks.create_task(watch_event_loop(metrics), name="event loop lag"),
                 tasks.create_task(watch_store(metrics, store.revision), name="store health"),
@@ -191,11 +194,13 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
     logger.info("stopped")
 
 
-async def open_store(options: Settings) -> Store:
-    """The store that the settings name. Raises StorageError, OSError for a file that cannot be read."""
+async def open_store(options: Settings, unavailable: Callable[[str], None]) -> Store:
+    """The store that the settings name; ``unavailable`` is told why it cannot be asked yet. Raises StorageError, OSError for
+    a file that cannot be read.
+    """
     if not options.store.etcd:
         return await open_embedded(options.state_dir / STORE_FILE)
-    return await open_etcd(etcd_settings(options))
+    return await open_etcd(etcd_settings(options), unavailable)
 
 
 def etcd_settings(options: Settings) -> EtcdSettings:
@@ -298,25 +303,11 @@ async def forget_history(intents: Intents, retention: timedelta) -> None:
         await asyncio.sleep(min(HOUR, retention.total_seconds() / 10))
 
 
-async def follow_intents(
-    intents: Intents, sink: SourceSink, metrics: Metrics, logger: FilteringBoundLogger
-) -> None:
+async def follow_intents(intents: Intents, sink: SourceSink, metrics: Metrics) -> None:
     """Hands what the store holds, and every change of it, to the mesh. While the store is away, what it said last holds."""
-    away = ""
-
-    def unavailable(why: str) -> None:
-        nonlocal away
-        sink.stale(why)
-        if not away:
-            logger.warning("store unavailable", why=why)
-        away = why
-
     known: set[ObjectRef] = set()
     counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
-    async for change in intents.follow(unavailable=unavailable):
-        if away:
-            away = ""
-            logger.info("store available again", revision=change.revision)
+    async for change in intents.follow(unavailable=sink.stale):
         sink.objects(ObjectsChange(change.upserts, change.removed, change.revision))
         for scope, problems in change.problems.items():
             sink.problems(scope, problems)
@@ -454,9 +445,26 @@ def serve_command(config: Path | None, **flags: object) -> None:
     try:
         asyncio.run(serve(options, logger, lambda: load(config, os.environ, flags)))
     except (StorageError, OSError) as error:
-        advice = f". {_mending(options.state_dir)}" if isinstance(error, Corrupted) else ""
-        click.echo(f"xdsd: {error}{advice}", err=True)
-        raise SystemExit(1) from error
+        _give_up(error, options)
+    except BaseExceptionGroup as group:
+        failed, faults = group.split(StorageError)
+        if failed is None or faults is not None:
+            raise
+        _give_up(_first(failed), options)
+
+
+def _give_up(error: BaseException, options: Settings) -> NoReturn:
+    """Ends the daemon with one sentence."""
+    advice = f". {_mending(options.state_dir)}" if isinstance(error, Corrupted) else ""
+    click.echo(f"xdsd: {error}{advice}", err=True)
+    raise SystemExit(1) from error
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first of the errors in a group of groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 @main.command("check-config")

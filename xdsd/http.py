@@ -1,13 +1,13 @@
 """The daemon's HTTP port: metrics for Prometheus, health for whoever runs the daemon, and what is wrong now.
 
 ``/healthz`` answers while the event loop turns. ``/readyz`` answers 503, with a reason for each part that is
-missing, until the daemon can serve proxies as it should.
+missing, until the daemon can serve proxies as it should. What is away after that is
+told there too, and the daemon stays ready: what it knew is served.
 """
 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -44,7 +44,7 @@ def http_app(
 
     async def readyz(_: web.Request) -> web.Response:
         found = checks()
-        body = {"ready": ready(found), "checks": [asdict(check) for check in found]}
+        body = {"ready": ready(found), "checks": [_check_json(check) for check in found]}
         return web.json_response(body, status=200 if body["ready"] else 503)
 
     async def debug_problems(_: web.Request) -> web.Response:
@@ -65,6 +65,10 @@ def http_app(
     app.router.add_get("/debug/problems", debug_problems)
     app.router.add_get("/{rest:.*}", missing)
     return app
+
+
+def _check_json(check: Check) -> dict[str, object]:
+    return {"name": check.name, "ok": check.ok, "state": check.state.value, "detail": check.detail}
 
 
 def problem_json(problem: Problem) -> dict[str, object]:

@@ -26,7 +26,7 @@ from xdsd.model.intent import Object
 from xdsd.model.limits import LimitRule
 from xdsd.model.mesh import MeshSettings, Proxy
 from xdsd.model.node import Node
-from xdsd.model.problem import ObjectRef, Problem
+from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.registry.base import CatalogChange
 from xdsd.registry.catalog import Catalog
 from xdsd.registry.entries import Entries
@@ -161,12 +161,18 @@ class Reconciler:
         self._wake.set()
 
     def set_synced(self, source: str) -> None:
+        if self._sources[source].stale:
+            self._logger.info(f"{source} available again", source=source)
         self._set_status(replace(self._sources[source], synced=True, stale=""))
         if all(status.synced for status in self._sources.values()):
             self._synced.set()
 
     def set_stale(self, source: str, why: str) -> None:
-        self._set_status(replace(self._sources[source], stale=why))
+        before = self._sources[source]
+        if not before.stale:
+            event = f"{source} unavailable" if before.synced else f"waiting for {source}"
+            self._logger.warning(event, source=source, why=why)
+        self._set_status(replace(before, stale=why))
 
     def set_problems(self, source: str, scope: str, problems: Sequence[Problem]) -> None:
         if problems:
@@ -262,9 +268,18 @@ class Reconciler:
         return tuple(self._sources.values())
 
     def problems(self) -> tuple[Problem, ...]:
-        """All mistakes that hold now: of files, of entries, between sources, and of objects against each other."""
+        """All that is wrong now: sources that are away, and mistakes of files, of entries, between sources, and of objects
+        against each other.
+        """
         reported = (problem for group in self._problems.values() for problem in group)
-        return (*reported, *self._entries.problems, *self._catalog.problems, *self._compiler.problems())
+        away = (_away(status) for status in self._sources.values() if status.stale)
+        return (
+            *away,
+            *reported,
+            *self._entries.problems,
+            *self._catalog.problems,
+            *self._compiler.problems(),
+        )
 
     # The loop.
 
@@ -445,6 +460,14 @@ class Reconciler:
         if self._sources.get(status.name) != status:
             self._sources[status.name] = status
             self._observer.source(status)
+
+
+def _away(status: SourceStatus) -> Problem:
+    """The problem that a source cannot be asked."""
+    if status.synced:
+        message = f"{status.name} cannot be asked, what it said last holds: {status.stale}"
+        return Problem(Reason.UNAVAILABLE, message, severity=Severity.WARNING)
+    return Problem(Reason.UNAVAILABLE, f"{status.name} is waited for, nothing is served yet: {status.stale}")
 
 
 def _declares(change: CatalogChange) -> bool:

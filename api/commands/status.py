@@ -40,7 +40,7 @@ def _daemon(connection: Connection) -> dict[str, str]:
 @click.option("-o", "--output", type=DataFormat, help="As data.")
 @pass_connection
 def status(connection: Connection, output: str | None) -> None:
-    """Tell whether the daemon is ready, and what it misses if not; exit code 1 then."""
+    """Tell whether the daemon is ready and what it misses; exit code 1 where something is missing or away (stale)."""
     with connection.client() as client:
         answer = client.status()
         registries = client.registries()
@@ -58,7 +58,8 @@ def status(connection: Connection, output: str | None) -> None:
                 "singletons": list(answer.singletons),
                 "store": _store_json(answer.store),
                 "checks": [
-                    {"name": check.name, "ok": check.ok, "detail": check.detail} for check in answer.checks
+                    {"name": check.name, "ok": check.ok, "state": check.state, "detail": check.detail}
+                    for check in answer.checks
                 ],
                 "registries": [
                     {
@@ -75,7 +76,7 @@ def status(connection: Connection, output: str | None) -> None:
         )
     else:
         _print(answer, registries)
-    if not answer.ready:
+    if not answer.ready or not all(check.ok for check in answer.checks):
         click.get_current_context().exit(1)
 
 
@@ -94,7 +95,7 @@ def _print(answer: Any, registries: Any) -> None:
     click.echo()
     print_table(
         ("CHECK", "STATE", "DETAIL"),
-        [(check.name, "ok" if check.ok else "missing", check.detail) for check in answer.checks],
+        [(check.name, check.state, check.detail) for check in answer.checks],
     )
     if registries:
         click.echo()

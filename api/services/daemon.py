@@ -14,9 +14,10 @@ from api.services.objects import now, reader
 from api.wire import problem_to_wire
 from storage.base import StorageError
 from xdsd.analysis import merged
-from xdsd.health import ready
+from xdsd.health import Check, ready
 from xdsd.manifest import AnyObject
 from xdsd.model.problem import Problem
+from xdsd.reconcile import STORE
 
 Context = grpc.aio.ServicerContext[object, object]
 
@@ -39,19 +40,22 @@ class DaemonService:
 
     async def Status(self, _request: pb.StatusRequest, _context: Context) -> pb.StatusResponse:  # noqa: N802
         require_somewhere(Right.OBSERVE)
-        checks = self._health.checks()
         # Read before the store's revision: a store that is behind what was compiled of it is not the same any more.
         compiled = self._mesh.revision
         store = await self._store()
         if 0 < store.revision < compiled:
             compiled = 0
+        checks = [_checked(check, store) for check in self._health.checks()]
         response = pb.StatusResponse(
             version=self._health.version,
             ready=ready(checks),
             generation=self._mesh.snapshot.generation,
             proxies=len({status.node.key for status in self._proxies.status()}),
             problems=len(self._mesh.problems()),
-            checks=[pb.Check(name=check.name, ok=check.ok, detail=check.detail) for check in checks],
+            checks=[
+                pb.Check(name=check.name, ok=check.ok, detail=check.detail, state=check.state.value)
+                for check in checks
+            ],
             name=self._health.name,
             store=store,
             compiled_revision=compiled,
@@ -61,12 +65,13 @@ class DaemonService:
         return response
 
     async def _store(self) -> pb.StoreState:
-        """A store that is away is part of the answer, not a reason to give none."""
+        """A store that is away is part of the answer, not a reason to give none. Why it is may be known already."""
         try:
             async with asyncio.timeout(STORE_SECONDS):
                 found = await self._health.store()
         except TimeoutError:
-            return pb.StoreState(unavailable=f"it did not answer in {STORE_SECONDS:g} seconds")
+            known = next((source.stale for source in self._mesh.sources() if source.name == STORE), "")
+            return pb.StoreState(unavailable=known or f"it did not answer in {STORE_SECONDS:g} seconds")
         except StorageError as error:
             return pb.StoreState(unavailable=str(error))
         return pb.StoreState(
@@ -136,6 +141,13 @@ class ProblemsService:
         rest = [each for each in objects if each.ref not in refused]
         others = await self._intents.apply(rest, now=now(), dry_run=True)
         return (*applied.problems, *others.problems)
+
+
+def _checked(check: Check, store: pb.StoreState) -> Check:
+    """The check with what the store said just now, which whoever follows it may not have noticed yet."""
+    if check.name == STORE and check.ok and store.unavailable:
+        return replace(check, ok=False, stale=True, detail=store.unavailable)
+    return check if check.ok or check.detail else replace(check, detail="it says no more")
 
 
 def _unversioned(obj: AnyObject) -> AnyObject:

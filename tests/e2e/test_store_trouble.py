@@ -44,7 +44,7 @@ async def readiness(daemon: Daemon) -> tuple[int, dict[str, Any]]:
 
 
 async def test_an_etcd_that_is_gone_at_the_start(tmp_path: Path, etcd: EtcdServer) -> None:
-    """A daemon waits for its etcd, says which it is in the log and on /readyz, lives meanwhile, and starts when it comes."""
+    """A daemon waits for its etcd, says so at once in the log, on /readyz and to xdsctl, and starts when it comes."""
     daemon = Daemon(tmp_path, {"store": f"etcd://{etcd.host}:{etcd.port}"})
     await daemon.program.start()
     try:
@@ -57,8 +57,14 @@ async def test_an_etcd_that_is_gone_at_the_start(tmp_path: Path, etcd: EtcdServe
             assert not check["ok"]
 
         await eventually(waiting, "/readyz says what is missing", timeout=30)
-        (event,) = daemon.events("store unavailable")
-        assert (event["level"], says in event["why"]) == ("warning", True)
+        (event,) = daemon.events()
+        assert (event["event"], event["level"]) == ("waiting for store", "warning")
+        assert says in event["why"]
+        status = json.loads(await daemon.xdsctl("status", "-o", "json", check=False))
+        assert not status["ready"]
+        assert (status["checks"][0]["state"], says in status["checks"][0]["detail"]) == ("missing", True)
+        assert says in status["store"]["unavailable"]
+        assert says in await daemon.xdsctl("problems", check=False)
         assert "ready" not in {line["event"] for line in daemon.events()}
         await etcd.start()
         await eventually(daemon._is_ready, "the daemon is ready", timeout=30)
@@ -106,6 +112,7 @@ async def test_rights_that_are_taken_away(tmp_path: Path, etcd: EtcdServer) -> N
             status, check = await readiness(daemon)
             assert status == 200, "what it knew is still served"
             assert "grant it readwrite on the prefix /xdsd/" in check["detail"]
+            assert (check["ok"], check["state"]) == (False, "stale")
 
         await eventually(denied, "/readyz says what is denied", timeout=30)
         said = await daemon.xdsctl("apply", "-f", "-", text=ENTRY.replace("NAME", "b"), check=False)
@@ -114,7 +121,7 @@ async def test_rights_that_are_taken_away(tmp_path: Path, etcd: EtcdServer) -> N
 
         async def again() -> None:
             _, check = await readiness(daemon)
-            assert check["detail"] == ""
+            assert check == {"name": "store", "ok": True, "state": "ok", "detail": ""}
 
         await eventually(again, "the daemon has its store again", timeout=30)
         await daemon.xdsctl("apply", "-f", "-", text=ENTRY.replace("NAME", "b"))
@@ -154,6 +161,25 @@ async def test_an_outage_is_one_warning_without_secrets(tmp_path: Path, etcd: Et
         assert "locals" not in lines
         assert "secret" not in lines
         assert "token" not in lines
+
+
+async def test_machines_that_are_not_there(tmp_path: Path) -> None:
+    """A daemon says at once which folder it waits for, in its log and to xdsctl."""
+    daemon = Daemon(tmp_path, {"registry": f"machines:{tmp_path}/nope"})
+    await daemon.program.start()
+    try:
+        (event,) = await eventually(lambda: daemon.events("waiting for"), "it says what it waits for")
+        assert event["event"] == f"waiting for machines:{tmp_path}/nope"
+        assert "No such file or directory" in event["why"]
+
+        async def told() -> None:
+            assert f"machines:{tmp_path}/nope is waited for" in await daemon.xdsctl("problems", check=False)
+
+        await eventually(told, "problems tell it too")
+        (tmp_path / "nope").mkdir()
+        await eventually(daemon._is_ready, "the daemon is ready", timeout=30)
+    finally:
+        await daemon.program.kill()
 
 
 async def test_a_damaged_store(tmp_path: Path) -> None:

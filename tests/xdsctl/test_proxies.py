@@ -1,6 +1,7 @@
 """``xdsctl proxies``, ``config``, ``problems``, ``status`` and ``version``."""
 
 import json
+import re
 
 import pytest
 import yaml
@@ -197,7 +198,15 @@ def test_status_tells_of_the_store_and_of_the_work_for_all(server: Daemon, xdsct
     assert "Store: etcd 3.5.16, revision 90, compacted at 40, 2.5 MB of which 20 kB used." in text
     assert "  a:2379\n  b:2379 (leader)\n" in text
     server.health.outage = Unavailable("no member answers")
-    assert "The store cannot be asked: no member answers" in xdsctl("status").stdout
+    away = xdsctl("status")
+    assert "The store cannot be asked: no member answers" in away.stdout
+    assert re.search(r"^store +stale +no member answers$", away.stdout, re.MULTILINE)
+    assert away.exit_code == 1
+    found = json.loads(xdsctl("status", "-o", "json").stdout)
+    assert found["ready"]
+    assert found["checks"] == [
+        {"name": "store", "ok": False, "state": "stale", "detail": "no member answers"}
+    ]
 
 
 def test_status_of_a_store_that_went_back_in_time(server: Daemon, xdsctl: Xdsctl) -> None:

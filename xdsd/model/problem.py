@@ -34,6 +34,7 @@ class Reason(StrEnum):
     UNREADABLE_FILE = "UnreadableFile"
     WRONG_TYPE = "WrongType"
     REJECTED_BY_PROXY = "RejectedByProxy"
+    UNAVAILABLE = "Unavailable"
 
 
 class ObjectRef(NamedTuple):
