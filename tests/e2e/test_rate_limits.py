@@ -60,6 +60,7 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[Asked]]] = {
         [{"header": {"name": "x-user", "values": ["a"]}}],
         [get("/", OK, x_user="a"), get("/", OVER, x_user="a"), *[get("/", OK, x_user="b")] * 2],
     ),
+    "host": ([{"header": {"name": "Host"}}], [get("/", OK), get("/", OVER)]),
     "header-match": (
         [{"header": {"name": "x-tier", "match": {"prefix": "g"}}}],
         [get("/", OK, x_tier="gold"), get("/", OVER, x_tier="green"), *[get("/", OK, x_tier="red")] * 2],

@@ -117,3 +117,18 @@ def test_what_is_wrong_is_told_where_it_is(spec: str, expected: str) -> None:
     found = _told(spec)
     assert len(found) == 1
     assert found[0].startswith(expected)
+
+
+def test_values_may_not_multiply_without_end() -> None:
+    """A limit has as many counts as its values combine to, and so have all limits of an object together."""
+    values = ", ".join(f"v{number}" for number in range(40))
+    twice = f"descriptors: [{{path: {{values: [{values}]}}}}, {{header: {{name: a, values: [{values}]}}}}]"
+    assert _told(f"local: [{{{LIMIT}, {twice}}}]") == [
+        "5 spec.local[0].descriptors InvalidValue: its values combine to 1600 counts, which is above 1000"
+    ]
+    values = ", ".join(f"v{number}" for number in range(30))
+    twice = f"descriptors: [{{path: {{values: [{values}]}}}}, {{header: {{name: a, values: [{values}]}}}}]"
+    five = ", ".join([f"{{{LIMIT}, {twice}}}"] * 5)
+    assert _told(f"local: [{five}]") == [
+        "5 spec.local InvalidValue: its limits have 4500 counts together, which is above 4000"
+    ]

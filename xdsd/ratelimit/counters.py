@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-MOST = 1_000_000
-"""How many counters are kept in memory; beyond them those that were used least lately are forgotten."""
+MOST = 250_000
+"""How many counters are kept in memory, about 100 MB; beyond them those that were used least lately are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)

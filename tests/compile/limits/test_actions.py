@@ -53,6 +53,13 @@ def test_each_property_is_read_by_an_action(descriptor: dict[str, Any], kind: st
     assert found.entry == entry
 
 
+def test_the_host_is_found_where_envoy_keeps_it() -> None:
+    """A request's Host is its authority; the entry carries the name that was written."""
+    found = step(header={"name": "Host"})
+    assert found.action.request_headers.header_name == ":authority"
+    assert found.entry == Entry("host")
+
+
 def test_masks_are_whole_where_they_are_left_out() -> None:
     """One family may be masked without the other."""
     masked = step(remoteAddress={"ipv6Prefix": 64}).action.masked_remote_address

@@ -6,6 +6,7 @@ error, and an error finds nothing.
 """
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
@@ -26,6 +27,9 @@ JWT_PAYLOAD = "payload"
 
 ROUTE_METADATA = "xdsd.rate_limits"
 """Where a route names the RateLimits with local limits that target it."""
+
+_SPELLED = MappingProxyType({"host": ":authority"})
+"""Headers that Envoy keeps under another name."""
 
 _EXPRESSION = "envoy.rate_limit_descriptors.expr"
 
@@ -88,7 +92,7 @@ def _request_step(descriptor: RateLimitDescriptor) -> Step:
         return _header("method", ":method", descriptor.method)
     if descriptor.header is not None:
         name = descriptor.header.name.lower()
-        return _header(name, name, descriptor.header)
+        return _header(name, _SPELLED.get(name, name), descriptor.header)
     if descriptor.query_parameter is not None:
         return _query_parameter(descriptor.query_parameter.name, descriptor.query_parameter)
     raise ValueError("a descriptor without a property")

@@ -42,6 +42,7 @@ MAX_BODY = 64 * 1024
 MAX_LIMITS = 64
 MAX_DESCRIPTORS = 10
 MAX_COMBINATIONS = 1000
+MAX_COUNTS = 4000
 REFUSALS = frozenset({*range(400, 418), *range(421, 425), 426, 428, 429, 431, *range(500, 509), 510, 511})
 """The statuses of errors that Envoy knows."""
 
@@ -112,11 +113,16 @@ class Limit(Message):
     unit: RateLimitUnit = needed("In what time.")
 
 
+def combinations(descriptors: Sequence[RateLimitDescriptor]) -> int:
+    """How many counts the given values of descriptors make together."""
+    return prod(max(1, len(each.values)) for each in descriptors)
+
+
 def _descriptor_findings(descriptors: Sequence[RateLimitDescriptor]) -> Iterator[Finding]:
-    combinations = prod(max(1, len(each.values)) for each in descriptors)
-    if combinations > MAX_COMBINATIONS:
+    counts = combinations(descriptors)
+    if counts > MAX_COMBINATIONS:
         yield wrong(
-            f"its values combine to {combinations} counts, which is above {MAX_COMBINATIONS}", "descriptors"
+            f"its values combine to {counts} counts, which is above {MAX_COMBINATIONS}", "descriptors"
         )
     if len(descriptors) > MAX_DESCRIPTORS:
         yield wrong(f"has {len(descriptors)} entries, which is above {MAX_DESCRIPTORS}", "descriptors")
@@ -207,6 +213,9 @@ class RateLimit(Message):
         if not self.local and self.global_ is None:
             yield missing("is empty; give local or global")
         yield from _repeated(self.local, "local")
+        counts = sum(combinations(limit.descriptors) for limit in self.local)
+        if counts > MAX_COUNTS:
+            yield wrong(f"its limits have {counts} counts together, which is above {MAX_COUNTS}", "local")
         if len(self.local) > MAX_LIMITS:
             yield wrong(f"has {len(self.local)} limits, which is above {MAX_LIMITS}", "local")
         seen: set[tuple[str, str, str | None]] = set()
