@@ -1,6 +1,7 @@
 """Daemons that know each other by leased keys."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 
 from structlog.typing import FilteringBoundLogger
@@ -67,12 +68,36 @@ async def test_an_outage_between_lease_and_key(logger: FilteringBoundLogger) -> 
 
 async def test_a_name_that_is_taken_is_said(store: Away, logger: FilteringBoundLogger, log: StringIO) -> None:
     """Two daemons of one name are told, by the address of the other."""
-    one, other = Membership(store, member(1, "same"), logger), Membership(store, member(2, "same"), logger)
+    elsewhere = replace(member(2, "same"), xds="127.0.0.1:15012")
+    one, other = Membership(store, member(1, "same"), logger), Membership(store, elsewhere, logger)
     async with running(one.run):
         await eventually(lambda: _registered(store))
         async with running(other.run):
             await eventually(lambda: "another daemon has this name" in log.getvalue())
     assert json.loads(log.getvalue().splitlines()[0])["name"] == "same"
+
+
+async def test_what_a_killed_daemon_left_is_no_other(
+    store: Away, logger: FilteringBoundLogger, log: StringIO
+) -> None:
+    """A daemon that comes back within the time of its lease does not take what it left for another daemon."""
+    await Membership(store, member(1, "same"), logger, ttl=1)._stay()
+    async with running(Membership(store, member(2, "same"), logger, ttl=1).run):
+        await eventually(lambda: _count(store, 2))
+        await eventually(lambda: _count(store, 1))
+    assert "another daemon" not in log.getvalue()
+
+
+async def test_a_namesake_of_another_host_is_said(
+    store: Away, logger: FilteringBoundLogger, log: StringIO
+) -> None:
+    """It may listen where we do, on a host of its own; it is told by outliving what we could have left."""
+    one, other = (Membership(store, member(number, "same"), logger, ttl=1) for number in (1, 2))
+    async with running(one.run):
+        await eventually(lambda: _registered(store))
+        async with running(other.run):
+            await eventually(lambda: "another daemon has this name" in log.getvalue())
+            assert other._leftovers_until == 0.0
 
 
 async def test_what_others_wrote_there_is_no_member(store: Away, logger: FilteringBoundLogger) -> None:
@@ -84,6 +109,10 @@ async def test_what_others_wrote_there_is_no_member(store: Away, logger: Filteri
 
 async def _are(membership: Membership, members: list[Member]) -> bool:
     return list(await membership.list()) == members
+
+
+async def _count(store: Away, count: int) -> bool:
+    return len((await store.range(PREFIX, PREFIX + b"\xff")).kvs) == count
 
 
 async def _registered(store: Away) -> bool:

@@ -40,6 +40,7 @@ class Membership:
         self._logger = logger
         self._ttl = ttl
         self._lease = 0
+        self._leftovers_until = 0.0
 
     async def run(self) -> None:
         """Stays registered until cancelled, over outages of the store; leaves at the end."""
@@ -63,15 +64,28 @@ class Membership:
         return [member for _, member in sorted({**others, self.me.id: self.me}.items())]
 
     async def _stay(self) -> None:
+        clock = asyncio.get_running_loop().time
         if self._lease:
             await self._store.keep_alive(self._lease)
+            if self._leftovers_until and clock() > self._leftovers_until:
+                self._leftovers_until = 0.0
+                self._tell_of(await self._namesakes())
             return
         lease = await self._store.grant(self._ttl)
         await self._store.txn((), (Put(self.me.key, _written(self.me), lease),))
         self._lease = lease
-        for other in await self.list():
-            if other.name == self.me.name and other.id != self.me.id:
-                self._logger.warning("another daemon has this name; set name", name=other.name, xds=other.xds)
+        namesakes = await self._namesakes()
+        # What listens where we do is what we left when we were killed, unless it outlives its lease: another host's.
+        leftovers = [other for other in namesakes if (other.xds, other.admin) == (self.me.xds, self.me.admin)]
+        self._leftovers_until = clock() + 1.5 * self._ttl if leftovers else 0.0
+        self._tell_of([other for other in namesakes if other not in leftovers])
+
+    async def _namesakes(self) -> Sequence[Member]:
+        return [each for each in await self.list() if each.name == self.me.name and each.id != self.me.id]
+
+    def _tell_of(self, namesakes: Sequence[Member]) -> None:
+        for other in namesakes:
+            self._logger.warning("another daemon has this name; set name", name=other.name, xds=other.xds)
 
     async def _leave(self) -> None:
         if self._lease:
