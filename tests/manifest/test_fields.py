@@ -28,6 +28,10 @@ SAMPLE = {
 }
 
 
+UNWRITTEN = ("mirror_percent", "targetRefs[].namespace")
+"""Leaves that no object has as it is written: another spelling, and one that may only be empty."""
+
+
 def _object(kind: str, spec: Any) -> dict[str, Any]:
     return {"apiVersion": KINDS[kind].preferred, "kind": kind, "metadata": {"name": "x"}, "spec": spec}
 
@@ -163,7 +167,7 @@ def test_the_full_objects_set_every_leaf_that_is_compiled() -> None:
             written |= {(item.object.kind, leaf) for leaf in written_leaves(spec)}
     missing = []
     for line in field_lines():
-        if line.supported and "mirror_percent" not in line.path:
+        if line.supported and not line.path.endswith(UNWRITTEN):
             prefix, braces, rest = line.path.partition("{}")
             found = any(
                 kind == line.kind
