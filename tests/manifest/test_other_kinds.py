@@ -48,19 +48,25 @@ SERVER = "port: {number: 80, name: http, protocol: HTTP}"
             [],
         ),
         (
-            "servers: [{port: {number: 443, name: tls, protocol: HTTPS}, hosts: ['*'], tls: {mode: MUTUAL, credentialName: a}}]",
+            "servers: [{port: {number: 443, name: t, protocol: TLS}, hosts: ['*'], tls: {mode: MUTUAL, credentialName: a}}]",
             [
-                "5 spec.servers[0].tls.mode NotSupported: MUTUAL is not supported yet: "
-                "gateways end no TLS; write PASSTHROUGH, which leaves it to the service",
-                "5 spec.servers[0].tls.credentialName NotSupported: "
-                "not supported yet: gateways end no TLS; take it out",
+                (
+                    "5 spec.servers[0].tls.mode NotSupported: MUTUAL is not supported yet: "
+                    "gateways end no TLS; write PASSTHROUGH, which leaves it to the service"
+                ),
+                (
+                    "5 spec.servers[0].tls.credentialName NotSupported: "
+                    "not supported yet: gateways end no TLS; take it out"
+                ),
             ],
         ),
         (
             "servers: [{port: {number: 443, name: web, protocol: GRPC-WEB}, hosts: ['*']}]",
             [
-                "5 spec.servers[0].port.protocol NotSupported: GRPC-WEB is not supported yet; "
-                "write HTTP, HTTP2, GRPC, HTTPS, TLS, TCP, MONGO, MYSQL, REDIS",
+                (
+                    "5 spec.servers[0].port.protocol NotSupported: GRPC-WEB is not supported yet; "
+                    "write HTTP, HTTP2, GRPC, HTTPS, TLS, TCP, MONGO, MYSQL, REDIS"
+                ),
             ],
         ),
         (
