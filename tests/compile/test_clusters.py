@@ -437,6 +437,22 @@ class TestTransport:
         assert cluster(settings, port=port).transport_socket.typed_config.Unpack(context)
         assert list(context.common_tls_context.alpn_protocols) == (["h2"] if announced else [])
 
+    def test_a_service_may_say_what_its_certificates_are_for(self) -> None:
+        """Its names are compared unless the rule has its own, or verifies nothing; then the host is not."""
+        about = replace(service(), subject_alt_names=("spiffe://mesh/shop",))
+        for tls, names in (
+            ({"mode": "SIMPLE"}, ["spiffe://mesh/shop"]),
+            ({"mode": "SIMPLE", "subjectAltNames": ["a"]}, ["a"]),
+            ({"mode": "SIMPLE", "insecureSkipVerify": True}, []),
+        ):
+            made = cluster({"tls": tls}, service=about)
+            context = UpstreamTlsContext()
+            assert made.transport_socket.typed_config.Unpack(context)
+            wanted = context.common_tls_context.validation_context.match_typed_subject_alt_names
+            assert [each.matcher.exact for each in wanted] == names
+            assert http_options(made)["upstreamHttpProtocolOptions"] == {"autoSni": True}
+        assert not cluster(service=about).HasField("transport_socket")
+
     def test_a_tunnel_speaks_http_on_any_port(self) -> None:
         """The proxy at its other end is spoken to as the pool says."""
         tunnel = {"targetHost": "a.example.com", "targetPort": 443}

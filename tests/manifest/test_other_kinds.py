@@ -328,8 +328,8 @@ HTTP = "ports: [{number: 80, name: http, protocol: HTTP}]"
         ),
         (f"{{hosts: [a.com], {HTTP}, exportTo: ['~']}}", []),
         (
-            f"{{hosts: [a.com], {HTTP}, subjectAltNames: [a]}}",
-            ["5 spec.subjectAltNames[0] NotSupported: not supported yet; take it out"],
+            f"{{hosts: [a.com], {HTTP}, subjectAltNames: ['']}}",
+            ["5 spec.subjectAltNames[0] InvalidValue: is empty; name whom the certificate is for"],
         ),
     ],
 )

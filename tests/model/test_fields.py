@@ -66,7 +66,7 @@ def test_one_kind_can_be_listed_alone() -> None:
         ("Gateway", "spec.servers[].tls.mode", True),
         ("Gateway", "spec.servers[].tls.credentialName", False),
         ("Gateway", "spec.servers[].port.targetPort", False),
-        ("ServiceEntry", "spec.subjectAltNames[]", False),
+        ("ServiceEntry", "spec.subjectAltNames[]", True),
         ("ServiceEntry", "spec.endpoints[].network", False),
         ("ServiceEntry", "spec.endpoints[].locality", True),
         ("WorkloadEntry", "spec.serviceAccount", False),

@@ -8,6 +8,7 @@ itself looks up stand inline.
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -35,7 +36,7 @@ from xdsd.compile.upstream import (
     apply_passthrough_http_options,
     speaks_http2,
 )
-from xdsd.compile.upstream_tls import apply_transport
+from xdsd.compile.upstream_tls import apply_transport, with_names
 from xdsd.model.catalog import Endpoint, Port, Protocol, Resolution, Service
 from xdsd.model.intent import ConnectionPoolSettings
 from xdsd.model.mesh import SYSTEM_CA
@@ -70,6 +71,7 @@ def outbound_cluster(
     ``system_ca`` is where proxies find the authorities that their system trusts, ``place`` where they are: it
     matters where ``endpoints`` do.
     """
+    policy = replace(policy, tls=with_names(policy.tls, service.subject_alt_names))
     cluster = Cluster(name=name, alt_stat_name=stat_name(name))
     if discovers_endpoints(service, policy, intercepted=intercepted):
         _resolve_by_eds(cluster)

@@ -29,6 +29,15 @@ def originates_tls(settings: ClientTLSSettings | None) -> bool:
     return settings is not None and settings.mode in {ClientTLSMode.SIMPLE, ClientTLSMode.MUTUAL}
 
 
+def with_names(settings: ClientTLSSettings | None, names: tuple[str, ...]) -> ClientTLSSettings | None:
+    """The settings with the names that a service's certificates are for, where they do not say any themselves."""
+    if settings is None or not originates_tls(settings) or not names:
+        return settings
+    if settings.subject_alt_names or settings.insecure_skip_verify:
+        return settings
+    return settings.model_copy(update={"subject_alt_names": names})
+
+
 def follows_host(settings: ClientTLSSettings | None) -> bool:
     """True if the server name asked for is the host of each request."""
     return settings is not None and originates_tls(settings) and not settings.sni

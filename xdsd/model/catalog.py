@@ -143,7 +143,8 @@ class Service:
     """A host and its ports. With ``selector`` its endpoints are the selected workloads, else ``endpoints`` as listed.
 
     ``export_to`` holds namespace names, ``.`` or ``*``. ``created`` orders services by age (RFC 3339, then text order);
-    ``source`` says who declared it, for people (``store``, ``machines:/etc/xdsd/vms``).
+    ``source`` says who declared it, for people (``store``, ``machines:/etc/xdsd/vms``). ``subject_alt_names`` are what its
+    certificates may be for, where TLS to it is asked for without saying.
     """
 
     namespace: str
@@ -157,6 +158,7 @@ class Service:
     endpoints: tuple[Endpoint, ...] = ()
     created: str = ""
     source: str = ""
+    subject_alt_names: tuple[str, ...] = ()
 
     @property
     def key(self) -> ServiceKey:

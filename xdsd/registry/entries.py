@@ -53,6 +53,7 @@ def services_of(
         endpoints=tuple(_endpoints(entry, problems)),
         created=metadata.creation_timestamp,
         source=source,
+        subject_alt_names=spec.subject_alt_names,
     )
     services: dict[str, Service] = {}
     for index, host in enumerate(spec.hosts):

@@ -102,6 +102,9 @@ class ServiceEntry(Message):
         yield from self._port_findings()
         yield from _RESOLUTIONS[self.resolution or Resolution.NONE](self)
         yield from self._endpoint_findings()
+        for index, name in enumerate(self.subject_alt_names):
+            if not name:
+                yield wrong("is empty; name whom the certificate is for", "subjectAltNames", index)
         if self.resolution not in (None, Resolution.NONE, Resolution.STATIC):
             for index, address in enumerate(self.addresses):
                 if "/" in address:

@@ -40,7 +40,6 @@ REFUSED_FIELDS: Mapping[type[Message], frozenset[str]] = MappingProxyType(
         Server: frozenset({"defaultEndpoint"}),
         ServerTLSSettings: _TLS_TERMINATION,
         Port: frozenset({"targetPort"}),
-        ServiceEntry: frozenset({"subjectAltNames"}),
         WorkloadEntry: frozenset({"network", "serviceAccount"}),
     }
 )
