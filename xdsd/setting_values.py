@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from xdsd.model.problem import Reason
 
 _LONGEST_SOCKET_PATH = 107
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _ETCD_PORT = 2379
 _REDIS_PORT = 6379
@@ -281,17 +281,17 @@ def split_list(value: object) -> object:
 
 
 def parse_duration(value: object) -> timedelta:
-    """``10ms``, ``1.5s``, ``2m``, ``1h30m``."""
+    """``10ms``, ``1.5s``, ``2m``, ``1h30m``, ``30d``."""
     if isinstance(value, timedelta):
         return value
     if value == "0":
         return timedelta()
-    parts = re.fullmatch(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+", value) if isinstance(value, str) else None
+    parts = re.fullmatch(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d))+", value) if isinstance(value, str) else None
     if parts is None:
-        raise _refuse(
-            Reason.INVALID_VALUE, f"{value!r} is not a duration: write it as 10ms, 1.5s, 2m or 1h30m"
-        )
-    found = re.findall(r"([0-9.]+)(ms|s|m|h)", parts[0])
+        bare = str(value) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", str(value)) else ""
+        how = f"write {bare}s for seconds" if bare else "write it as 10ms, 1.5s, 2m, 1h30m or 30d"
+        raise _refuse(Reason.INVALID_VALUE, f"{value!r} is not a duration: {how}")
+    found = re.findall(r"([0-9.]+)(ms|s|m|h|d)", parts[0])
     try:
         return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in found))
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Spans of time as arguments: ``500ms``, ``60s``, ``1m30s``."""
+"""Spans of time as arguments: ``500ms``, ``60s``, ``1m30s``, ``30d``."""
 
 from datetime import timedelta
 from typing import Any

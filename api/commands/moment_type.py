@@ -11,7 +11,9 @@ from xdsd.settings import parse_duration
 Moment = int | datetime
 """A revision of the store, or an aware time."""
 
-_WHAT = "is neither a revision, nor how long ago (such as 1h), nor a time (such as 2026-01-31T12:00:00Z)"
+_WHAT = (
+    "is neither a revision, nor how long ago (such as 1h or 7d), nor a time (such as 2026-01-31T12:00:00Z)"
+)
 
 
 class MomentType(click.ParamType[Moment]):
