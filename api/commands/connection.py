@@ -6,6 +6,7 @@ an endpoint: what proves who calls goes to the daemon that it is for.
 """
 
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -146,7 +147,15 @@ class Connection:
         by_context = self.context and given.by_flag and self.contexts.contexts[self.context].token_file
         if text and not given.flags.get("token_file") and not by_context:
             return check_token(text.strip(), "XDSCTL_TOKEN")
-        return load_token(Path(file).expanduser()) if file else ""
+        if not file:
+            return ""
+        path = Path(file).expanduser()
+        token = load_token(path)
+        if path.stat().st_mode & stat.S_IROTH:
+            click.echo(
+                f"warning: everybody on this machine can read the token in {path}; chmod 600 {path}", err=True
+            )
+        return token
 
 
 def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:

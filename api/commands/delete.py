@@ -1,7 +1,7 @@
 """``xdsctl delete``: remove objects, all or none."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -10,6 +10,7 @@ from api.commands.connection import Connection, pass_connection
 from api.commands.kind import KINDS_ARGUMENT
 from api.commands.manifests import load, manifest_options
 from api.commands.problems import report
+from api.commands.subject import named
 from api.kinds import qualified
 from api.wire import problem_from_wire, ref_from_wire
 from xdsd.model.intent import KINDS, Kind
@@ -18,7 +19,7 @@ from xdsd.model.problem import ObjectRef
 
 @click.command()
 @click.argument("kinds", metavar="KIND|KIND/NAME", type=KINDS_ARGUMENT, required=False)
-@click.argument("names", metavar="[NAME]…", nargs=-1)
+@click.argument("names", metavar="[NAME|KIND/NAME]…", nargs=-1)
 @manifest_options
 @click.option("-n", "--namespace", envvar="XDSCTL_NAMESPACE", help="Default: default, or what files say.")
 @click.option("-l", "--selector", default="", help="Those with these labels.")
@@ -41,19 +42,17 @@ def delete(
     output: str | None,
 ) -> None:
     """Remove objects by kind and name, by label, or those of files; in one transaction."""
-    wanted, joined = kinds or ((), "")
-    names = (joined, *names) if joined else names
-    if sum((bool(filenames), bool(names), bool(selector), everything)) != 1 or bool(filenames) == bool(
-        wanted
-    ):
-        raise click.UsageError("say what to remove: KIND NAME, KIND -l SELECTOR, KIND --all, or -f FILE")
-    if names and len(wanted) > 1:
-        raise click.UsageError("a name needs one kind, such as: xdsctl delete vs reviews")
+    wanted = kinds[0] if kinds else ()
+    objects = named(kinds, names) if kinds else []
+    _check(
+        kind=bool(kinds),
+        ways={"a name": objects, "-l": selector, "--all": everything, "-f": filenames},
+    )
     if filenames:
         refs = load(filenames, recursive=recursive, namespace=namespace).refs
     with connection.client() as client:
         if not filenames:
-            refs = _refs(client, wanted, names, namespace or "default", selector)
+            refs = _refs(client, wanted, objects, namespace or "default", selector)
         if not refs:
             click.echo("No resources found", err=True)
             return
@@ -70,6 +69,17 @@ def delete(
         click.echo(done if output == "name" else f'{kind} "{name}" deleted{suffix}')
 
 
+def _check(*, kind: bool, ways: Mapping[str, object]) -> None:
+    """Refuses to guess what is to be removed."""
+    said = [way for way, value in ways.items() if value]
+    if len(said) > 1:
+        raise click.UsageError(f"{said[0]} and {said[1]} both say what to remove; use one of the two")
+    if kind and said == ["-f"]:
+        raise click.UsageError("the files of -f say what to remove; leave the kind out")
+    if not said or not (kind or said == ["-f"]):
+        raise click.UsageError("say what to remove: KIND NAME, KIND -l SELECTOR, KIND --all, or -f FILE")
+
+
 def not_found(ref: ObjectRef) -> str:
     """``virtualservices.networking.istio.io "reviews" not found``."""
     kind = KINDS.get(ref.kind)
@@ -78,10 +88,14 @@ def not_found(ref: ObjectRef) -> str:
 
 
 def _refs(
-    client: Client, kinds: Sequence[Kind], names: Sequence[str], namespace: str, selector: str
+    client: Client,
+    kinds: Sequence[Kind],
+    names: Sequence[tuple[Kind, str]],
+    namespace: str,
+    selector: str,
 ) -> list[ObjectRef]:
     if names:
-        return [ObjectRef(kinds[0].kind, namespace, name) for name in dict.fromkeys(names)]
+        return [ObjectRef(kind.kind, namespace, name) for kind, name in names]
     found = []
     for kind in kinds:
         for item in client.list(kind.kind, namespace, selector).objects:

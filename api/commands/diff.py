@@ -68,7 +68,11 @@ def diff(
 
     Exit codes as kubectl's: 0 nothing, 1 something, above 1 it could not be found out.
     """
-    if (revisions is None) == (not filenames):
+    if filenames and revisions:
+        raise click.UsageError(
+            "-f compares files with what is there, --revision two revisions; use one of the two"
+        )
+    if revisions is None and not filenames:
         raise click.UsageError("say what to compare: files with -f, or revisions with --revision A..B")
     if filenames and (kinds or all_namespaces):
         raise click.UsageError("a kind, a name and -A go with --revision, not with -f")

@@ -91,7 +91,11 @@ class _Session:
         """What applying did; None: the user cancelled."""
         text, problems = self._original, list[Problem]()
         while True:
-            edited = _edited(self._draft, text, problems)
+            try:
+                edited = _edited(self._draft, text, problems)
+            except click.ClickException:
+                report(problems)
+                raise
             if not edited.strip():
                 click.echo("Edit cancelled, the file was saved empty.", err=True)
                 return None
@@ -99,6 +103,7 @@ class _Session:
                 click.echo("Edit cancelled, no changes made.", err=True)
                 return None
             if edited == text:
+                report(problems)
                 raise click.ClickException(f"edit cancelled, nothing valid was saved; {_keep(edited)}")
             text = edited
             found = self._applied(text)

@@ -11,6 +11,7 @@ from api.client import Client, NotFoundError
 from api.commands.connection import Connection, pass_connection
 from api.commands.kind import KINDS_ARGUMENT
 from api.commands.output import Format, print_data, print_table, to_yaml
+from api.commands.subject import named
 from api.commands.tables import columns, now, row
 from api.kinds import qualified
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
@@ -28,7 +29,7 @@ _EVENTS = {
 
 @click.command()
 @click.argument("kinds", metavar="KIND[,KIND…]|KIND/NAME|all", type=KINDS_ARGUMENT)
-@click.argument("names", metavar="[NAME]…", nargs=-1)
+@click.argument("names", metavar="[NAME|KIND/NAME]…", nargs=-1)
 @click.option("-n", "--namespace", envvar="XDSCTL_NAMESPACE", default="default", show_default=True)
 @click.option("-A", "--all-namespaces", is_flag=True, help="Of every namespace.")
 @click.option("-l", "--selector", default="", help="Only with these labels: a=b,c!=d,e in (f,g),h,!i.")
@@ -47,17 +48,16 @@ def get(
     watch: bool,
     no_headers: bool,
 ) -> None:
-    """Print objects: all of a kind, or the one that is named."""
-    wanted, joined = kinds
-    names = (joined, *names) if joined else names
-    _check(wanted, names, all_namespaces, selector, watch)
-    view = _View(output, "" if all_namespaces else namespace, len(wanted) > 1, not no_headers)
+    """Print objects: all of a kind, or those that are named."""
+    wanted, objects = kinds[0], named(kinds, names)
+    _check(wanted, objects, all_namespaces, selector, watch)
+    several = len({*wanted, *(kind for kind, _ in objects)}) > 1
+    view = _View(output, "" if all_namespaces else namespace, several, not no_headers)
     with connection.client() as client:
         if watch:
-            _watch(client, wanted[0], names[0] if names else "", selector, view)
-        elif names:
-            found = [_one(client, wanted[0], namespace, name) for name in names]
-            view.print_named(found)
+            _watch(client, wanted[0], objects[0][1] if objects else "", selector, view)
+        elif objects:
+            view.print_named([_one(client, kind, namespace, name) for kind, name in objects])
         else:
             view.print_list(
                 [item for kind in wanted for item in _all(client, kind, view.namespace, selector)]
@@ -65,11 +65,13 @@ def get(
 
 
 def _check(
-    kinds: Sequence[Kind], names: Sequence[str], all_namespaces: bool, selector: str, watch: bool
+    kinds: Sequence[Kind],
+    names: Sequence[tuple[Kind, str]],
+    all_namespaces: bool,
+    selector: str,
+    watch: bool,
 ) -> None:
     """Refuses what cannot be meant together."""
-    if names and len(kinds) > 1:
-        raise click.UsageError("a name needs one kind, such as: xdsctl get vs reviews")
     if names and all_namespaces:
         raise click.UsageError("a name is of one namespace: use -n NAMESPACE instead of -A")
     if names and selector:

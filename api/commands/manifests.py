@@ -106,6 +106,8 @@ def _contents(filename: str, recursive: bool, problems: list[Problem]) -> Iterat
     if filename == STDIN:
         yield "stdin", sys.stdin.buffer.read(_MOST)
         return
+    if filename.startswith(("http://", "https://")):
+        raise click.UsageError(f"URLs are not taken; read what it is first: curl -sSfL {filename} | … -f -")
     path = Path(filename)
     files = _files(path, recursive) if path.is_dir() else [path]
     if not files:

@@ -107,7 +107,9 @@ def restore(
     keys below /xdsd/ already nothing is written, unless --replace says so: then they become those of the snapshot. Keys that
     are not below /xdsd/ are left out, and counted. Leases begin their time again.
     """
-    if (state_dir is None) == (store is None):
+    if state_dir and store:
+        raise click.UsageError("--state-dir is a daemon's own file and --store an etcd; use one of the two")
+    if not state_dir and store is None:
         raise click.UsageError("say where to: --state-dir DIR, or --store etcd://HOST:PORT,…")
     if state_dir and (replacing or any(access.values())):
         raise click.UsageError("--replace and --store-… are for an etcd")

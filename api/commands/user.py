@@ -233,7 +233,9 @@ def revoke(
     output: str | None,
 ) -> None:
     """Take a token back by its ID, which xdsctl user show tells, or all."""
-    if bool(identity) == everything:
+    if identity and everything:
+        raise click.UsageError("an ID is one token, and --all is all of them; use one of the two")
+    if not identity and not everything:
         raise click.UsageError("say which token: its ID, or --all")
     with connection.client() as client:
         changed = AccessClient(client).revoke_token(name, identity or "", dry_run=dry_run)

@@ -19,8 +19,8 @@ from api.commands.kind import KINDS_ARGUMENT
 from api.commands.output import print_data
 from api.commands.proxies import STATES, TYPE_COLUMNS
 from api.commands.revisions import newest_change, newest_change_of_objects
+from api.commands.subject import named
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
-from xdsd.model.intent import Kind
 from xdsd.model.problem import ObjectRef
 
 _EVERY = 0.1
@@ -62,7 +62,9 @@ class Progress:
 
 
 @click.command()
-@click.argument("objects", nargs=-1, metavar="[KIND/NAME]…", type=KINDS_ARGUMENT)
+@click.argument(
+    "words", nargs=-1, metavar="[KIND NAME…|KIND/NAME…]", shell_complete=KINDS_ARGUMENT.shell_complete
+)
 @click.option(
     "--for",
     "condition",
@@ -89,7 +91,7 @@ class Progress:
 @pass_connection
 def wait(
     connection: Connection,
-    objects: tuple[tuple[tuple[Kind, ...], str], ...],
+    words: tuple[str, ...],
     revision: int | None,
     timeout: timedelta,
     namespace: str,
@@ -102,9 +104,9 @@ def wait(
     the types that it lacks. With -o json: synced, revision, daemons (endpoint, compiledRevision) and stragglers
     (daemon, node, name, namespace, types).
     """
-    if objects and revision:
+    if words and revision:
         raise click.UsageError("objects have revisions of their own; leave --revision out")
-    refs = [_ref(each, namespace) for each in objects]
+    refs = _refs(words, namespace)
     with ExitStack() as stack:
         first = stack.enter_context(connection.client())
         others = [stack.enter_context(connection.at(endpoint).client()) for endpoint in endpoints]
@@ -122,11 +124,13 @@ def wait(
         raise click.exceptions.Exit(1)
 
 
-def _ref(named: tuple[tuple[Kind, ...], str], namespace: str) -> ObjectRef:
-    kinds, name = named
-    if not name or len(kinds) != 1:
-        raise click.UsageError("name objects as KIND/NAME, such as vs/reviews")
-    return ObjectRef(kinds[0].kind, namespace, name)
+def _refs(words: Sequence[str], namespace: str) -> list[ObjectRef]:
+    if not words:
+        return []
+    found = named(KINDS_ARGUMENT.convert(words[0], None, click.get_current_context()), words[1:])
+    if not found:
+        raise click.UsageError("name objects as KIND/NAME or KIND NAME, such as vs/reviews")
+    return [ObjectRef(kind.kind, namespace, name) for kind, name in found]
 
 
 def _revision(client: Client, refs: Sequence[ObjectRef], revision: int | None) -> int:

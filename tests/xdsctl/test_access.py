@@ -112,8 +112,13 @@ def test_a_token_alone_goes_to_the_standard_output(xdsctl: Xdsctl, server: Daemo
     assert issued.stderr.startswith(f"token {identity} of alice expires at 20")
     kept = tmp_path / "token"
     kept.write_text(issued.stdout)
-    assert run(server, "--token-file", str(kept), "whoami").stdout == (
-        f"alice, known by token, at {server.endpoint}\nroles: viewer\n"
+    kept.chmod(0o600)
+    known = run(server, "--token-file", str(kept), "whoami")
+    assert known.stdout == f"alice, known by token, at {server.endpoint}\nroles: viewer\n"
+    assert known.stderr == ""
+    kept.chmod(0o644)
+    assert run(server, "--token-file", str(kept), "whoami").stderr == (
+        f"warning: everybody on this machine can read the token in {kept}; chmod 600 {kept}\n"
     )
     assert data(run(server, "whoami", "-o", "json", TOKEN=token))["method"] == "token"
     shown = xdsctl("user", "show", "alice").stdout
@@ -132,7 +137,9 @@ def test_a_token_alone_goes_to_the_standard_output(xdsctl: Xdsctl, server: Daemo
     assert data(xdsctl("user", "show", "alice", "-o", "json"))["tokens"] == []
 
 
-@pytest.mark.parametrize(("ttl", "seconds"), [("30d", 2_592_000), ("90m", 5400), ("1s", 1)])
+@pytest.mark.parametrize(
+    ("ttl", "seconds"), [("30d", 2_592_000), ("90m", 5400), ("1d12h", 129_600), ("1s", 1)]
+)
 def test_a_token_lives_as_long_as_was_said(xdsctl: Xdsctl, server: Daemon, ttl: str, seconds: int) -> None:
     """Days, or the durations that settings have."""
     xdsctl("user", "add", "alice")
@@ -182,10 +189,11 @@ def test_dry_runs_write_nothing(xdsctl: Xdsctl) -> None:
         (("user", "set", "alice", "--uid", "1", "--no-uids"), 2, "use one of the two"),
         (("user", "token", "bob"), 1, "there is no user bob"),
         (("user", "token", "alice", "--ttl", "soon"), 2, "Invalid value for '--ttl'"),
+        (("user", "token", "alice", "--ttl", "90"), 2, "'90' is not a duration: write 90s for seconds"),
         (("user", "token", "alice", "--ttl", "0s"), 2, "is shorter than a second"),
         (("user", "token", "alice", "--ttl", "9999d"), 1, "at most ten years"),
         (("user", "revoke", "alice"), 2, "say which token: its ID, or --all"),
-        (("user", "revoke", "alice", "12345678", "--all"), 2, "say which token"),
+        (("user", "revoke", "alice", "12345678", "--all"), 2, "use one of the two"),
         (("user", "revoke", "alice", "12345678"), 1, "the user alice has no token 12345678"),
         (("role", "withdraw", "alice", "admin"), 1, "alice is no admin"),
         (("role", "grant", "alice", "editor", "-n", ""), 1, "is no name of a namespace"),

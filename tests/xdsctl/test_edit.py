@@ -169,6 +169,7 @@ def test_giving_up_keeps_the_text(xdsctl: Xdsctl, editor: Editor, temporary: Pat
     editor("text = text.replace('weight: 90', 'weight: -5')")
     result = xdsctl("edit", "vs", "reviews")
     assert result.exit_code == 1
+    assert result.stderr.count("-5 is below 0") == 1
     found = re.search(r"nothing valid was saved; what you wrote is kept in (\S+)", result.stderr)
     assert found is not None
     kept = Path(found[1])
@@ -219,13 +220,21 @@ def test_an_edit_that_says_the_same(xdsctl: Xdsctl, editor: Editor) -> None:
     assert xdsctl("edit", "vs", "reviews").stdout == "virtualservice.networking.istio.io/reviews unchanged\n"
 
 
-def test_editors_that_fail(xdsctl: Xdsctl, editor: Editor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that ends badly, one that is not there, and one that cannot be read, each with a sentence."""
+def test_editors_that_fail(
+    xdsctl: Xdsctl, editor: Editor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One that ends badly, at once or when it was to mend what is refused, and one that cannot be started: a sentence."""
     xdsctl("apply", "-f", "-", input=REVIEWS)
     editor("sys.exit(3)")
     failed = xdsctl("edit", "vs", "reviews")
     assert failed.exit_code == 1
     assert "ended with 3; nothing was changed" in failed.stderr
+    editor("text = text.replace('weight: 90', 'weight: -5')", "sys.exit(3)")
+    for seen in tmp_path.glob("seen.*"):
+        seen.unlink()
+    told = xdsctl("edit", "vs", "reviews").stderr
+    assert "-5 is below 0" in told
+    assert "ended with 3" in told
     monkeypatch.setenv("XDSCTL_EDITOR", "/nowhere/editor")
     missing = xdsctl("edit", "vs", "reviews")
     assert missing.exit_code == 1

@@ -120,6 +120,45 @@ def test_wrong_usage_ends_with_2(xdsctl: Xdsctl, words: tuple[str, ...]) -> None
     assert "Usage: xdsctl" in result.stderr
 
 
+def test_objects_of_several_kinds_by_name(filled: Xdsctl) -> None:
+    """KIND/NAME as often as wanted, as kubectl has it; and one transaction removes them all."""
+    words = ("vs/reviews", "dr/reviews", "vs/reviews")
+    found = json.loads(filled("get", *words, "-o", "json").stdout)
+    assert [item["kind"] for item in found["items"]] == ["VirtualService", "DestinationRule"]
+    assert "virtualservice.networking.istio.io/reviews" in filled("get", *words).stdout
+    assert filled("delete", *words).stdout == (
+        'virtualservice.networking.istio.io "reviews" deleted\n'
+        'destinationrule.networking.istio.io "reviews" deleted\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("get", "vs/a", "b"), "b names no kind; write each object as KIND/NAME, or KIND NAME…"),
+        (("get", "vs", "a", "dr/b"), "dr/b names a kind of its own; write each object as KIND/NAME"),
+        (("get", "vs/a", "dr/"), "dr/ names no object; write KIND/NAME"),
+        (("get", "vs/a", "pod/b"), 'there is no kind "pod"'),
+        (("delete", "vs/a", "b"), "b names no kind"),
+        (("delete", "vs", "a", "--all"), "a name and --all both say what to remove; use one of the two"),
+        (("delete", "vs", "-l", "a=b", "--all"), "-l and --all both say what to remove"),
+        (("delete", "vs", "-f", "x"), "the files of -f say what to remove; leave the kind out"),
+        (("delete", "-l", "a=b"), "say what to remove: KIND NAME"),
+        (("diff", "-f", "x", "--revision", "1.."), "use one of the two"),
+        (("apply", "-f", "https://example.com/a.yaml"), "URLs are not taken; read what it is first: curl"),
+        (("wait", "--for=synced", "vs"), "name objects as KIND/NAME or KIND NAME"),
+        (("wait", "--for=synced", "--timeout", "5"), "'5' is not a duration: write 5s for seconds"),
+    ],
+)
+def test_what_cannot_be_meant_together_is_told_by_its_own_sentence(
+    xdsctl: Xdsctl, words: tuple[str, ...], sentence: str
+) -> None:
+    """With 2, and what to write instead."""
+    result = xdsctl(*words)
+    assert result.exit_code == 2
+    assert sentence in " ".join(result.stderr.split())
+
+
 def test_delete_says_what_is_gone(filled: Xdsctl) -> None:
     """By name, in kubectl's words; a second time it is not found."""
     assert (

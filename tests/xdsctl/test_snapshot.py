@@ -402,7 +402,7 @@ def test_what_arrives_broken_is_not_kept(
     ("words", "code", "sentence"),
     [
         ((), 2, "say where to: --state-dir DIR, or --store etcd://HOST:PORT"),
-        (("--state-dir", "x", "--store", "etcd://h"), 2, "say where to"),
+        (("--state-dir", "x", "--store", "etcd://h"), 2, "use one of the two"),
         (("--state-dir", "x", "--replace"), 2, "--replace and --store-… are for an etcd"),
         (("--store", "embedded"), 2, "the embedded store is named by its folder"),
         (("--store", "etcd://127.0.0.1:1", "--store-user", "u"), 2, "--store-password-file go together"),

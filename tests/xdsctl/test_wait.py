@@ -68,7 +68,7 @@ def test_wait_outlasts_compiling_and_acknowledging(server: Daemon, xdsctl: Xdsct
         server.proxies.streams = [proxy()]
 
     with soon(acknowledge):
-        result = xdsctl("wait", "--for=synced", "vs/reviews", "-o", "json")
+        result = xdsctl("wait", "--for=synced", "vs", "reviews", "-o", "json")
     found = json.loads(result.stdout)
     assert (result.exit_code, found["synced"], found["revision"], found["stragglers"]) == (0, True, 2, [])
 
