@@ -86,6 +86,20 @@ def test_merge_and_remove() -> None:
     assert applied(cluster(), patch("CLUSTER", "REMOVE")) == (None, frozenset({0}))
 
 
+def test_what_is_set_to_nothing_is_nothing() -> None:
+    """``false``, 0, empty text and an enumeration's first value take the place of what was there; a name does not."""
+    before = cluster(lb_policy="LEAST_REQUEST", ignore_health_on_host_removal=True, alt_stat_name="x")
+    value = {"name": "", "lb_policy": "ROUND_ROBIN", "ignoreHealthOnHostRemoval": False, "alt_stat_name": ""}
+    after = patched(before, patch("CLUSTER", "MERGE", value))
+    assert (after.lb_policy, after.ignore_health_on_host_removal, after.alt_stat_name) == (0, False, "")
+    assert after.name == NAME
+    inside = cluster(transport_socket=socket("tls", sni="a", allow_renegotiation=True))
+    change = {"transport_socket": socket("tls", allow_renegotiation=False)}
+    assert plain(patched(inside, patch("CLUSTER", "MERGE", change)))["transport_socket"] == socket(
+        "tls", sni="a"
+    )
+
+
 def test_maps_are_merged_by_entry() -> None:
     """An entry takes the place of the one of its key, others stay."""
     options = f"{TYPES}/{HttpProtocolOptions.DESCRIPTOR.full_name}"

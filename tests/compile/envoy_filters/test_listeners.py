@@ -290,6 +290,16 @@ def test_network_filter_merge_goes_inside_of_the_config() -> None:
     assert listener.filter_chains[0].filters[0].name == HTTP
 
 
+def test_network_filter_merge_sets_to_nothing_what_it_says_is_nothing() -> None:
+    """A plain ``false`` in a config switches off what we switch on; what is left out stays."""
+    assert manager_of(outbound().filter_chains[0].filters[0]).proxy_100_continue
+    config = {"@type": MANAGER, "proxy_100_continue": False}
+    change = patch("NETWORK_FILTER", "MERGE", {"typed_config": config}, at_filter(HTTP))
+    manager = manager_of(patched(outbound(), change).filter_chains[0].filters[0])
+    assert not manager.proxy_100_continue
+    assert manager.stat_prefix == manager_of(outbound().filter_chains[0].filters[0]).stat_prefix
+
+
 def test_network_filter_a_config_of_another_type_is_not_merged() -> None:
     """What cannot be merged is left alone, and the patch counts as one that matches nothing."""
     change = patch("NETWORK_FILTER", "MERGE", {"typed_config": LIMIT["typed_config"]}, at_filter(HTTP))

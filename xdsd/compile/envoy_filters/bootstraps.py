@@ -12,12 +12,12 @@ from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
 from google.protobuf import json_format
 
 from xdsd.compile.envoy_filters.choosing import bootstrap_patches, outline_of
-from xdsd.compile.envoy_filters.merging import merge
+from xdsd.compile.envoy_filters.merging import merge_patch
 from xdsd.compile.envoy_filters.patches import PatchRef, ReadyPatch, read_patch
 from xdsd.compile.envoy_filters.rules import violations
 from xdsd.compile.envoy_filters.types import message_type
 from xdsd.manifest.paths import write_path
-from xdsd.model.intent import EnvoyFilter, Object, PatchOperation
+from xdsd.model.intent import EnvoyFilter, Object
 from xdsd.model.mesh import Proxy
 from xdsd.model.problem import Problem, Reason
 
@@ -47,7 +47,7 @@ def patched_bootstrap(
             continue
         after = Bootstrap()
         after.CopyFrom(message)
-        merge(after, patch.value, replace_lists=patch.operation is PatchOperation.MERGE_AND_REPLACE_LIST)
+        merge_patch(after, patch)
         broken = next(iter(violations(after)), None)
         if broken is None:
             message = after

@@ -16,8 +16,7 @@ def patch_cluster(cluster: Any, work: Work) -> bool:
         work.done(patch)
         if patch.operation is PatchOperation.REMOVE:
             return False
-        replaces = patch.operation is PatchOperation.MERGE_AND_REPLACE_LIST
-        merge_with_socket(cluster, patch.value, replace_lists=replaces)
+        merge_with_socket(cluster, patch)
         # Routes lead to clusters by their names, so that must stay.
         cluster.name = name
     return True

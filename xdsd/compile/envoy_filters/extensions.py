@@ -31,7 +31,7 @@ def extension_config(patches: Iterable[ReadyPatch], name: str) -> tuple[Any | No
 
 
 def _changes(made: Any, patch: ReadyPatch) -> bool:
-    return merge_filter(made, patch.value) if patch.merges else True
+    return merge_filter(made, patch) if patch.merges else True
 
 
 def extension_names(patches: Iterable[ReadyPatch]) -> Iterator[str]:

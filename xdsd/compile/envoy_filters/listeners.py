@@ -13,7 +13,7 @@ from xdsd.compile.envoy_filters.matching import (
     listener_matches,
     sub_filter_name,
 )
-from xdsd.compile.envoy_filters.merging import merge, merge_filter, merge_with_socket, pack
+from xdsd.compile.envoy_filters.merging import merge_filter, merge_patch, merge_with_socket, pack
 from xdsd.compile.envoy_filters.patches import ReadyPatch
 from xdsd.compile.envoy_filters.routes import patch_routes
 from xdsd.compile.envoy_filters.types import unpacked
@@ -32,7 +32,7 @@ def patch_listener(listener: Any, work: Work) -> bool:
         work.done(patch)
         if patch.operation is PatchOperation.REMOVE:
             return False
-        merge(listener, patch.value, replace_lists=_replaces_lists(patch))
+        merge_patch(listener, patch)
         # Whoever asks for a listener asks by its name, so that must stay.
         listener.name = name
     for patch in work.of(ApplyTo.LISTENER_FILTER):
@@ -40,10 +40,6 @@ def patch_listener(listener: Any, work: Work) -> bool:
             _change_filters(listener.listener_filters, patch, listener_filter_name(patch), work)
     _patch_chains(listener, work)
     return True
-
-
-def _replaces_lists(patch: ReadyPatch) -> bool:
-    return patch.operation is PatchOperation.MERGE_AND_REPLACE_LIST
 
 
 def _is_named(name: str | None) -> Named | None:
@@ -54,7 +50,7 @@ def _change_filters(filters: Any, patch: ReadyPatch, name: str | None, work: Wor
     named = _is_named(name)
     if patch.merges:
         for each in filters:
-            if (named is None or named(each)) and merge_filter(each, patch.value):
+            if (named is None or named(each)) and merge_filter(each, patch):
                 work.done(patch)
     elif change_list(filters, patch, named):
         work.done(patch)
@@ -82,7 +78,7 @@ def _patch_chain(listener: Any, chain: Any, work: Work) -> bool:
         work.done(patch)
         if patch.operation is PatchOperation.REMOVE:
             return False
-        merge_with_socket(chain, patch.value, replace_lists=_replaces_lists(patch))
+        merge_with_socket(chain, patch)
     _patch_network_filters(listener, chain, work)
     for each in chain.filters:
         if type_of(each) == _HTTP_CONNECTION_MANAGER:

@@ -2,16 +2,19 @@
 
 Singular fields are set, messages merged field by field, lists appended to, and entries of maps replaced. Durations,
 timestamps and wrapped scalars count as scalars: merged field by field, 1.5 s over 2 s would become 2.5 s, and a wrapped
-``false`` would leave ``true`` standing. Where a filter or transport socket carries its own config, what is merged are the
-configs inside, as long as both are of one type.
+``false`` would leave ``true`` standing. What the JSON of a patch sets to nothing (``false``, 0) is set to nothing, though
+protobuf cannot tell that from what it leaves out. Where a filter or transport socket carries its own config, what is merged
+are the configs inside, as long as both are of one type.
 """
 
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
+from xdsd.compile.envoy_filters.patches import ReadyPatch
 from xdsd.compile.envoy_filters.rules import map_entry
 from xdsd.compile.envoy_filters.types import unpacked
+from xdsd.compile.envoy_filters.values import ANY
 
 _WHOLE = frozenset(
     {
@@ -57,6 +60,30 @@ def _merge_repeated(into: Any, field: FieldDescriptor, value: Any, *, replace_li
             target[key].CopyFrom(value[key])
 
 
+def merge_patch(into: Any, patch: ReadyPatch) -> None:
+    """Merges the value of a patch, and sets to nothing what it says is nothing."""
+    merge(into, patch.value, replace_lists=patch.replaces_lists)
+    _clear(into, patch)
+
+
+def _clear(into: Any, patch: ReadyPatch) -> None:
+    for path in patch.zeros:
+        _clear_field(into, path)
+
+
+def _clear_field(into: Any, path: tuple[str, ...]) -> None:
+    first, *rest = path
+    if not rest:
+        into.ClearField(first)
+    elif into.HasField(first) and rest[0] == ANY:
+        inner = unpacked(getattr(into, first))
+        if inner is not None and rest[1] in inner.DESCRIPTOR.fields_by_name:
+            _clear_field(inner, tuple(rest[1:]))
+            pack(getattr(into, first), inner)
+    elif into.HasField(first):
+        _clear_field(getattr(into, first), tuple(rest))
+
+
 def pack(config: Any, message: Any) -> None:
     """Writes a message into an Any, with the same bytes for equal messages."""
     config.value = message.SerializeToString(deterministic=True)
@@ -74,29 +101,35 @@ def merge_any(into: Any, patch: Any) -> bool:
     return True
 
 
-def merge_filter(into: Any, patch: Any) -> bool:
+def merge_filter(into: Any, patch: ReadyPatch) -> bool:
     """Merges a filter of any level, or an extension config; False, and nothing done, if their configs are of two types."""
+    value = patch.value
     has_config = into.HasField("typed_config")
-    if patch.HasField("typed_config") and not (
-        has_config and merge_any(into.typed_config, patch.typed_config)
+    if value.HasField("typed_config") and not (
+        has_config and merge_any(into.typed_config, value.typed_config)
     ):
         return False
-    rest = type(patch)()
-    rest.CopyFrom(patch)
+    rest = type(value)()
+    rest.CopyFrom(value)
     rest.ClearField("typed_config")
     merge(into, rest)
+    _clear(into, patch)
     return True
 
 
-def merge_with_socket(into: Any, patch: Any, *, replace_lists: bool) -> None:
+def merge_with_socket(into: Any, patch: ReadyPatch) -> None:
     """Merges a filter chain or cluster; transport sockets of one name are merged inside, another name takes the place."""
-    rest = type(patch)()
-    rest.CopyFrom(patch)
+    value = patch.value
+    rest = type(value)()
+    rest.CopyFrom(value)
     rest.ClearField("transport_socket")
-    merge(into, rest, replace_lists=replace_lists)
-    if not patch.HasField("transport_socket"):
-        return
-    socket = patch.transport_socket
+    merge(into, rest, replace_lists=patch.replaces_lists)
+    if value.HasField("transport_socket"):
+        _merge_sockets(into, value.transport_socket)
+    _clear(into, patch)
+
+
+def _merge_sockets(into: Any, socket: Any) -> None:
     matches = [each.transport_socket for each in getattr(into, "transport_socket_matches", ())]
     if matches:
         # Envoy takes either matches or one socket, so a socket that is in no match has no place.

@@ -1,7 +1,7 @@
 """A patch that was read: its value is a message of Envoy's API."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import HttpFilter
 
 from xdsd.compile.envoy_filters.types import MessageType
-from xdsd.compile.envoy_filters.values import read_value
+from xdsd.compile.envoy_filters.values import explicit_zeros, read_value
 from xdsd.manifest.faults import Fault
 from xdsd.model.intent import ApplyTo, EnvoyConfigObjectMatch, EnvoyConfigObjectPatch, PatchOperation
 from xdsd.model.intent.envoy_filter import FilterClass, PatchContext
@@ -64,7 +64,10 @@ class PatchRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReadyPatch:
-    """``value`` is None where a patch needs none. It is shared: copy it before it goes into a message."""
+    """``value`` is None where a patch needs none. It is shared: copy it before it goes into a message.
+
+    ``zeros`` are the fields that it sets to nothing (``explicit_zeros``), but for its name: nothing is without one.
+    """
 
     ref: PatchRef
     apply_to: ApplyTo
@@ -72,10 +75,15 @@ class ReadyPatch:
     match: EnvoyConfigObjectMatch | None = None
     value: Any = None
     filter_class: FilterClass = FilterClass.UNSPECIFIED
+    zeros: tuple[tuple[str, ...], ...] = ()
 
     @property
     def context(self) -> PatchContext:
         return context_of(self.match)
+
+    @property
+    def replaces_lists(self) -> bool:
+        return self.operation is PatchOperation.MERGE_AND_REPLACE_LIST
 
     @property
     def merges(self) -> bool:
@@ -111,4 +119,5 @@ def read_patch(ref: PatchRef, patch: EnvoyConfigObjectPatch) -> ReadyPatch | lis
     value = read_value(change.value, VALUE_TYPES[apply_to], partial=partial, path=path)
     if isinstance(value, list):
         return value
-    return ReadyPatch(ref, apply_to, operation, patch.match, value, ready.filter_class)
+    zeros = tuple(path for path in explicit_zeros(change.value, value) if path != ("name",))
+    return replace(ready, value=value, zeros=zeros)

@@ -4,7 +4,7 @@ from typing import Any
 
 from xdsd.compile.envoy_filters.inserting import change_list
 from xdsd.compile.envoy_filters.matching import Work, host_matches, names_route, route_matches, routes_match
-from xdsd.compile.envoy_filters.merging import merge
+from xdsd.compile.envoy_filters.merging import merge_patch
 from xdsd.compile.envoy_filters.patches import ReadyPatch
 from xdsd.model.intent import ApplyTo, PatchOperation
 
@@ -14,7 +14,7 @@ def patch_routes(configuration: Any, work: Work) -> None:
     name = configuration.name
     for patch in work.of(ApplyTo.ROUTE_CONFIGURATION):
         if patch.merges and routes_match(patch, name, work.facts):
-            merge(configuration, patch.value, replace_lists=_replaces_lists(patch))
+            merge_patch(configuration, patch)
             configuration.name = name
             work.done(patch)
     of_hosts, of_routes = (
@@ -33,10 +33,6 @@ def patch_routes(configuration: Any, work: Work) -> None:
             work.done(patch)
 
 
-def _replaces_lists(patch: ReadyPatch) -> bool:
-    return patch.operation is PatchOperation.MERGE_AND_REPLACE_LIST
-
-
 def _patch_host(host: Any, of_hosts: list[ReadyPatch], of_routes: list[ReadyPatch], work: Work) -> bool:
     """Changes a virtual host; False if a patch removes it."""
     for patch in of_hosts:
@@ -48,7 +44,7 @@ def _patch_host(host: Any, of_hosts: list[ReadyPatch], of_routes: list[ReadyPatc
         if patch.operation is PatchOperation.REPLACE:
             host.CopyFrom(patch.value)
         else:
-            merge(host, patch.value, replace_lists=_replaces_lists(patch))
+            merge_patch(host, patch)
         work.made.append(host)
     _patch_host_routes(host, [patch for patch in of_routes if host_matches(patch, host)], work)
     return True
@@ -66,7 +62,7 @@ def _patch_host_routes(host: Any, patches: list[ReadyPatch], work: Work) -> None
             if patch.operation is PatchOperation.REMOVE:
                 del host.routes[index]
                 break
-            merge(host.routes[index], patch.value, replace_lists=_replaces_lists(patch))
+            merge_patch(host.routes[index], patch)
             work.made.append(host.routes[index])
     for patch in patches:
         if patch.merges or patch.operation is PatchOperation.REMOVE:

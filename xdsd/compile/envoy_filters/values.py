@@ -13,7 +13,7 @@ from google.protobuf.internal.well_known_types import WKTBASES
 from udpa.annotations.status_pb2 import FROZEN, file_status
 
 from xdsd.compile.envoy_filters.rules import map_entry, violations
-from xdsd.compile.envoy_filters.types import PREFIX, MessageType, is_typed_struct, message_type
+from xdsd.compile.envoy_filters.types import PREFIX, MessageType, is_typed_struct, message_type, unpacked
 from xdsd.manifest.faults import MAX_FAULTS, Fault, similar, unknown_field
 from xdsd.manifest.paths import Key, Path
 from xdsd.model.intent.base import shown
@@ -21,6 +21,9 @@ from xdsd.model.problem import Reason
 
 _DEEPEST = 60
 _ANY = "google.protobuf.Any"
+
+ANY = "@any"
+"""The step of a path into an Any."""
 
 
 def read_value(
@@ -43,6 +46,29 @@ def read_value(
 
 def _first(faults: Iterator[Fault]) -> list[Fault]:
     return [fault for fault, _ in zip(faults, range(MAX_FAULTS), strict=False)]
+
+
+def explicit_zeros(value: Mapping[str, Any], message: Any) -> Iterator[tuple[str, ...]]:
+    """The fields that JSON sets to what they hold without a value (``false``, 0, empty text), which the message cannot tell.
+
+    Paths lead through single messages; ``ANY`` stands for the message in an Any.
+    """
+    by_name = {field.name: field for field in message.DESCRIPTOR.fields}
+    by_name |= {field.json_name: field for field in message.DESCRIPTOR.fields}
+    for name, each in value.items():
+        field = by_name.get(name)
+        if field is None or each is None or field.is_repeated:
+            continue
+        if field.message_type is None:
+            if not field.has_presence and getattr(message, field.name) == field.default_value:
+                yield (field.name,)
+        elif isinstance(each, Mapping):
+            inner = getattr(message, field.name)
+            steps: tuple[str, ...] = (field.name,)
+            if field.message_type.full_name == _ANY:
+                inner, steps = unpacked(inner), (field.name, ANY)
+            if inner is not None and not inner.DESCRIPTOR.full_name.startswith("google.protobuf."):
+                yield from ((*steps, *below) for below in explicit_zeros(each, inner))
 
 
 def as_written(path: Path, value: Any) -> Path:
