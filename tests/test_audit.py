@@ -2,14 +2,16 @@
 
 import io
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from storage.memory import MemoryStore
 from tests.intents.objects import LATER, NOW, apply, entry, made
-from xdsd.audit import HIDDEN, audit_log
+from xdsd.audit import _SECRET, HIDDEN, audit_log
 from xdsd.intents import Author, Intents
+from xdsd.model.intent import KINDS
 from xdsd.settings import LogFormat, LogLevel
 from xdsd.telemetry import make_logger
 
@@ -101,3 +103,66 @@ async def test_secrets_are_left_out(intents: Intents, log: io.StringIO) -> None:
         "set": {"X-API-Key": HIDDEN, "x-plain": "seen"},
         "remove": ["cookie"],
     }
+
+
+NAMES = (
+    "x-jwt",
+    "X-Jwt-Assertion",
+    "proxy-authenticate",
+    "Proxy-Extra",
+    "x-session-id",
+    "PHPSESSION",
+    "x-amz-signature",
+    "sig",
+    "x-hub-sig-256",
+    "pass",
+    "db_pass",
+    "passphrase",
+    "x-api_key",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_names_of_secrets(intents: Intents, log: io.StringIO, name: str) -> None:
+    """Sessions, signatures, passwords and what is for proxies, in headers, in parameters, and in those of paths."""
+    rule = {
+        "match": [
+            {
+                "uri": {"exact": f"/a?page=7&{name}=hush-1&lang=en"},
+                "headers": {name.lower(): {"exact": "hush-2"}},
+                "queryParams": {name: {"exact": "hush-3"}},
+            },
+            {"uri": {"regex": f"/b\\?{name}=hush-4.*"}},
+        ],
+        "headers": {"request": {"set": {name: "hush-5"}}},
+        "route": [{"destination": {"host": "a"}}],
+    }
+    await apply(intents, made("VirtualService", "a", {"hosts": ["a"], "http": [rule]}))
+    assert "hush" not in log.getvalue()
+    (line,) = lines(log)
+    first, second = line["after"]["spec"]["http"][0]["match"]
+    assert first["uri"] == {"exact": f"/a?page=7&{name}={HIDDEN}&lang=en"}
+    assert second["uri"]["regex"].startswith("/b\\?")
+
+
+def test_no_field_is_taken_for_a_secret() -> None:
+    """Names of fields in objects that are no secrets stay readable."""
+    seen: set[type[BaseModel]] = set()
+    for kind in KINDS.values():
+        collect(kind.spec, seen)
+    words = {field.alias or name for model in seen for name, field in model.model_fields.items()}
+    assert {word for word in words if _SECRET.search(word)} == {
+        "allowCredentials",
+        "httpCookie",
+        "privateKey",
+    }
+
+
+def collect(annotation: Any, seen: set[type[BaseModel]]) -> None:
+    """A model and those in it. Any: annotations are of all kinds."""
+    for argument in get_args(annotation):
+        collect(argument, seen)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation not in seen:
+        seen.add(annotation)
+        for field in annotation.model_fields.values():
+            collect(field.annotation, seen)

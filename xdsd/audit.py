@@ -1,7 +1,7 @@
 """Every write as a structured log line: who, from where, what, before and after.
 
 Logs go to more places than the store does, so what may be a secret there is left out of the line: values of headers, query
-parameters, annotations and labels whose names say so, as ``authorization`` or ``x-api-key`` does.
+parameters, annotations and labels whose names say so, as ``authorization`` or ``x-api-key`` does; those in paths too.
 """
 
 import re
@@ -15,9 +15,10 @@ from xdsd.manifest import AnyObject, object_to_dict
 
 HIDDEN = "***"
 _SECRET = re.compile(
-    r"authorization|cookie|token|secret|passw|credential(?!name)|api-?key|private-?key|last-applied",
+    r"authorization|cookie|token|secret|pass|credential(?!name)|api[-_]?key|private[-_]?key|last-applied|jwt|^proxy-|session|sig",
     re.IGNORECASE,
 )
+_PARAMETER = re.compile(r"([?&])([^?&=#]+)=([^?&#]*)")
 
 
 def audit_log(logger: FilteringBoundLogger) -> Callable[[Sequence[Record]], None]:
@@ -55,4 +56,11 @@ def _shown(value: Any, *, secret: bool = False) -> Any:
         }
     if isinstance(value, list):
         return [_shown(inner, secret=secret) for inner in value]
-    return HIDDEN if secret and isinstance(value, str) and value else value
+    if isinstance(value, str) and value:
+        return HIDDEN if secret else _PARAMETER.sub(_shown_parameter, value)
+    return value
+
+
+def _shown_parameter(found: re.Match[str]) -> str:
+    mark, name, value = found.groups()
+    return f"{mark}{name}={HIDDEN if _SECRET.search(name) else value}"
