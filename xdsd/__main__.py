@@ -62,7 +62,8 @@ from xdsd.registry.base import Registry
 from xdsd.registry.last_good import LastGood
 from xdsd.registry.machines import MachinesRegistry
 from xdsd.server import ServerSettings, XdsServer
-from xdsd.settings import Anonymous, OutboundPolicy, TcpAddress
+from xdsd.setting_checks import lets_in_anybody
+from xdsd.settings import Anonymous, OutboundPolicy
 from xdsd.snapshot import content_version
 from xdsd.telemetry import Metrics, library_logs, make_logger, watch_event_loop, watch_store
 from xdsd.watchdog import tell_watchdog
@@ -164,6 +165,12 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
                 max_message_size=options.max_message_size,
             )
         )
+        if anonymous_role(options) is Role.ADMIN:
+            logger.warning(
+                "any user of this machine may do everything on the admin port",
+                admin=str(options.admin_address),
+                instead="set admin-anonymous to viewer or none, or admin-address to unix:PATH",
+            )
         stop = _stop_event()
         async with asyncio.TaskGroup() as tasks:
             work = [
@@ -225,10 +232,10 @@ def admin_tls(options: Settings) -> ServerTls | None:
 
 
 def anonymous_role(options: Settings) -> Role | None:
-    """What callers without credentials may do; beyond this machine nothing."""
-    if options.admin_anonymous is Anonymous.NONE or not isinstance(options.admin_address, TcpAddress):
+    """What callers without credentials may do; beyond plaintext on this machine nothing."""
+    if options.admin_anonymous is Anonymous.NONE or not lets_in_anybody(options):
         return None
-    return Role(options.admin_anonymous.value) if options.admin_address.is_loopback else None
+    return Role(options.admin_anonymous.value)
 
 
 def _member(options: Settings, started: datetime) -> Member:

@@ -18,7 +18,7 @@ import yaml
 from pydantic import ValidationError
 
 from xdsd.model.problem import Problem, Reason
-from xdsd.setting_checks import conflicts
+from xdsd.setting_checks import conflicts, lets_in_anybody
 from xdsd.settings import (
     PREFIX,
     Address,
@@ -144,6 +144,8 @@ def dump(loaded: Settings) -> str:
     values = {}
     for setting in settings():
         value = getattr(loaded, setting.field)
+        if setting.field == "admin_anonymous" and not lets_in_anybody(loaded):
+            continue  # there is no port that it is of
         if value is not None:
             written = [str(each) for each in value] if isinstance(value, tuple) else _written(value)
             values[setting.name] = written

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from xdsd.settings import Address, Settings, TcpAddress
+from xdsd.settings import Address, Anonymous, Settings, TcpAddress
 
 Conflict = tuple[tuple[str, ...], str]
 """The fields that are at odds, the likeliest to be changed first, and what is wrong."""
@@ -45,7 +45,21 @@ def _store(loaded: Settings) -> Iterator[Conflict]:
     yield from _pair(loaded, "store_user", "store_password_file")
 
 
+def lets_in_anybody(loaded: Settings) -> bool:
+    """Whether there is an admin port that ``admin_anonymous`` is of: plaintext on loopback."""
+    address = loaded.admin_address
+    return isinstance(address, TcpAddress) and address.is_loopback and loaded.admin_tls_cert is None
+
+
 def _admin(loaded: Settings) -> Iterator[Conflict]:
+    given = "admin_anonymous" in loaded.model_fields_set and loaded.admin_anonymous is not Anonymous.NONE
+    if given and not lets_in_anybody(loaded):
+        how = "over TLS" if isinstance(loaded.admin_address, TcpAddress) else "a socket"
+        message = (
+            f"is for a plaintext port on loopback, and admin-address is {loaded.admin_address}, {how}: nobody is let in "
+            "there without credentials; leave it out, or set admin-address to 127.0.0.1:PORT"
+        )
+        yield ("admin_anonymous",), message
     yield from _pair(loaded, "admin_tls_cert", "admin_tls_key")
     address = loaded.admin_address
     if loaded.admin_tls_address is not None and loaded.admin_tls_cert is None:

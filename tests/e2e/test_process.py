@@ -17,6 +17,7 @@ from tests.e2e.subscriber import Subscriber
 from tests.lab.daemon import Daemon
 from tests.lab.eventually import eventually
 from tests.lab.missing import missing
+from tests.lab.ports import free_port
 from xdsd.model.problem import ObjectRef
 from xdsd.snapshot import ENDPOINT
 
@@ -92,6 +93,19 @@ async def test_a_taken_address_is_refused(tmp_path: Path) -> None:
             ]
             await put(first, "still")
             await has(proxy, "still")
+
+
+async def test_a_port_that_lets_in_anybody_is_warned_of(tmp_path: Path) -> None:
+    """Plaintext on loopback is for any user of the machine, which is said once at the start, unless they may do less."""
+    for name, settings, warnings in (
+        ("open", {}, 1),
+        ("narrow", {"admin-anonymous": "viewer"}, 0),
+    ):
+        address = {"admin-address": f"127.0.0.1:{free_port()}"}
+        async with Daemon(tmp_path / name, {**address, **settings}) as daemon:
+            found = daemon.events("any user of this machine may do everything")
+            assert [line["level"] for line in found] == ["warning"] * warnings
+            assert all("admin-anonymous" in line["instead"] for line in found)
 
 
 async def test_what_stands_in_the_way_of_a_socket_is_kept(tmp_path: Path) -> None:
