@@ -12,14 +12,14 @@ from tests.compile.worlds import service, virtual_service
 from tests.lab.eventually import eventually
 from xdsd.compile.compiler import Compiler
 from xdsd.model.catalog import Endpoint, Health, ServiceKey
-from xdsd.model.intent import Metadata, Object, RateLimit
+from xdsd.model.intent import EnvoyFilter, Metadata, Object, RateLimit
 from xdsd.model.limits import LimitRule
 from xdsd.model.mesh import MeshSettings
 from xdsd.model.node import Node, NodeRefused
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.reconcile import STORE, ObjectsChange, Reconciler, Settling, SourceStatus, portions
 from xdsd.registry.base import CatalogChange
-from xdsd.snapshot import CLUSTER, ENDPOINT, ROUTE, SnapshotChange
+from xdsd.snapshot import CLUSTER, ENDPOINT, ROUTE, Resource, SnapshotChange
 
 NODE = Node("sidecar~10.1.0.1~a.default~default.svc.cluster.local")
 REVIEWS = "outbound|9080||reviews.default.svc.cluster.local"
@@ -314,3 +314,32 @@ def test_a_large_change_is_taken_in_portions() -> None:
     parts = list(portions(change, 2))
     assert [len(p.services) + len(p.endpoints) for p in parts] == [2, 2, 1, 2, 2, 1]
     assert tuple(s for p in parts for s in p.services) == change.services
+
+
+async def test_what_a_proxy_refuses_is_compiled_without_the_patch_until_it_begins_anew() -> None:
+    """The loop learns of a refusal, publishes another layer for that proxy, and takes it back when the proxy comes again."""
+    change = {"applyTo": "CLUSTER", "patch": {"operation": "MERGE", "value": {"alt_stat_name": "patched"}}}
+    spec = EnvoyFilter.model_validate({"configPatches": [change]})
+    patches = Object("networking.istio.io/v1alpha3", "EnvoyFilter", Metadata("default", "f"), spec)
+    async with running(Settling(quiet=0.001, longest=0.01, linger=60)) as mesh:
+        store = mesh.loop.expect(STORE)
+        store.change(declared("reviews"))
+        store.objects(ObjectsChange((patches,), revision=1))
+        store.synced()
+        await mesh.loop.attach(NODE)
+
+        def served() -> Resource:
+            layers = (mesh.loop.snapshot.layers[each] for each in mesh.loop.snapshot.assigned[NODE.key])
+            return next(found for each in layers if (found := each.get(CLUSTER, REVIEWS)))
+
+        assert b"patched" in served().body
+        mesh.loop.rejected(NODE, CLUSTER, REVIEWS, served().version, "not this")
+        await eventually(lambda: b"patched" not in served().body, "it is served without the patch")
+        (problem,) = mesh.loop.problems()
+        assert problem.reason is Reason.REJECTED_BY_PROXY
+        assert "a.default" in problem.message
+        assert "not this" in problem.message
+        mesh.loop.detach(NODE)
+        await mesh.loop.attach(NODE)
+        await eventually(lambda: b"patched" in served().body, "it is offered the patch again")
+        assert mesh.loop.problems() == ()
