@@ -22,7 +22,8 @@ from xdsd.config import (
     settings,
 )
 from xdsd.model.problem import Reason
-from xdsd.settings import RedisLocation, StoreAddress
+from xdsd.setting_values import RedisLocation
+from xdsd.settings import StoreAddress
 
 
 def refused(

@@ -17,7 +17,6 @@ from storage.base import Corrupted, FutureRevision, StorageError
 from storage.memory import MemoryStore
 from xdsd.__main__ import (
     RELOADABLE,
-    admissible,
     follow_intents,
     main,
     mesh_settings,
@@ -25,6 +24,7 @@ from xdsd.__main__ import (
     server_settings,
     settling,
 )
+from xdsd.compile.admissible import admissible
 from xdsd.config import load
 from xdsd.intents import Intents
 from xdsd.manifest import AnyObject, parse_object
