@@ -12,6 +12,7 @@ from api.commands.problems import problem_json, sentence
 from api.wire import problem_from_wire
 from xdsd.analysis import Subject, analyze_objects
 from xdsd.model.hosts import DEFAULT_DOMAIN
+from xdsd.model.intent import DestinationRule, Sidecar, VirtualService
 from xdsd.model.mesh import MeshSettings
 from xdsd.model.problem import Problem, Severity
 from xdsd.registry.machine_list import MachineList
@@ -69,7 +70,10 @@ def analyze(
     if not filenames and (machines or recursive):
         raise click.UsageError("--machines and -R go with -f")
     if filenames:
-        found = _of_files(read(filenames, recursive=recursive, namespace=namespace), machines, mesh_domain)
+        manifests = read(filenames, recursive=recursive, namespace=namespace)
+        found = _of_files(manifests, machines, mesh_domain)
+        if machines is None and _name_hosts(manifests):
+            click.echo("hosts of registries were not checked; name --machines", err=True)
     else:
         with connection.client() as client:
             found = [problem_from_wire(problem) for problem in client.analyze(namespace or "")]
@@ -90,6 +94,13 @@ def _of_files(manifests: Manifests, machines: Path | None, domain: str) -> list[
         found += [problem for listed in news.problems.values() for problem in listed]
     objects = [parsed.object for parsed in manifests.objects.values()]
     return found + manifests.placed(analyze_objects(Subject(objects, change, MeshSettings(domain=domain))))
+
+
+def _name_hosts(manifests: Manifests) -> bool:
+    """True where objects name hosts that none of the files declares."""
+    specs = [parsed.object.spec for parsed in manifests.objects.values()]
+    naming = any(isinstance(spec, VirtualService | DestinationRule | Sidecar) for spec in specs)
+    return naming and not Subject([parsed.object for parsed in manifests.objects.values()]).knows_hosts
 
 
 def _print(found: Sequence[Problem], output: str | None) -> None:
