@@ -5,9 +5,12 @@ proxies. Exit codes: 0 done, 1 refused or failed, 2 wrong usage. A command's mod
 command is run.
 """
 
+import errno
 import importlib
 import os
+import sys
 from collections.abc import Mapping
+from typing import Any, NoReturn
 
 import click
 
@@ -47,8 +50,27 @@ _COMMANDS: Mapping[str, str] = {
 }
 
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are needed."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:  # click's signature
+        """Runs a command line. What cannot be printed is a failure, told unless whoever read it went away."""
+        try:
+            try:
+                return super().main(*arguments, **options)
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            _give_up()
+        except OSError as error:
+            if error.filename is not None or error.errno not in _FULL:
+                raise
+            why = (error.strerror or str(error)).lower()
+            click.echo(f"Error: the output cannot be written: {why}", err=True)
+            _give_up()
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return sorted(_COMMANDS)
@@ -59,6 +81,12 @@ class LazyGroup(click.Group):
         module, _, attribute = _COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+
+def _give_up() -> NoReturn:
+    """Ends the program; what is still to be printed is let go, or the interpreter would try it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

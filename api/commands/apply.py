@@ -12,6 +12,7 @@ from api.commands.connection import Connection, pass_connection
 from api.commands.manifests import Manifests, load, manifest_options
 from api.commands.output import print_data
 from api.commands.problems import report
+from api.commands.refusing import failing, refuse
 from api.kinds import qualified
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 
@@ -34,7 +35,10 @@ OUTCOMES: Mapping[int, str] = {
     help="Write N objects at a time, each chunk as a transaction of its own: for more than the store takes at once.",
 )
 @click.option(
-    "-o", "--output", type=click.Choice(["json", "yaml", "name"]), help="Print what became of them."
+    "-o",
+    "--output",
+    type=click.Choice(["json", "yaml", "name"]),
+    help="Print what became of them; of what is refused the problems.",
 )
 @pass_connection
 def apply(
@@ -54,16 +58,19 @@ def apply(
     With --chunk the objects are first checked all, and then written in chunks, those that others name first. What stops
     a chunk leaves the ones before it written; applying the same files again goes on.
     """
-    manifests = load(filenames, recursive=recursive, namespace=namespace)
-    with connection.client() as client:
-        if chunk and chunk < len(manifests.objects):
-            results = in_chunks(client, manifests, chunk, dry_run=dry_run)
-        else:
-            results = _at_once(client, manifests, dry_run=dry_run)
+    with failing(output):
+        manifests = load(filenames, recursive=recursive, namespace=namespace, output=output)
+        with connection.client() as client:
+            if chunk and chunk < len(manifests.objects):
+                results = in_chunks(client, manifests, chunk, dry_run=dry_run, output=output)
+            else:
+                results = _at_once(client, manifests, output, dry_run=dry_run)
     print_results(results, output, dry_run=dry_run)
 
 
-def _at_once(client: Client, manifests: Manifests, *, dry_run: bool) -> Sequence[pb.ObjectResult]:
+def _at_once(
+    client: Client, manifests: Manifests, output: str | None, *, dry_run: bool
+) -> Sequence[pb.ObjectResult]:
     try:
         response = client.apply(manifests.encoded(), dry_run=dry_run)
     except ApiError as error:
@@ -71,9 +78,10 @@ def _at_once(client: Client, manifests: Manifests, *, dry_run: bool) -> Sequence
             raise
         hint = "To write them in parts, each a transaction of its own: --chunk N"
         raise click.ClickException(f"{error}\n{hint}") from error
-    report(manifests.located(response.problems))
+    problems = manifests.located(response.problems)
     if not response.accepted:
-        raise click.exceptions.Exit(1)
+        refuse(problems, output)
+    report(problems)
     return response.results
 
 

@@ -12,6 +12,7 @@ import click
 from api.client import ApiError, Client, LostError
 from api.commands.manifests import Manifests
 from api.commands.problems import report
+from api.commands.refusing import refuse
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.wire import object_json
 from xdsd.model.problem import Severity
@@ -20,17 +21,18 @@ _ORDER = ("WorkloadEntry", "ServiceEntry", "DestinationRule", "Gateway", "Sideca
 """What others name comes first, so that no proxy is told of what is not there yet."""
 
 
-def in_chunks(client: Client, manifests: Manifests, size: int, *, dry_run: bool) -> Sequence[pb.ObjectResult]:
+def in_chunks(
+    client: Client, manifests: Manifests, size: int, *, dry_run: bool, output: str | None = None
+) -> Sequence[pb.ObjectResult]:
     """What became of the objects. Ends the command where a chunk is refused, saying how far it came."""
     chunks = list(_chunks(manifests, size))
     checked = [client.apply(chunk, dry_run=True) for chunk in chunks]
     problems = manifests.located(problem for each in checked for problem in each.problems)
     refused = any(not each.accepted for each in checked)
-    if dry_run or refused:
-        report([each for each in problems if dry_run or each.severity is Severity.ERROR])
     if refused:
-        raise click.exceptions.Exit(1)
+        refuse([each for each in problems if dry_run or each.severity is Severity.ERROR], output)
     if dry_run:
+        report(problems)
         click.echo(
             "Each chunk was checked by itself: what a warning misses may stand in another chunk.", err=True
         )

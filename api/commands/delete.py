@@ -9,9 +9,12 @@ from api.client import Client
 from api.commands.connection import Connection, pass_connection
 from api.commands.kind import KINDS_ARGUMENT
 from api.commands.manifests import load, manifest_options
+from api.commands.output import print_data
 from api.commands.problems import report
+from api.commands.refusing import failing, refuse
 from api.commands.subject import named
 from api.kinds import qualified
+from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.wire import problem_from_wire, ref_from_wire
 from xdsd.model.intent import KINDS, Kind
 from xdsd.model.problem import ObjectRef
@@ -26,7 +29,7 @@ from xdsd.model.problem import ObjectRef
 @click.option("--all", "everything", is_flag=True, help="All of the kind in the namespace.")
 @click.option("--ignore-not-found", is_flag=True, help="What is not there is no failure.")
 @click.option("--dry-run", is_flag=True, help="Let the daemon check everything and remove nothing.")
-@click.option("-o", "--output", type=click.Choice(["name"]), help="Names alone.")
+@click.option("-o", "--output", type=click.Choice(["json", "yaml", "name"]), help="Data, or names alone.")
 @pass_connection
 def delete(
     connection: Connection,
@@ -48,22 +51,35 @@ def delete(
         kind=bool(kinds),
         ways={"a name": objects, "-l": selector, "--all": everything, "-f": filenames},
     )
-    if filenames:
-        refs = load(filenames, recursive=recursive, namespace=namespace).refs
-    with connection.client() as client:
+    with failing(output):
+        refs = (
+            load(filenames, recursive=recursive, namespace=namespace, output=output).refs if filenames else []
+        )
+    with failing(output), connection.client() as client:
         if not filenames:
             refs = _refs(client, wanted, objects, namespace or "default", selector)
         if not refs:
             click.echo("No resources found", err=True)
+            _print([], output, dry_run=dry_run)
             return
         response = client.delete(refs, dry_run=dry_run, ignore_missing=ignore_not_found)
-    for missing in () if ignore_not_found else response.missing:
-        click.echo(f"Error: {not_found(ref_from_wire(missing))}", err=True)
-    report([problem_from_wire(problem) for problem in response.problems])
+    missing = [] if ignore_not_found else [ref_from_wire(ref) for ref in response.missing]
+    problems = [problem_from_wire(problem) for problem in response.problems]
+    for ref in missing:
+        click.echo(f"Error: {not_found(ref)}", err=True)
     if not response.accepted:
-        raise click.exceptions.Exit(1)
+        refuse(problems, output, missing=[ref._asdict() for ref in missing])
+    report(problems)
+    _print(response.results, output, dry_run=dry_run)
+
+
+def _print(results: Sequence[pb.ObjectResult], output: str | None, *, dry_run: bool) -> None:
+    if output in {"json", "yaml"}:
+        gone = [ref_from_wire(result.ref)._asdict() for result in results]
+        print_data({"deleted": gone, "dryRun": dry_run}, output)
+        return
     suffix = " (server dry run)" if dry_run else ""
-    for result in response.results:
+    for result in results:
         done = qualified(result.ref.kind, result.ref.name)
         kind, _, name = done.partition("/")
         click.echo(done if output == "name" else f'{kind} "{name}" deleted{suffix}')

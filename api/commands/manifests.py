@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 import click
 
 from api.commands.problems import report
+from api.commands.refusing import refuse
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.wire import object_json, problem_from_wire
 from xdsd.manifest import ParsedObject, parse_manifest
-from xdsd.model.problem import ObjectRef, Problem, Reason
+from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 
 STDIN = "-"
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
@@ -71,16 +72,20 @@ class Manifests:
             )
 
 
-def load(filenames: Sequence[str], *, recursive: bool, namespace: str | None) -> Manifests:
-    """Everything that the files hold. Ends the command where there is nothing, or something is wrong.
+def load(
+    filenames: Sequence[str], *, recursive: bool, namespace: str | None, output: str | None = None
+) -> Manifests:
+    """Everything that the files hold. Ends the command where there is nothing, or something is wrong, told as
+    ``output`` says.
 
     With ``namespace``, objects of another one are refused, as kubectl does.
     """
     found = read(filenames, recursive=recursive, namespace=namespace)
     if namespace:
         found.problems += _elsewhere(found.objects.values(), namespace)
-    if report(found.problems):
-        raise click.exceptions.Exit(1)
+    if any(problem.severity is Severity.ERROR for problem in found.problems):
+        refuse(found.problems, output)
+    report(found.problems)
     if not found.objects:
         raise click.ClickException(f"{', '.join(filenames)}: there are no objects")
     return found

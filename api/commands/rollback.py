@@ -8,6 +8,7 @@ from api.commands.connection import Connection, pass_connection
 from api.commands.differences import unified
 from api.commands.kind import KINDS_ARGUMENT
 from api.commands.problems import report
+from api.commands.refusing import failing, refuse
 from api.commands.subject import Kinds, one_object
 from api.kinds import qualified
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
@@ -49,16 +50,18 @@ def rollback(
     The revisions are told by: xdsctl history KIND NAME
     """
     ref = one_object(kinds, name, namespace)
-    with connection.client() as client:
+    with failing(output), connection.client() as client:
         live = _live(client, ref)
         response = client.rollback(ref, revision, dry_run=dry_run)
     problems = [problem_from_wire(problem) for problem in response.problems]
-    report(problems)
     if not response.accepted:
-        if live and any(problem.reason is Reason.BROKEN_REFERENCE for problem in problems):
-            name = f"{KINDS[ref.kind].singular}/{ref.name}"
-            click.echo(f"To have it gone: xdsctl delete {name} -n {ref.namespace}", err=True)
-        raise click.exceptions.Exit(1)
+        try:
+            refuse(problems, output)
+        finally:
+            if live and any(problem.reason is Reason.BROKEN_REFERENCE for problem in problems):
+                name = f"{KINDS[ref.kind].singular}/{ref.name}"
+                click.echo(f"To have it gone: xdsctl delete {name} -n {ref.namespace}", err=True)
+    report(problems)
     if output:
         print_results(response.results, output, dry_run=dry_run)
         return
