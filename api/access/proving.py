@@ -109,7 +109,8 @@ class Prover:
     async def authenticate(self, name: str, password: str, origin: str) -> str:
         """The token for a name and a password, as etcd's Authenticate gives it. Raises Unproven, UsersUnknown."""
         await self._known()
-        keys = _keys(origin, f"as {name}" if is_name(name) else "")
+        tried = f"as {name}" if is_name(name) else ""
+        keys = _keys(origin, "" if self._throttle.trusts(tried, origin) else tried)
         await self._turn(keys, origin)
         user = self.directory.user(name)
         hashed = user.password if user and not user.disabled else ""
@@ -118,7 +119,7 @@ class Prover:
             holds = await asyncio.to_thread(password_holds, password if fits else "", hashed)
         if not holds or not fits:
             raise Unproven("wrong password", origin, "authentication failed, invalid user ID or password")
-        self._throttle.held(f"as {name}", keys)
+        self._throttle.held(tried, origin, keys)
         return self._sessions.begin(name, hashed)
 
     def origin(self, context: Context) -> str:

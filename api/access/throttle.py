@@ -41,6 +41,11 @@ class Throttle:
         self._clock = clock
         self._sleep = sleep
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
+        self._proved: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def trusts(self, name: str, origin: str) -> bool:
+        """Whether the key ``name`` was proved from there before: what others guess elsewhere must not keep its owner out."""
+        return (name, origin) in self._proved
 
     async def attempt(self, keys: Sequence[str]) -> None:
         """Counts a failure for each key, then waits until every key's turn has come; the first waits for nothing.
@@ -61,12 +66,16 @@ class Throttle:
         if start > now:
             await self._sleep(start - now)
 
-    def held(self, name: str, keys: Iterable[str]) -> None:
+    def held(self, name: str, origin: str, keys: Iterable[str]) -> None:
         """The attempt was right: forgets all failures of the key ``name``, and of the others this attempt alone.
 
         Whoever knows one password is not forgiven what they tried with others from the same origin.
         """
         self._failures.pop(name, None)
+        self._proved[name, origin] = None
+        self._proved.move_to_end((name, origin))
+        while len(self._proved) > MOST:
+            self._proved.popitem(last=False)
         for key in keys:
             known = self._failures.get(key)
             if known is None:

@@ -64,7 +64,7 @@ async def test_a_right_answer_is_forgiven(throttle: Throttle, clock: Clock) -> N
     """Whoever mistyped and then did not waits for nothing the next time."""
     keys = ["from x", "as alice"]
     await throttle.attempt(keys)
-    throttle.held("as alice", keys)
+    throttle.held("as alice", "x", keys)
     await throttle.attempt(keys)
     assert clock.slept == []
 
@@ -74,11 +74,25 @@ async def test_one_known_password_does_not_pay_for_others(throttle: Throttle, cl
     for _ in range(3):
         await throttle.attempt(["from x", "as alice"])
         await throttle.attempt(["from x", "as mallory"])
-        throttle.held("as mallory", ["from x", "as mallory"])
+        throttle.held("as mallory", "x", ["from x", "as mallory"])
     waits = clock.slept.copy()
     await throttle.attempt(["from x"])
     assert clock.slept[-1] > max(waits) - 0.001
     assert clock.slept[-1] >= 0.4
+
+
+async def test_where_a_name_was_proved_others_guesses_do_not_count(throttle: Throttle, clock: Clock) -> None:
+    """Whoever guesses at alice elsewhere does not keep her out; what is tried from her own place does."""
+    await throttle.attempt(["from x", "as alice"])
+    throttle.held("as alice", "x", ["from x", "as alice"])
+    for number in range(6):
+        await throttle.attempt([f"from {number}", "as alice"])
+    assert throttle.trusts("as alice", "x")
+    assert not throttle.trusts("as alice", "y")
+    assert not throttle.trusts("as bob", "x")
+    clock.slept.clear()
+    await throttle.attempt(["from x"])
+    assert clock.slept == []
 
 
 async def test_failures_are_forgotten_in_time(throttle: Throttle, clock: Clock) -> None:
