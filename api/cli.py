@@ -18,6 +18,7 @@ import click
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from api.commands.connection import connection_of, connection_options
+from api.commands.hints import OTHERS, HintedGroup
 
 _COMMANDS: Mapping[str, str] = {
     "analyze": "api.commands.analyze:analyze",
@@ -53,8 +54,10 @@ _COMMANDS: Mapping[str, str] = {
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
-class LazyGroup(click.Group):
+class LazyGroup(HintedGroup):
     """A group whose commands are imported when they are needed."""
+
+    hints = OTHERS
 
     def main(self, *arguments: Any, **options: Any) -> Any:  # click's signature
         """Runs a command line. What cannot be printed is a failure, told unless whoever read it went away."""
@@ -71,6 +74,18 @@ class LazyGroup(click.Group):
             why = (error.strerror or str(error)).lower()
             click.echo(f"Error: the output cannot be written: {why}", err=True)
             _give_up()
+
+    def invoke(self, ctx: click.Context) -> Any:  # whatever the command gives
+        """Runs the command. An option that is every command's, behind it, is told where it goes."""
+        try:
+            return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            name = error.option_name
+            if not any(name in option.opts for option in self.params):
+                raise
+            behind = error.ctx.command_path.partition(" ")[2] if error.ctx else "COMMAND"
+            message = f"{name} goes before the command: {ctx.info_name} {name} … {behind} …"
+            raise click.UsageError(message, error.ctx) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return sorted(_COMMANDS)

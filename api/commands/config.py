@@ -8,6 +8,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from api.client import Client
 from api.commands.connection import Connection, pass_connection
+from api.commands.hints import HintedGroup
 from api.commands.output import print_data, print_table
 from api.config_tables import (
     CLUSTERS,
@@ -32,7 +33,7 @@ _output = click.option(
 _node = click.argument("node")
 
 
-@click.group()
+@click.group(cls=HintedGroup)
 def config() -> None:
     """Show what a proxy is served. NODE is a node id, name.namespace, or a name where it is unique."""
 

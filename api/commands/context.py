@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from api.commands.connection import Connection, pass_connection
+from api.commands.hints import HintedGroup
 from api.commands.output import DataFormat, print_data, print_table
 from api.contexts import Context, Contexts, ContextsError, check_name, save
 
@@ -14,7 +15,7 @@ output_option = click.option("-o", "--output", type=DataFormat, help="As data.")
 _PATH = click.Path(path_type=Path)
 
 
-@click.group()
+@click.group(cls=HintedGroup)
 def context() -> None:
     """Give daemons names, each with its endpoint and what proves who you are.
 

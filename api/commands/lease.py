@@ -16,12 +16,13 @@ from api.commands.etcd_output import (
     text,
     view,
 )
+from api.commands.hints import HintedGroup
 from api.commands.interrupt import interruptible
 from api.commands.kv.operations import LEASE
 from api.etcd_client import EtcdClient, Message
 
 
-@click.group()
+@click.group(cls=HintedGroup)
 def lease() -> None:
     """Grant leases, look at them, keep them alive and end them.
 

@@ -4,13 +4,14 @@ import click
 
 from api.commands.connection import Connection, pass_connection
 from api.commands.etcd_output import header_fields, print_fields, print_ours, print_raw, raw_json
+from api.commands.hints import HintedGroup
 from api.commands.output import print_table
 from api.etcd_client import EtcdClient, Message
 
 _COLUMNS = ("ID", "STATUS", "NAME", "PEER ADDRS", "CLIENT ADDRS", "IS LEARNER")
 
 
-@click.group()
+@click.group(cls=HintedGroup)
 def member() -> None:
     """Look at the members of the store's cluster."""
 

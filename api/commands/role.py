@@ -1,15 +1,30 @@
 """``xdsctl role``: what users may do, and where."""
 
+from collections.abc import Mapping
+
 import click
 
 from api.access_client import AccessClient
 from api.commands.connection import Connection, pass_connection
+from api.commands.hints import HintedGroup
 from api.commands.output import print_data, print_table
 from api.commands.user import ROLE, dry_run_option, output_option
 from api.commands.users import told
 
 
-@click.group()
+class _RoleGroup(HintedGroup):
+    hints: Mapping[str, str] = {
+        "revoke": "role withdraw",
+        "remove": "role withdraw",
+        "delete": "role withdraw",
+        "add": "role grant",
+        "get": "role list",
+        "grant-permission": "role grant",
+        "revoke-permission": "role withdraw",
+    }
+
+
+@click.group(cls=_RoleGroup)
 def role() -> None:
     """Say what users may do, and where."""
 

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
 
 from api.commands.connection import Connection, pass_connection
+from api.commands.hints import HintedGroup
 from api.commands.output import DataFormat, counted, print_data, print_table, readable
 from api.commands.restoring import OURS, restorable, restore_etcd, restore_file
 from api.commands.store_options import etcd_settings, store_options
@@ -33,7 +34,7 @@ _STDOUT = Path("-")
 _KERNELS = ("/dev/", "/proc/")
 
 
-@click.group()
+@click.group(cls=HintedGroup)
 def snapshot() -> None:
     """Save the store into one file, look at such files, and restore them."""
 

@@ -7,6 +7,7 @@ import click
 
 from api.access_client import AccessClient
 from api.commands.connection import Connection, pass_connection
+from api.commands.hints import HintedGroup
 from api.commands.lifetime_type import LIFETIME
 from api.commands.output import DataFormat, print_data, print_table
 from api.commands.users import COLUMNS, DRY_RUN, expiry, print_user, told, user_data, user_row
@@ -40,7 +41,7 @@ password_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=HintedGroup)
 def user() -> None:
     """Say who may call the daemon, and by what it knows them."""
 

@@ -2,6 +2,7 @@
 
 import click
 
+from api.commands.hints import HintedGroup
 from api.commands.kv.compacting import compact
 from api.commands.kv.reading import get
 from api.commands.kv.transaction import txn
@@ -9,7 +10,7 @@ from api.commands.kv.watching import watch
 from api.commands.kv.writing import delete, put
 
 
-@click.group()
+@click.group(cls=HintedGroup)
 def kv() -> None:
     """Read and write the store itself, as etcdctl does.
 
