@@ -212,7 +212,7 @@ def _label_value(text: str) -> str:
 
 def _locality(text: str) -> str:
     parts = text.split("/")
-    if len(parts) > 3 or not all(parts):
+    if len(parts) > 3 or not all(parts) or not text.isprintable():
         raise invalid(f"{shown(text)} is no locality; write region, region/zone or region/zone/subzone")
     return text
 
