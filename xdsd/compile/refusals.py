@@ -12,6 +12,9 @@ from xdsd.compile.layers.patched import Refused
 MOST = 64
 """Refusals of one proxy that are remembered, the newest ones."""
 
+LONGEST = 1000
+"""Characters of a proxy's words that are passed on."""
+
 
 class Refusals:
     """Writes the inputs ``refusals`` (of a node) and ``refused-by`` (of a content: node and words)."""
@@ -26,7 +29,7 @@ class Refusals:
         known = self._of_node.setdefault(node_id, {})
         known.pop(refused, None)
         known[refused] = None
-        self._words[refused][node_id] = message
+        self._words[refused][node_id] = message[:LONGEST]
         if len(known) > MOST:
             oldest = next(iter(known))
             del known[oldest]

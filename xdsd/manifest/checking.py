@@ -18,6 +18,7 @@ from xdsd.model.intent.base import Message
 from xdsd.model.intent.shape import MessageShape, shape_of
 
 _REPAIRS = 12
+_DEEPEST = 40
 
 
 def check_spec(message: type[Message], value: Any) -> Message | list[Fault]:
@@ -66,10 +67,12 @@ def _without(value: Any, places: list[tuple[str | int, ...]]) -> Any:
     return copy
 
 
-def _copied(value: Any) -> Any:
+def _copied(value: Any, depth: int = 0) -> Any:
+    if depth > _DEEPEST:
+        return value  # no place is that deep, though a malformed value may be
     if isinstance(value, dict):
-        return {key: _copied(each) for key, each in value.items()}
-    return [_copied(each) for each in value] if isinstance(value, list) else value
+        return {key: _copied(each, depth + 1) for key, each in value.items()}
+    return [_copied(each, depth + 1) for each in value] if isinstance(value, list) else value
 
 
 def _remove(root: dict[str, Any], place: list[str | int]) -> None:

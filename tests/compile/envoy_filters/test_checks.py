@@ -11,6 +11,7 @@ from tests.golden.mesh import compile_case, message, read_case
 from xdsd.compile.admissible import admissible
 from xdsd.compile.envoy_filters.rules import violations
 from xdsd.compile.envoy_filters.types import message_type
+from xdsd.manifest import parse_object
 
 FAULT = f"{EXTENSIONS}.http.fault.v3.HTTPFault"
 WASM = f"{EXTENSIONS}.http.wasm.v3.Wasm"
@@ -226,12 +227,32 @@ def test_nothing_of_ours_breaks_a_rule() -> None:
 def test_deep_nesting_is_refused() -> None:
     """However deep a message may nest, looking at it ends."""
     value: dict[str, Any] = {"any_match": True}
-    for _ in range(200):
+    for _ in range(70):
         value = {"not_match": value}
     tap = f"{EXTENSIONS}.http.tap.v3.Tap"
     config = {"@type": tap, "common_config": {"static_config": {"match": value}}}
     (problem,) = told("HTTP_FILTER", "ADD", {"name": "x", "typed_config": config})
     assert problem.endswith("is nested too deeply")
+
+
+def test_endless_nesting_is_refused_by_the_model() -> None:
+    """What nests a thousand deep is no value at all."""
+    value: dict[str, Any] = {}
+    for _ in range(1_000):
+        value = {"a": value}
+    change = {"applyTo": "CLUSTER", "patch": {"operation": "MERGE", "value": value}}
+    found = parse_object(
+        {
+            "apiVersion": "networking.istio.io/v1alpha3",
+            "kind": "EnvoyFilter",
+            "metadata": {"name": "f"},
+            "spec": {"configPatches": [change]},
+        }
+    )
+    assert isinstance(found, list)
+    assert [(each.path, each.message) for each in found] == [
+        ("spec.configPatches[0].patch.value", "is nested more than 100 deep")
+    ]
 
 
 def test_many_mistakes_are_told_quickly() -> None:

@@ -5,6 +5,7 @@ value is the message that it should be is for the compiler to tell, which knows 
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
@@ -32,7 +33,14 @@ from xdsd.model.intent.selector import WorkloadSelector
 from xdsd.model.intent.values import Regex
 from xdsd.model.problem import Reason
 
+DEEPEST = 100
+"""Maps and lists within each other in the value of a patch."""
+
 HTTP_CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"
+
+
+_UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+"""Characters that YAML refuses."""
 
 
 class ApplyTo(StrEnum):
@@ -94,17 +102,26 @@ class RouteAction(StrEnum):
     DIRECT_RESPONSE = "DIRECT_RESPONSE"
 
 
-def _json(value: Any) -> Any:
+def _json(value: Any, depth: int = 0) -> Any:
     """Values are what JSON holds: whatever else YAML may say has no place in a message."""
+    if depth > DEEPEST:
+        raise invalid(f"is nested more than {DEEPEST} deep", Reason.TOO_LARGE)
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
                 raise invalid(f"{shown(key)} is no text; put the key in quotes", Reason.WRONG_TYPE)
-        return {key: _json(each) for key, each in value.items()}
+        return {_text(key): _json(each, depth + 1) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_json(each) for each in value]
+        return [_json(each, depth + 1) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
         raise invalid(f"{value} is no number that JSON holds")
+    return _text(value) if isinstance(value, str) else value
+
+
+def _text(value: str) -> str:
+    found = _UNWRITABLE.search(value)
+    if found:
+        raise invalid(f"holds the character U+{ord(found[0]):04X}, which no file can hold")
     return value
 
 
