@@ -49,6 +49,24 @@ async def test_a_socket_and_tls_are_served_side_by_side(tmp_path: Path) -> None:
         assert (await xdsctl(*far, "--token-file", file, "whoami"))[0] == 1
 
 
+async def test_handshakes_that_fail_leave_the_log_whole(tmp_path: Path) -> None:
+    """What gRPC's own code says of them does not stand between the lines of JSON."""
+    authority, port = Authority(tmp_path / "pki"), free_port()
+    pair = authority.issue("server", "IP:127.0.0.1")
+    async with remote(tmp_path, pair, port, **{"admin-client-ca": str(authority.cert)}) as daemon:
+        for greeting in (b"GET / HTTP/1.1\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", bytes(200)):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(greeting)
+            async with asyncio.timeout(20):
+                await reader.read()
+            writer.close()
+        code, _ = await xdsctl(f"127.0.0.1:{port}", "--ca", authority.cert, "version")
+        assert code == 1
+        assert await daemon.stop() == 0
+        for line in daemon.program.log.read_text().splitlines():
+            json.loads(line)
+
+
 async def token(daemon: Daemon, name: str, *words: str) -> str:
     """Adds a user through the daemon's Unix socket; its token."""
     await daemon.xdsctl("user", "add", name, *words)
