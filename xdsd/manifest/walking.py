@@ -4,6 +4,7 @@ It finds what the message classes cannot say themselves (fields that do not exis
 values that are not compiled yet; nulls), and leaves out what the published API reads as absent.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from xdsd.model.intent.base import Message, shown
 from xdsd.model.intent.shape import FieldShape, Leaf, ListOf, MapOf, MessageShape, Shape
 from xdsd.model.intent.support import GATEWAY_PROTOCOLS, is_refused, refusal_reason, refused_values
 from xdsd.model.problem import Reason
+
+_CONTROL = re.compile(r"[\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(slots=True)
@@ -49,13 +52,22 @@ class Walk:
                 return [self.clean(each, item, (*path, index)) for index, each in enumerate(value)]
             case MapOf(inner) if isinstance(value, Mapping):
                 return self._map(value, inner, path)
-            case _:
-                return value
+            case Leaf() if isinstance(value, str):
+                self._check_text(value, path)
+        return value
+
+    def _check_text(self, text: str, path: Path) -> None:
+        """What no file in YAML can hold is taken from nobody."""
+        found = _CONTROL.search(text)
+        if found is not None:
+            message = f"{shown(text)} holds the control character U+{ord(found[0]):04X}; leave it out"
+            self.faults.append(Fault(Reason.INVALID_VALUE, message, path))
 
     def _map(self, value: Mapping[Any, Any], inner: Shape, path: Path) -> dict[str, Any]:
         cleaned = {}
         for key, each in value.items():
             if isinstance(key, str):
+                self._check_text(key, path)
                 cleaned[key] = self.clean(each, inner, (*path, Key(key)))
             else:
                 self._no_text(key, path)
