@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from api.commands.connection import Connection, pass_connection
-from api.commands.output import DataFormat, print_data, print_table, readable
+from api.commands.output import DataFormat, counted, print_data, print_table, readable
 
 
 @click.command()
@@ -85,8 +85,9 @@ def _print(answer: Any, registries: Any) -> None:
     state = "ready" if answer.ready else "not ready"
     name = f" {answer.name}" if answer.name else ""
     click.echo(f"xdsd{name} {answer.version} is {state}, since {answer.started.ToJsonString()}.")
+    proxies = "1 proxy" if answer.proxies == 1 else f"{answer.proxies} proxies"
     click.echo(
-        f"{answer.proxies} proxies connected, {answer.problems} problems, generation {answer.generation}, "
+        f"{proxies} connected, {counted(answer.problems, 'problem')}, generation {answer.generation}, "
         f"compiled up to revision {answer.compiled_revision}."
     )
     if answer.singletons:
