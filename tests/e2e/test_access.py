@@ -76,6 +76,7 @@ async def token(daemon: Daemon, name: str, *words: str) -> str:
 
 def kept(folder: Path, name: str, text: str) -> Path:
     path = folder / f"{name}.token"
+    path.touch(0o600)
     path.write_text(text + "\n")
     return path
 
@@ -236,7 +237,7 @@ async def test_what_is_said_of_a_user_holds_on_every_daemon_of_the_store(tmp_pat
                 await one.xdsctl("user", "disable", "alice")
                 code, why = await ending
             assert code == "UNAUTHENTICATED"
-            assert "not known, or was revoked" in why
+            assert "the user alice is disabled" in why
             assert not known()
             await one.xdsctl("user", "enable", "alice")
             await eventually(lambda: asyncio.to_thread(known))
