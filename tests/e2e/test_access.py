@@ -78,6 +78,7 @@ def kept(folder: Path, name: str, text: str) -> Path:
     path = folder / f"{name}.token"
     path.touch(0o600)
     path.write_text(text + "\n")
+    path.chmod(0o600)
     return path
 
 
