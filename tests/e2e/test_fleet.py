@@ -75,6 +75,8 @@ async def test_a_proxy_that_moves_is_sent_nothing_again(tmp_path: Path) -> None:
         (one, two) = (Daemon(tmp_path / name, store) for name in ("one", "two"))
         async with one, two:
             await put(one, *(f"s{number}" for number in range(50)))
+            async with Subscriber(two.xds_address, "witness") as witness:
+                await eventually(lambda: len(witness.resources[ENDPOINT]) == 50, "all endpoints elsewhere")
             async with Subscriber(one.xds_address, "mover") as before:
                 await eventually(lambda: len(before.resources[ENDPOINT]) == 50, "all endpoints")
             async with Resumed(two.xds_address, "mover", before) as after:
