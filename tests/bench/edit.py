@@ -99,8 +99,20 @@ def _sidecar(turn: int) -> Mapping[str, Any]:
     return _thing("Sidecar", {"egress": [{"hosts": hosts}]}, ALONE)
 
 
+def _envoy_filter(turn: int) -> Mapping[str, Any]:
+    """A limit on the connections of one cluster."""
+    name = f"outbound|9080||{material.hostname(7)}"
+    value = {"connect_timeout": f"{turn + 1}s"}
+    patch = {
+        "applyTo": "CLUSTER",
+        "match": {"context": "SIDECAR_OUTBOUND", "cluster": {"name": name}},
+        "patch": {"operation": "MERGE", "value": value},
+    }
+    return _thing("EnvoyFilter", {"configPatches": [patch]})
+
+
 def _thing(kind: str, spec: Mapping[str, Any], namespace: str = "default") -> Mapping[str, Any]:
-    version = "networking.istio.io/v1"
+    version = "networking.istio.io/" + ("v1alpha3" if kind == "EnvoyFilter" else "v1")
     return {
         "apiVersion": version,
         "kind": kind,
@@ -119,4 +131,5 @@ _EDITS: Mapping[str, Edit] = {
     "virtual_service": _virtual_service,
     "destination_rule": _destination_rule,
     "sidecar": _sidecar,
+    "envoy_filter": _envoy_filter,
 }
