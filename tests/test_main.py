@@ -15,20 +15,13 @@ from prometheus_client import CollectorRegistry
 
 from storage.base import Corrupted, FutureRevision, StorageError
 from storage.memory import MemoryStore
-from xdsd.__main__ import (
-    RELOADABLE,
-    follow_intents,
-    main,
-    mesh_settings,
-    registries,
-    server_settings,
-    settling,
-)
+from xdsd.__main__ import RELOADABLE, follow_intents, main
 from xdsd.compile.admissible import admissible
 from xdsd.config import load
 from xdsd.intents import Intents
 from xdsd.manifest import AnyObject, parse_object
 from xdsd.model.problem import Problem
+from xdsd.parts import mesh_settings, registries, server_settings, settling
 from xdsd.reconcile import ObjectsChange, SourceSink
 from xdsd.settings import Settings, settings
 from xdsd.telemetry import Metrics

@@ -24,7 +24,7 @@ layers. The *snapshot* is all layers at one *generation*. A *problem* is a user'
 - ``protocol`` decides, without I/O or clock, what each stream is sent and when; ``server`` performs it on gRPC.
 - ``listening`` keeps the xDS port over a restart, and ``watchdog`` tells a service manager that the loop turns.
 - ``model`` holds the values, ``manifest`` reads them from YAML, ``http`` and ``telemetry`` let the daemon be watched, and
-  ``__main__`` builds and joins everything.
+  ``parts`` makes them as the settings want, and ``__main__`` joins everything.
 - ``api`` (beside this package) is the admin port and ``xdsctl``: ``access`` says who calls and what they may, ``services``
   answers, in ``services.etcd`` in etcd's words, and ``commands`` ask.
 

@@ -7,7 +7,6 @@ how the parts hang together.
 import asyncio
 import faulthandler
 import os
-import secrets
 import signal
 import sys
 import time
@@ -28,7 +27,6 @@ from structlog.typing import FilteringBoundLogger
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from api.access.caller import Role
-from api.access.certificates import ServerTls
 from api.access.directory import Directory
 from api.access.proving import Prover
 from api.access.throttle import Throttle
@@ -36,14 +34,12 @@ from api.server import admin_services, serve_admin
 from api.services.etcd import Etcd
 from api.services.etcd.policy import KeyPolicy
 from storage.base import Corrupted, StorageError, Store, StoreStatus
-from storage.embedded import open_embedded
-from storage.etcd import EtcdSettings, EtcdTlsFiles, open_etcd
 from xdsd.audit import audit_log
 from xdsd.compile.admissible import admissible
 from xdsd.compile.compiler import Compiler
 from xdsd.config import STORE_FILE, ConfigError, Settings, dump, load, settings
 from xdsd.demo.cli import demo_command
-from xdsd.fleet.members import Member, Membership
+from xdsd.fleet.members import Membership
 from xdsd.fleet.singletons import Singletons
 from xdsd.fleet.statuses import StatusWriter
 from xdsd.health import Check
@@ -52,19 +48,22 @@ from xdsd.http import http_app, serve_http
 from xdsd.intents import Intents
 from xdsd.listening import Port, open_port
 from xdsd.model.intent import KINDS
-from xdsd.model.mesh import MeshSettings
 from xdsd.model.problem import ObjectRef, Severity
 from xdsd.notify import notify
-from xdsd.protocol.limits import Limits, Timing
-from xdsd.ratelimit import Counters, MemoryCounters, RateLimitService, RedisAddress, RedisCounters
-from xdsd.reconcile import STORE, ObjectsChange, Reconciler, Settling, SourceSink
-from xdsd.registry.base import Registry
-from xdsd.registry.last_good import LastGood
-from xdsd.registry.machines import MachinesRegistry
-from xdsd.server import ServerSettings, XdsServer
-from xdsd.setting_checks import lets_in_anybody
-from xdsd.settings import Anonymous, OutboundPolicy
-from xdsd.snapshot import content_version
+from xdsd.parts import (
+    admin_tls,
+    anonymous_role,
+    counters,
+    member,
+    mesh_settings,
+    open_store,
+    registries,
+    server_settings,
+    settling,
+)
+from xdsd.ratelimit import RateLimitService
+from xdsd.reconcile import STORE, ObjectsChange, Reconciler, SourceSink
+from xdsd.server import XdsServer
 from xdsd.telemetry import Metrics, library_logs, make_logger, watch_event_loop, watch_store
 from xdsd.watchdog import tell_watchdog
 
@@ -142,7 +141,7 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         statuses = StatusWriter(store, mesh.problems, logger)
         jobs = {"status": statuses.run, "history": lambda: forget_history(intents, options.history_retention)}
         singletons = Singletons(store, options.name, jobs)
-        membership = Membership(store, _member(options, started), logger)
+        membership = Membership(store, member(options, started), logger)
         daemon = Daemon(version("xdsd"), started, mesh, server, options.name, store, singletons)
         directory = Directory(store, logger)
         prover = Prover(directory, Throttle(clock), clock, anonymous=anonymous_role(options))
@@ -199,108 +198,6 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
             for task in work:
                 task.cancel()
     logger.info("stopped")
-
-
-async def open_store(options: Settings, unavailable: Callable[[str], None]) -> Store:
-    """The store that the settings name; ``unavailable`` is told why it cannot be asked yet. Raises StorageError, OSError for
-    a file that cannot be read.
-    """
-    if not options.store.etcd:
-        return await open_embedded(options.state_dir / STORE_FILE)
-    return await open_etcd(etcd_settings(options), unavailable)
-
-
-def etcd_settings(options: Settings) -> EtcdSettings:
-    """Where etcd is and who we are to it. Beyond this machine it is spoken to over TLS alone."""
-    tls = None
-    if options.store_ca or options.store_cert or not options.store.is_loopback:
-        tls = EtcdTlsFiles(options.store_ca, options.store_cert, options.store_key)
-    return EtcdSettings(
-        endpoints=tuple((address.host, address.port) for address in options.store.etcd),
-        tls=tls,
-        user=options.store_user or "",
-        password=options.store_password_file or "",
-        probe=b"/xdsd/",
-    )
-
-
-def admin_tls(options: Settings) -> ServerTls | None:
-    """The files of the admin port's certificates; None where it speaks plaintext."""
-    if options.admin_tls_cert is None or options.admin_tls_key is None:
-        return None
-    return ServerTls(options.admin_tls_cert, options.admin_tls_key, options.admin_client_ca)
-
-
-def anonymous_role(options: Settings) -> Role | None:
-    """What callers without credentials may do; beyond plaintext on this machine nothing."""
-    if options.admin_anonymous is Anonymous.NONE or not lets_in_anybody(options):
-        return None
-    return Role(options.admin_anonymous.value)
-
-
-def _member(options: Settings, started: datetime) -> Member:
-    """This daemon, as the others see it."""
-    return Member(
-        id=secrets.randbits(63) | 1,
-        name=options.name,
-        version=version("xdsd"),
-        started=started.isoformat(timespec="seconds"),
-        admin=str(options.admin_tls_address or options.admin_address),
-        xds=str(options.xds_address),
-    )
-
-
-def mesh_settings(options: Settings) -> MeshSettings:
-    """What the compiler needs of the settings."""
-    return MeshSettings(
-        domain=options.mesh_domain,
-        root_namespace=options.root_namespace,
-        allow_any=options.outbound_traffic_policy is OutboundPolicy.ALLOW_ANY,
-        rate_limit_service=str(options.rate_limit_service or ""),
-        system_ca=options.system_ca,
-    )
-
-
-def settling(options: Settings) -> Settling:
-    """What the reconciling loop needs of the settings."""
-    return Settling(options.settle_quiet.total_seconds(), options.settle_max.total_seconds())
-
-
-def server_settings(options: Settings) -> ServerSettings:
-    """What the xDS server needs of the settings."""
-    wait = options.ack_wait.total_seconds()
-    return ServerSettings(
-        timing=Timing(accept=wait, gate=wait),
-        limits=Limits(names=options.max_subscriptions),
-        streams=options.max_streams,
-        request_bytes=options.max_message_size,
-    )
-
-
-def counters(options: Settings, clock: Callable[[], float]) -> Counters:
-    """Where the limiter keeps its numbers. Raises OSError for a password file that cannot be read."""
-    redis = options.rate_limit_redis
-    if redis is None:
-        return MemoryCounters(clock)
-    file = options.rate_limit_redis_password_file
-    host, port = (redis.address.host, redis.address.port) if redis.address else ("", 0)
-    return RedisCounters(
-        RedisAddress(host, port, redis.path, redis.database, redis.tls),
-        file.read_text().strip() if file else None,
-    )
-
-
-def registries(options: Settings) -> list[Registry]:
-    """The sources that the settings name."""
-    kept = options.state_dir / "last-good"
-    return [
-        MachinesRegistry(
-            Path(each.location),
-            options.mesh_domain,
-            copies=LastGood(kept / content_version(str(each).encode())),
-        )
-        for each in options.registry
-    ]
 
 
 async def forget_history(intents: Intents, retention: timedelta) -> None:
