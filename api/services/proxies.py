@@ -10,6 +10,7 @@ import grpc
 from api.access.caller import Right, current
 from api.ports import Mesh, Proxies
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
+from xdsd.model.node import SEPARATOR
 from xdsd.protocol.watch import State, TypeStatus
 from xdsd.server.status import ProxyStatus
 from xdsd.snapshot import SECRET, TYPES, Layer, Resource, Snapshot
@@ -90,15 +91,20 @@ def _layers(snapshot: Snapshot, node: str) -> list[Layer]:
 
 
 def find_nodes(wanted: str, nodes: Iterable[str]) -> Sequence[str]:
-    """The node ids that ``wanted`` may mean: the id itself, else ``name.namespace``, else the name."""
+    """The keys of nodes that ``wanted`` may mean: the key itself, else the id, ``name.namespace``, or the name."""
     ids = sorted(nodes)
     if wanted in ids:
         return [wanted]
-    for said in (instance, lambda node: instance(node).rpartition(".")[0]):
+    for said in (_id, instance, lambda node: instance(node).rpartition(".")[0]):
         found = [node for node in ids if said(node) == wanted]
         if found:
             return found
     return []
+
+
+def _id(key: str) -> str:
+    """A node's id, without the identity that it proved."""
+    return key.partition(SEPARATOR)[0]
 
 
 def instance(node: str) -> str:

@@ -8,11 +8,13 @@ import pytest
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest
 
 from tests.playbook import NODE, DeltaTalk, Make, SotwTalk, Stage, cluster, delta, endpoints, listener, sotw
+from xdsd.model.identity import Proof, SpiffeID, StreamIdentity
 from xdsd.model.node import Node
 from xdsd.protocol import wire
 from xdsd.protocol.commands import Code, Detach, Log
 from xdsd.protocol.events import Received
 from xdsd.protocol.limits import Limits
+from xdsd.protocol.stream import Dialect, Stream
 from xdsd.protocol.wire import DeltaRequest
 from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER
 
@@ -23,6 +25,25 @@ def test_b52_a_first_request_without_a_node_is_refused(node: Node | None) -> Non
     talk = delta(cluster("a"))
     talk.tell(Received(DeltaRequest(CLUSTER, node), 0.0))
     assert talk.closes().code is Code.INVALID_ARGUMENT
+
+
+def test_no_node_id_looks_like_a_proven_proxys_key() -> None:
+    """An id with the sign that stands before a proven identity is refused, so no proxy takes another's place."""
+    proven = Node(NODE.id, identity=SpiffeID("td", "default", "a"))
+    talk = delta(cluster("a"))
+    talk.tell(Received(DeltaRequest(CLUSTER, Node(proven.key)), 0.0))
+    assert talk.closes().code is Code.INVALID_ARGUMENT
+
+
+def test_a_streams_node_has_the_identity_that_was_proven() -> None:
+    """The identity of a stream is in its node, and no request says another."""
+    stage = Stage(cluster("a"))
+    proven = StreamIdentity(SpiffeID("td", "default", "a"), Proof.TOKEN, "1")
+    claimed = SpiffeID("td", "default", "b")
+    stream = Stream(stage.exchange, Dialect.DELTA, identity=proven)
+    stream.handle(Received(DeltaRequest(CLUSTER, Node(NODE.id, identity=claimed)), 0.0))
+    assert stream.node is not None
+    assert stream.node.identity == proven.identity
 
 
 def test_b52_later_requests_may_omit_the_node() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xdsd.model.mesh import Interception, Proxy, Role
-from xdsd.model.node import Node, NodeRefused
+from xdsd.model.node import ClaimRefused, Node, NodeRefused
 
 _FORM = "ROLE~ADDRESS~NAME.NAMESPACE~DOMAIN, such as sidecar~10.0.0.1~reviews-v1.default~default.svc.cluster.local"
 
@@ -23,9 +23,10 @@ def proxy_of(node: Node) -> Proxy:
     if not dot or not name or not namespace:
         raise NodeRefused(f"node id {_shown(node.id)} names {_shown(instance)}; use NAME.NAMESPACE")
     metadata = node.metadata
+    _check_claims(node, namespace)
     locality = "/".join((node.locality.region, node.locality.zone, node.locality.sub_zone)).rstrip("/")
     return Proxy(
-        node_id=node.id,
+        node_id=node.key,
         role=Role(role),
         address=address,
         name=name,
@@ -39,7 +40,25 @@ def proxy_of(node: Node) -> Proxy:
         http_proxy_port=_port(metadata, "HTTP_PROXY_PORT"),
         bind=_text(metadata, "OUTBOUND_BIND"),
         metadata={key: value for key, value in metadata.items() if isinstance(value, str)},
+        identity=node.identity,
     )
+
+
+def _check_claims(node: Node, namespace: str) -> None:
+    """What a node says of its namespace and service account must be what it proved."""
+    if node.identity is None:
+        return
+    claims = (
+        ("the namespace", namespace, node.identity.namespace),
+        ("the namespace", _text(node.metadata, "NAMESPACE"), node.identity.namespace),
+        ("the service account", _text(node.metadata, "SERVICE_ACCOUNT"), node.identity.service_account),
+    )
+    for what, claimed, proven in claims:
+        if claimed and claimed != proven:
+            raise ClaimRefused(
+                f"node {_shown(node.id)} says it is of {what} {_shown(claimed)}, and proved to be {node.identity}; "
+                f"correct its bootstrap, or give it a token or certificate of {what} {_shown(claimed)}"
+            )
 
 
 def _shown(value: object) -> str:

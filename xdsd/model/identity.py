@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
 _TRUST_DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9._]{0,253}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -43,6 +45,30 @@ class SpiffeID:
     def principal(self) -> str:
         """As policies write it: without the scheme."""
         return str(self).removeprefix(_SCHEME)
+
+
+class Proof(StrEnum):
+    """By what a stream proved whose it is."""
+
+    TOKEN = "token"  # noqa: S105 - a word, no secret
+    CERTIFICATE = "certificate"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamIdentity:
+    """Whose a stream is, as it proved; holds nothing that proves it again.
+
+    ``credential`` names what proved it: a token's id, or a certificate's serial in hexadecimal digits. After ``expires``
+    it proves nothing more (None: it does not end by itself).
+    """
+
+    identity: SpiffeID
+    proof: Proof
+    credential: str
+    expires: datetime | None = None
+
+    def __str__(self) -> str:
+        return f"{self.identity} by {self.proof} {self.credential}"
 
 
 def parse_identity(text: str) -> SpiffeID:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from xdsd.model.identity import SpiffeID
+
 
 class Role(StrEnum):
     """What an Envoy is for; the first word of its node id."""
@@ -26,6 +28,7 @@ class Proxy:
     Equal proxies are interchangeable for the compiler. ``http_proxy_port`` (metadata ``HTTP_PROXY_PORT``) asks a sidecar
     without redirection for an HTTP proxy listener. ``bind`` (metadata ``OUTBOUND_BIND``) is where such a sidecar puts its
     outbound listeners, and a gateway those of servers without an address. ``metadata`` is all of it that is text.
+    ``identity`` is what it proved, None where it proved nothing; ``node_id`` then tells it apart from others of its id.
     """
 
     node_id: str
@@ -42,6 +45,7 @@ class Proxy:
     http_proxy_port: int = 0
     bind: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    identity: SpiffeID | None = None
 
 
 SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"

@@ -4,6 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from xdsd.model.identity import SpiffeID
+
+SEPARATOR = "|"
+"""Stands in no node id, so that no node can take the key of another that has proven its identity."""
+
 
 @dataclass(frozen=True, slots=True)
 class Locality:
@@ -16,7 +21,7 @@ class Locality:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A proxy's own description of itself: a claim, not a proof.
+    """A proxy's own description of itself: a claim, not a proof; ``identity`` alone is what its stream proved.
 
     ``metadata`` is the decoded Struct: strings, floats, booleans, None, lists and dicts of them (any JSON).
     ``user_agent`` is such as ``envoy`` and ``version`` such as ``1.40.0``, empty if not said.
@@ -28,12 +33,20 @@ class Node:
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     user_agent: str = ""
     version: str = ""
+    identity: SpiffeID | None = None
 
     @property
     def key(self) -> str:
-        """What tells proxies apart in ``Snapshot.assigned``: two streams of one key are the same proxy."""
-        return self.id
+        """What tells proxies apart in ``Snapshot.assigned``: two streams of one key are the same proxy.
+
+        Who proved another identity, or none, is another proxy, whatever id it claims.
+        """
+        return self.id if self.identity is None else f"{self.id}{SEPARATOR}{self.identity.principal}"
 
 
 class NodeRefused(Exception):  # noqa: N818 - it is a verdict on the node, not a fault of ours
     """The node cannot be served; the message says what is wrong with it, for whoever runs that proxy."""
+
+
+class ClaimRefused(NodeRefused):
+    """The node claims to be somebody else than its stream proved."""

@@ -5,9 +5,11 @@ that does not read is owed the newest state, not a queue. Which type is next is 
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from enum import StrEnum
 
-from xdsd.model.node import Node
+from xdsd.model.identity import StreamIdentity
+from xdsd.model.node import SEPARATOR, Node
 from xdsd.protocol import delta, gates, offers, sotw
 from xdsd.protocol.answers import answered
 from xdsd.protocol.commands import Attach, Close, Code, Command, Detach, Log, Send, Wait
@@ -32,7 +34,10 @@ class Dialect(StrEnum):
 
 
 class Stream:
-    """``type_url`` is the one type of a per-type service, empty on an aggregated stream."""
+    """``type_url`` is the one type of a per-type service, empty on an aggregated stream.
+
+    ``identity`` is what the stream proved before it began, None where it proved nothing: such a stream is served no secrets.
+    """
 
     __slots__ = (
         "_armed",
@@ -47,6 +52,7 @@ class Stream:
         "_writing",
         "dialect",
         "exchange",
+        "identity",
         "layers",
         "limits",
         "node",
@@ -61,7 +67,9 @@ class Stream:
         type_url: str = "",
         timing: Timing = Timing(),  # noqa: B008 - immutable
         limits: Limits = Limits(),  # noqa: B008 - immutable
+        identity: StreamIdentity | None = None,
     ) -> None:
+        self.identity = identity
         self.exchange = exchange
         self.dialect = dialect
         self.type_url = type_url
@@ -141,7 +149,11 @@ class Stream:
                     Code.INVALID_ARGUMENT, "the first request of a stream must have a node with an id", out
                 )
                 return
-            self.node = request.node
+            if SEPARATOR in request.node.id:
+                self._refuse(Code.INVALID_ARGUMENT, f"a node id must not contain {SEPARATOR}", out)
+                return
+            proven = self.identity.identity if self.identity is not None else None
+            self.node = replace(request.node, identity=proven) if proven is not None else request.node
             self.exchange.join(self, self.node.key)
             out.append(Attach(self.node))
         type_url = request.type_url or self.type_url

@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 
-from xdsd.model.node import Node, NodeRefused
+from xdsd.model.node import ClaimRefused, Node, NodeRefused
 from xdsd.protocol.commands import Accepted, Attach, Close, Code, Command, Detach, Log, Rejected, Send, Wait
 from xdsd.protocol.events import Attached, Closed, Elapsed, Published, Received, Written
 from xdsd.protocol.stream import Stream
@@ -78,6 +78,10 @@ class Session:
     async def _attach(self, node: Node) -> None:
         try:
             await self._house.attach(node)
+        except ClaimRefused as error:
+            self._house.log.warning("a proxy claims to be another", peer=self.peer, why=str(error))
+            self._closing = Close(Code.PERMISSION_DENIED, str(error))
+            return
         except NodeRefused as error:
             self._closing = Close(Code.INVALID_ARGUMENT, str(error))
             return
