@@ -221,6 +221,16 @@ def test_settings_reach_every_listener() -> None:
         assert not proxy(listener).access_log
 
 
+def test_a_port_of_many_services_says_once_how_connections_are_logged() -> None:
+    """The listener logs for all of its chains, so that a service more costs little beyond its names."""
+    names = [f"service-{number:05}.default.svc.cluster.local" for number in range(100)]
+    targets = [TcpTarget(f"outbound|443||{name}", sni=(name,)) for name in names]
+    listener = outbound_tcp_listener("0.0.0.0", 443, targets, PASSTHROUGH_CLUSTER, bind_to_port=False)
+    assert len(listener.access_log) == 1
+    assert not proxy(listener).access_log
+    assert max(chain.ByteSize() for chain in listener.filter_chains) < 120 + 4 * len(targets[0].cluster)
+
+
 @pytest.mark.e2e
 def test_envoy_takes_every_outbound_listener() -> None:
     """A real Envoy loads each form of outbound listener and has nothing to complain about."""

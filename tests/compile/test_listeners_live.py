@@ -20,9 +20,11 @@ from tests.lab.eventually import eventually
 from tests.lab.hello import client_hello
 from tests.lab.ports import free_port, free_ports
 from tests.lab.static import static_bootstrap, static_cluster, watch_listeners, write_listeners
+from xdsd.compile.access_logs import AccessLog
 from xdsd.compile.clusters import black_hole_cluster
 from xdsd.compile.gateways import gateway_listener
 from xdsd.compile.inbound import InboundPort, inbound_listener
+from xdsd.compile.listener_settings import ListenerSettings
 from xdsd.compile.listeners import (
     http_proxy_listener,
     outbound_http_listener,
@@ -189,6 +191,31 @@ async def test_tls_services_are_told_apart_by_name(tmp_path: Path) -> None:
             ("example.org", ""),
         ):
             assert await first_line("127.0.0.1", port, client_hello(name)) == expected
+
+
+async def test_each_connection_that_is_carried_is_logged_once(tmp_path: Path) -> None:
+    """One line says its cluster and server name, and one of what no chain takes that there was none."""
+    port, served, log = *free_ports(2), tmp_path / "access.log"
+    listener = outbound_tcp_listener(
+        "127.0.0.1",
+        port,
+        [TcpTarget("one", sni=("one.example.com",))],
+        None,
+        bind_to_port=True,
+        settings=ListenerSettings(access_log=AccessLog(str(log))),
+    )
+    clusters = [static_cluster("one", "127.0.0.1", served)]
+    async with (
+        tcp_server("one", "127.0.0.1", served),
+        Envoy(static_bootstrap([listener], clusters), tmp_path),
+    ):
+        for name in ("one.example.com", "example.org"):
+            await first_line("127.0.0.1", port, client_hello(name))
+    # An Envoy that ends has written all that it logged.
+    lines = log.read_text().splitlines()
+    assert len(lines) == 2
+    assert any(" one " in line and " one.example.com " in line for line in lines)
+    assert any(" NR filter_chain_not_found " in line for line in lines)
 
 
 async def test_programs_may_call_through_a_unix_socket(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from xdsd.compile.http_connection_managers import Side, http_connection_manager
 from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
 from xdsd.compile.names import gateway_route_name, listener_name
 from xdsd.compile.resolve import Section, section_of
-from xdsd.compile.tcp_chains import add_tcp_chains
+from xdsd.compile.tcp_chains import add_tcp_chains, log_connections
 from xdsd.compile.tcp_targets import TcpTarget
 from xdsd.model.catalog import Protocol
 from xdsd.model.intent import Gateway, Object
@@ -211,7 +211,7 @@ def gateway_tcp_listener(
         address=listen_address(bind, port),
         traffic_direction=TrafficDirection.OUTBOUND,
     )
-    add_tcp_chains(listener, targets, settings)
+    add_tcp_chains(listener, targets, log_connections(listener, settings))
     if settings.buffer_limit:
         listener.per_connection_buffer_limit_bytes.value = settings.buffer_limit
     return listener

@@ -43,7 +43,7 @@ from xdsd.compile.names import (
     VIRTUAL_OUTBOUND_PORT,
     listener_name,
 )
-from xdsd.compile.tcp_chains import add_tcp_chains
+from xdsd.compile.tcp_chains import add_tcp_chains, log_connections
 from xdsd.compile.tcp_proxies import tcp_proxy
 from xdsd.compile.tcp_targets import TcpTarget
 
@@ -162,9 +162,10 @@ def outbound_tcp_listener(
     """
     name = listener_name(address, port)
     listener = _outbound(name, address, port, settings, bind_to_port=bind_to_port)
-    add_tcp_chains(listener, targets, settings)
+    unlogged = log_connections(listener, settings)
+    add_tcp_chains(listener, targets, unlogged)
     if fallthrough is not None and not listener.HasField("default_filter_chain"):
-        listener.default_filter_chain.CopyFrom(_fallthrough(fallthrough, settings))
+        listener.default_filter_chain.CopyFrom(_fallthrough(fallthrough, unlogged))
     if not listener.filter_chains and not listener.HasField("default_filter_chain"):
         raise ValueError(f"listener {name} has neither targets nor a fallthrough")
     return listener

@@ -1,12 +1,18 @@
-"""Filter chains that carry connections unread, each to where its target says."""
+"""Filter chains that carry connections unread, each to where its target says.
+
+A port may have thousands of them, so what they have in common is not in each: a listener of nothing else logs its
+connections itself, which makes a chain a third as large.
+"""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from envoy.config.listener.v3.listener_components_pb2 import FilterChain, ListenerFilter
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
 from google.protobuf.any_pb2 import Any
 
+from xdsd.compile.access_logs import OFF, access_logs
 from xdsd.compile.addresses import cidr_range
 from xdsd.compile.listener_settings import ListenerSettings
 from xdsd.compile.object_metadata import note_origin
@@ -32,6 +38,14 @@ def add_tcp_chains(listener: Listener, targets: Iterable[TcpTarget], settings: L
             listener.default_filter_chain.CopyFrom(chain)
         else:
             listener.filter_chains.append(chain)
+
+
+def log_connections(listener: Listener, settings: ListenerSettings) -> ListenerSettings:
+    """Lets a listener log its connections, those that no chain takes too; returns the settings of its chains, which log
+    none.
+    """
+    listener.access_log.extend(access_logs(settings.access_log))
+    return replace(settings, access_log=OFF)
 
 
 def tcp_chain(target: TcpTarget, settings: ListenerSettings) -> FilterChain:
