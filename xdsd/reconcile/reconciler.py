@@ -1,0 +1,267 @@
+"""The loop itself; see the package for its words."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from xdsd.compile.compiler import Compiler
+from xdsd.compile.layers.patched import Refused
+from xdsd.intents import Observed
+from xdsd.model.limits import LimitRule
+from xdsd.model.mesh import MeshSettings, Proxy
+from xdsd.model.node import Node
+from xdsd.model.problem import Problem
+from xdsd.reconcile.attendance import Attendance
+from xdsd.reconcile.intake import Intake
+from xdsd.reconcile.slices import in_slices
+from xdsd.reconcile.sources import ObjectsChange, Sources, SourceSink, SourceStatus
+from xdsd.registry.base import CatalogChange
+from xdsd.registry.catalog import Catalog
+from xdsd.snapshot import Snapshot, SnapshotChange
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """Seconds: how quiet it must be before changes are published, how long that may take, and how long the layers of a
+    proxy that left are kept for its return.
+    """
+
+    quiet: float = 0.010
+    longest: float = 0.100
+    linger: float = 30.0
+
+
+class MeshObserver(Protocol):
+    """Who is told what the loop did; metrics, in the daemon."""
+
+    def compiled(self, seconds: float) -> None:
+        """Changes became a snapshot."""
+
+    def encoded(self, type_url: str, count: int) -> None:
+        """So many resources of a type were made and encoded, for however many proxies."""
+
+    def published(self, change: SnapshotChange) -> None:
+        """A change was published."""
+
+    def source(self, status: SourceStatus) -> None:
+        """A source changed its state."""
+
+
+class Reconciler:
+    """The only writer of the compiler and of ``snapshot``; everything is called from one event loop.
+
+    ``publish`` is told each change after ``snapshot`` has taken it, with the time at which the oldest of what led to it was
+    seen, and ``limits`` what the limiter counts by. ``clock`` counts seconds.
+    """
+
+    def __init__(
+        self,
+        compiler: Compiler,
+        domain: str,
+        observer: MeshObserver,
+        logger: FilteringBoundLogger,
+        clock: Callable[[], float],
+        settling: Settling | None = None,
+        limits: Callable[[tuple[LimitRule, ...]], None] = lambda _: None,
+    ) -> None:
+        self.snapshot = Snapshot()
+        self._revision = 0
+        self._compiler = compiler
+        self._sources = Sources(observer.source, logger)
+        self._intake = Intake(compiler.world, domain, self._sources, logger)
+        self._attendance = Attendance()
+        self._observer = observer
+        self._logger = logger
+        self._clock = clock
+        self._settling = settling or Settling()
+        self._limits = limits
+        self._limit_rules: tuple[LimitRule, ...] = ()
+        self._mesh_settings: MeshSettings | None = None
+        self._wake = asyncio.Event()
+        self._seen: float | None = None
+        self._newest = 0.0
+
+    # What arrives.
+
+    def expect(self, source: str) -> SourceSink:
+        """Declares a source; nothing is published before it has synced once."""
+        self._sources.expect(source)
+        return SourceSink(self, source)
+
+    def receive(self, source: str, change: CatalogChange | ObjectsChange) -> None:
+        """Something changed; it is taken in by the loop."""
+        self._intake.put(source, change)
+        self._newest = self._clock()
+        if self._seen is None:
+            self._seen = self._newest
+        self._wake.set()
+
+    def set_synced(self, source: str) -> None:
+        self._sources.set_synced(source)
+
+    def set_stale(self, source: str, why: str) -> None:
+        self._sources.set_stale(source, why)
+
+    def set_problems(self, source: str, scope: str, problems: Sequence[Problem]) -> None:
+        self._sources.set_problems(source, scope, problems)
+
+    def configure(self, settings: MeshSettings, settling: Settling) -> None:
+        """Other settings of the mesh from now on; what they touch is compiled again."""
+        self._settling = settling
+        self._mesh_settings = settings
+        self._wake.set()
+
+    async def attach(self, node: Node) -> None:
+        """Returns when ``snapshot.assigned`` says which layers serve the node. Raises NodeRefused."""
+        done = self._attendance.arrives(node, served=node.key in self.snapshot.assigned)
+        if self._attendance.pending:
+            self._wake.set()
+        if done is None:
+            return
+        try:
+            await done
+        finally:
+            if not done.done() or done.cancelled():
+                if not self._attendance.is_present(node):
+                    self.detach(node)
+            else:
+                self._attendance.stays(node)
+
+    def detach(self, node: Node) -> None:
+        """The last stream of the node has ended; its layers stay for a while, since proxies come back."""
+        self._attendance.leaves(node, self._clock() + self._settling.linger)
+        self._wake.set()
+
+    def rejected(self, node: Node, type_url: str, name: str, version: str, message: str) -> None:
+        """A proxy refused a resource; what can be done about it is compiled."""
+        self._attendance.rejects(node, Refused(type_url, name, version), message)
+        self._wake.set()
+
+    # What operators see.
+
+    @property
+    def ready(self) -> bool:
+        """True once every source has reported all it had."""
+        return self._sources.synced.is_set()
+
+    @property
+    def revision(self) -> int:
+        """The newest revision of the store whose objects are in ``snapshot``, also where they change nothing in it; lower
+        than it was once the store was restored from an older snapshot.
+        """
+        return self._revision
+
+    @property
+    def catalog(self) -> Catalog:
+        return self._intake.catalog
+
+    @property
+    def proxies(self) -> Mapping[str, Proxy]:
+        """The proxies that are served, by node id; those that left not long ago included."""
+        return self._attendance.proxies
+
+    @property
+    def busy(self) -> bool:
+        """True while something waits to be taken in."""
+        return self._wake.is_set() or bool(self._intake)
+
+    async def until_ready(self) -> None:
+        """Returns once every source has reported all it had."""
+        await self._sources.synced.wait()
+
+    def observed(self) -> Observed:
+        """What sources other than the store report, for objects that refer to it; the same value while nothing changed."""
+        return self._intake.observed()
+
+    def sources(self) -> tuple[SourceStatus, ...]:
+        return self._sources.statuses()
+
+    def problems(self) -> tuple[Problem, ...]:
+        """All that is wrong now: sources that are away, and mistakes of files, of entries, between sources, and of objects
+        against each other.
+        """
+        return (*self._sources.problems(), *self._intake.problems(), *self._compiler.problems())
+
+    # The loop.
+
+    async def run(self, publish: Callable[[SnapshotChange, float], None]) -> None:
+        """Works until cancelled."""
+        await self.until_ready()
+        while True:
+            await self._wait()
+            seen, self._seen = self._seen, None
+            started = self._clock()
+            await self._take_in()
+            await in_slices(self._compiler.steps(), self._clock)
+            change = self._compiler.take(self.snapshot)
+            self._report_faults()
+            self._observer.compiled(self._clock() - started)
+            for type_url, count in self._compiler.encoded.items():
+                self._observer.encoded(type_url, count)
+            self._compiler.encoded.clear()
+            self._tell_limits()
+            if change is not None:
+                self._publish(change, started if seen is None else seen, publish)
+            self._revision = self._intake.revision
+            self._attendance.welcome(self.snapshot.assigned)
+
+    def _tell_limits(self) -> None:
+        """The limiter knows a limit before proxies ask about it."""
+        rules = self._compiler.limit_rules
+        if rules != self._limit_rules:
+            self._limit_rules = rules
+            self._limits(rules)
+
+    async def _wait(self) -> None:
+        """Until there is something to do, and changes have settled."""
+        while not self._wake.is_set():
+            due = self._attendance.due
+            pause = None if due is None else due - self._clock()
+            if pause is not None and pause <= 0:
+                break
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                break
+        self._wake.clear()
+        while self._seen is not None and not self._attendance.arriving:
+            now = self._clock()
+            until = min(self._newest + self._settling.quiet, self._seen + self._settling.longest)
+            if until <= now:
+                break
+            try:
+                async with asyncio.timeout(until - now):
+                    await self._wake.wait()
+                self._wake.clear()
+            except TimeoutError:
+                continue
+
+    async def _take_in(self) -> None:
+        """Moves what arrived into the compiler's inputs."""
+        await in_slices(self._intake.take(), self._clock)
+        if self._mesh_settings is not None:
+            self._compiler.configure(self._mesh_settings)
+            self._mesh_settings = None
+        self._attendance.take(self._compiler, self._clock())
+
+    def _publish(
+        self, change: SnapshotChange, seen: float, publish: Callable[[SnapshotChange, float], None]
+    ) -> None:
+        """Publishes; layers given to proxies that only just came change nothing for anyone else."""
+        arrivals = {node for node in change.assigned if node not in self.snapshot.assigned}
+        if not change.layers and not change.dropped and arrivals == set(change.assigned):
+            self.snapshot.assigned.update(change.assigned)
+            return
+        self.snapshot.apply(change)
+        self._observer.published(change)
+        publish(change, seen)
+
+    def _report_faults(self) -> None:
+        for fault in self._compiler.faults():
+            self._logger.error(
+                "compiling failed; what was published before stays", what=fault.what, exc_info=fault.error
+            )
