@@ -104,7 +104,7 @@ class BootstrapOptions:
     ``xds_addresses`` are of daemons that share a store: any of them serves the proxy, another one when it is gone.
     ``http_proxy_port`` needs ``Interception.NONE``. ``outbound_bind`` is where a sidecar without redirection listens for its
     program, and a gateway for everybody (``0.0.0.0`` if left out). With ``zone_aware`` it asks for its like, without which
-    Envoy balances no zones.
+    Envoy balances no zones. With ``dns_capture`` a sidecar answers DNS, at ``dns_address`` or on port 15053 of loopback.
     """
 
     role: Role
@@ -122,6 +122,8 @@ class BootstrapOptions:
     network: str = ""
     locality: str = ""
     zone_aware: bool = False
+    dns_capture: bool = False
+    dns_address: str = ""
     admin_port: int = 15000
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -192,6 +194,8 @@ def _node(options: BootstrapOptions) -> Node:
         metadata["INTERCEPTION_MODE"] = options.interception.value
         if options.http_proxy_port:
             metadata["HTTP_PROXY_PORT"] = str(options.http_proxy_port)
+        metadata["DNS_CAPTURE"] = "true" if options.dns_capture else ""
+        metadata["DNS_PROXY_ADDR"] = options.dns_address if options.dns_capture else ""
     said = {key: value for key, value in metadata.items() if value not in ("", {})}
     region, zone, sub_zone = (*options.locality.split("/"), "", "", "")[:3]
     return Node(

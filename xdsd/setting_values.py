@@ -19,6 +19,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _ETCD_PORT = 2379
 _REDIS_PORT = 6379
+_DNS_PORT = 53
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +234,22 @@ def parse_limiter(value: object) -> TcpAddress:
             f"set 127.0.0.1:{address.port}, and reach it from elsewhere through a tunnel",
         )
     return address
+
+
+def parse_resolver(value: object) -> str:
+    """``IP`` or ``IP:PORT`` (``[IPv6]:PORT``) of a DNS server, as ``IP:PORT``."""
+    text = _text(value)
+    host, colon, port = text.rpartition(":") if re.search(r"^\[.*\]:|^[^:]*:[^:]*$", text) else (text, "", "")
+    port = port if colon else str(_DNS_PORT)
+    try:
+        address = ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        address = None
+    if address is None or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        raise _refuse(
+            Reason.INVALID_VALUE, f"{value!r} is not the address of a DNS server: write IP or IP:PORT"
+        )
+    return f"[{address}]:{int(port)}" if address.version == 6 else f"{address}:{int(port)}"
 
 
 def parse_redis(value: object) -> "RedisLocation":

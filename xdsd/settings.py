@@ -36,6 +36,7 @@ from xdsd.setting_values import (
     parse_plaintext,
     parse_redis,
     parse_registry,
+    parse_resolver,
     parse_size,
     parse_store,
     parse_tcp,
@@ -73,6 +74,7 @@ def _given(parse: Callable[[object], object]) -> Callable[[object], object]:
 _File = Annotated[Path | None, BeforeValidator(lambda value: value if value is None else parse_path(value))]
 _Prefix = Annotated[str, BeforeValidator(parse_foreign_prefix)]
 _Plaintext = Annotated[Address, BeforeValidator(parse_plaintext)]
+_Resolver = Annotated[str, BeforeValidator(parse_resolver)]
 _Registry = Annotated[RegistrySource, BeforeValidator(parse_registry)]
 _Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 _Size = Annotated[int, BeforeValidator(parse_size)]
@@ -168,6 +170,11 @@ class Settings(BaseModel):
         pattern=r"^/",
         description="File, on the proxies' machines, of the authorities that vouch where a rule's tls names none.",
     )
+    dns_resolvers: Annotated[tuple[_Resolver, ...], BeforeValidator(split_list)] = Field(
+        (),
+        description="IP[:PORT] of a DNS server that sidecars ask for names that the mesh does not have; may be "
+        "given several times; by default those of their own machines.",
+    )
     rate_limit_service: Annotated[TcpAddress | None, BeforeValidator(_given(parse_limiter))] = Field(
         None,
         description="Who counts global rate limits, as proxies reach it: HOST:PORT; by default the daemon itself.",
@@ -234,7 +241,7 @@ def settings() -> tuple[Setting, ...]:
         Setting(
             field=name,
             help=info.description or "",
-            repeatable=name in {"registry", "foreign_keys"},
+            repeatable=name in {"registry", "foreign_keys", "dns_resolvers"},
             choices=tuple(info.annotation) if isinstance(info.annotation, type(StrEnum)) else (),
         )
         for name, info in Settings.model_fields.items()

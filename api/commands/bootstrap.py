@@ -12,6 +12,7 @@ from api.commands.connection import Connection, pass_connection
 from api.commands.output import to_json, to_yaml
 from api.commands.patching import from_daemon, from_files, with_patches
 from xdsd.model.mesh import Interception, Role
+from xdsd.setting_values import parse_resolver
 from xdsd.settings import Address, TcpAddress, parse_address
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -34,6 +35,15 @@ def _ip(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
         return str(ip_address(value)) if value else ""
     except ValueError as error:
         raise click.BadParameter(f"{value!r} is not an IP address") from error
+
+
+def _ip_and_port(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if value and not re.search(r":[0-9]+$", value):
+        raise click.BadParameter(f"{value!r} names no port; write IP:PORT")
+    try:
+        return parse_resolver(value) if value else ""
+    except PydanticCustomError as error:
+        raise click.BadParameter(f"{value!r} is not IP:PORT") from error
 
 
 def _xds(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[Address, ...]:
@@ -89,6 +99,18 @@ def _xds_address(value: str) -> Address:
     callback=_ip,
     help="IP of a gateway's listeners, or of outbound ones (interception none).",
 )
+@click.option(
+    "--dns-capture",
+    is_flag=True,
+    help="Have the sidecar answer DNS: names of the mesh itself, the rest by asking.",
+)
+@click.option(
+    "--dns-address",
+    default="",
+    callback=_ip_and_port,
+    metavar="IP:PORT",
+    help="Where it does (UDP), instead of port 15053 of loopback.",
+)
 @click.option("--cluster-id", default="", help="The platform's cluster it runs in.")
 @click.option("--network", default="", help="The network it is on.")
 @click.option("--locality", default="", metavar="REGION/ZONE/SUBZONE", help="Where it runs.")
@@ -140,6 +162,8 @@ def bootstrap(
     interception: str,
     http_proxy_port: int | None,
     outbound_bind: str,
+    dns_capture: bool,
+    dns_address: str,
     cluster_id: str,
     network: str,
     locality: str,
@@ -169,6 +193,10 @@ def bootstrap(
             "--http-proxy-port and --outbound-bind are for a sidecar to which programs are pointed: "
             "add --interception none, or leave them out"
         )
+    if (dns_capture and role != Role.SIDECAR.value) or (dns_address and not dns_capture):
+        raise click.UsageError(
+            "--dns-capture is for sidecars, and --dns-address for those that capture: add --dns-capture, or leave both out"
+        )
     if not _NAME.fullmatch(name):
         raise click.BadParameter(
             f"{name!r} is not a name: letters, digits, '-', '_' and '.'", param_hint="--name"
@@ -193,6 +221,8 @@ def bootstrap(
         network=network,
         locality=locality,
         zone_aware=zone_aware,
+        dns_capture=dns_capture,
+        dns_address=dns_address,
         admin_port=admin_port,
         metadata=metadata,
     )

@@ -90,7 +90,7 @@ def mysql(address: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def world(
-    folder: Path, *versions: str, settings: Mapping[str, str] | None = None
+    folder: Path, *versions: str, settings: Mapping[str, str] | None = None, bootstrap: Sequence[str] = ()
 ) -> AsyncIterator[World]:
     """A daemon out of reach of both machines but for its socket, and a proxy on each of them."""
     async with AsyncExitStack() as stack:
@@ -107,12 +107,12 @@ async def world(
         places = {"reviews": outside, "shop": inside}
         _, *bootstraps = await asyncio.gather(
             stack.enter_async_context(daemon),
-            *(_bootstrap(daemon, name, machine, xds) for name, machine in places.items()),
+            *(_bootstrap(daemon, name, machine, xds, bootstrap) for name, machine in places.items()),
         )
         proxies = {}
-        for (name, machine), bootstrap in zip(places.items(), bootstraps, strict=True):
+        for (name, machine), made_for in zip(places.items(), bootstraps, strict=True):
             capture(machine)
-            proxies[name] = CapturingEnvoy(bootstrap, folder, name=name)
+            proxies[name] = CapturingEnvoy(made_for, folder, name=name)
             with machine.entered():
                 await stack.enter_async_context(proxies[name])
         made.proxies = proxies
@@ -125,9 +125,11 @@ async def world(
         yield made
 
 
-async def _bootstrap(daemon: Daemon, name: str, machine: Machine, xds: str) -> dict[str, Any]:
+async def _bootstrap(
+    daemon: Daemon, name: str, machine: Machine, xds: str, more: Sequence[str]
+) -> dict[str, Any]:
     words = ("--name", name, "--address", machine.address, "--labels", f"app={name}", "--xds-address", xds)
-    made: dict[str, Any] = json.loads(await daemon.xdsctl("bootstrap", *words, "-o", "json"))
+    made: dict[str, Any] = json.loads(await daemon.xdsctl("bootstrap", *words, *more, "-o", "json"))
     return made
 
 

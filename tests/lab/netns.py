@@ -108,6 +108,22 @@ def capture(machine: Machine, *, outbound: int = 15001, inbound: int = 15006) ->
             machine.run(tool, "--wait", "-t", "nat", "-A", *rule)
 
 
+def capture_dns(machine: Machine, *nameservers: str, port: int = 15053) -> None:
+    """Redirects the DNS questions of a captured machine to its proxy: those to ``nameservers`` only, if any are named.
+
+    Left alone: what the proxy itself asks, and DNS over TCP, which the proxy carries on as any other connection. On a
+    machine with a resolver of its own (systemd-resolved) it must be named, or what that asks others comes back to it.
+    """
+    proxy = ("-m", "owner", "--gid-owner", str(PROXY_GROUP))
+    question = ("-p", "udp", "--dport", "53")
+    for tool, six in (("iptables", False), ("ip6tables", True)):
+        meant = [("-d", each) for each in nameservers if (":" in each) == six] if nameservers else [()]
+        rules = [(*question, *proxy, "-j", "RETURN")]
+        rules += [(*question, *where, "-j", "REDIRECT", "--to-ports", str(port)) for where in meant]
+        for place, rule in enumerate(rules, 1):
+            machine.run(tool, "--wait", "-t", "nat", "-I", "OUTPUT", str(place), *rule)
+
+
 class CapturingEnvoy(Envoy):
     """An Envoy in the group that the redirection leaves alone; start it on the captured machine."""
 

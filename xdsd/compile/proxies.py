@@ -1,8 +1,10 @@
 """From what a node says of itself to the proxy that the compiler knows."""
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
 
+from xdsd.compile.dns import DNS_PORT
 from xdsd.model.mesh import Interception, Proxy, Role
 from xdsd.model.node import ClaimRefused, Node, NodeRefused
 
@@ -39,6 +41,7 @@ def proxy_of(node: Node) -> Proxy:
         interception=_interception(metadata),
         http_proxy_port=_port(metadata, "HTTP_PROXY_PORT"),
         bind=_text(metadata, "OUTBOUND_BIND"),
+        dns=_dns(metadata, address),
         metadata={key: value for key, value in metadata.items() if isinstance(value, str)},
         identity=node.identity,
     )
@@ -88,6 +91,30 @@ def _interception(metadata: Mapping[str, Any]) -> Interception:
             f"node metadata INTERCEPTION_MODE is {_shown(value)}; use {' or '.join(Interception)}"
         )
     return Interception(value)
+
+
+def _dns(metadata: Mapping[str, Any], address: str) -> str:
+    """Where a sidecar answers DNS: nowhere, unless ``DNS_CAPTURE`` is true."""
+    wanted = metadata.get("DNS_CAPTURE", False)
+    if wanted not in (True, False, "", "true", "false"):
+        raise NodeRefused(f"node metadata DNS_CAPTURE is {_shown(wanted)}; use true or false")
+    text = _text(metadata, "DNS_PROXY_ADDR") or f"localhost:{DNS_PORT}"
+    loopback = "[::1]" if ":" in address else "127.0.0.1"
+    where = text.replace("localhost:", f"{loopback}:", 1)
+    host, _, port = where.rpartition(":")
+    if not (_is_address(host.strip("[]")) and port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise NodeRefused(
+            f"node metadata DNS_PROXY_ADDR is {_shown(text)}; it must be IP:PORT, such as 127.0.0.1:{DNS_PORT}"
+        )
+    return f"{host}:{int(port)}" if wanted in (True, "true") else ""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _port(metadata: Mapping[str, Any], key: str) -> int:

@@ -48,7 +48,7 @@ def sections_of(protocol: Protocol) -> frozenset[Section]:
 
 class View(NamedTuple):
     """What proxies must have in common to share their outbound config; labels only as far as a selector
-    mentions them.
+    mentions them. ``dns`` is where they answer programs that look names up, as address and port; empty if they do not.
     """
 
     role: Role
@@ -58,6 +58,12 @@ class View(NamedTuple):
     interception: Interception
     ipv6: bool = False
     bind: str = ""
+    dns: str = ""
+
+    @property
+    def virtual(self) -> bool:
+        """True if programs may know services by the addresses that the mesh gives them, and are redirected from there."""
+        return bool(self.dns) and self.interception is Interception.REDIRECT
 
     @property
     def wildcard(self) -> str:
@@ -136,8 +142,8 @@ def view_of(graph: Graph, node_id: str) -> View | None:
         if sidecar is not None and not graph.ask(shapes_egress, sidecar):
             sidecar = None
     ipv6 = ":" in proxy.address
-    bind = proxy.bind if proxy.role is Role.ROUTER else ""
-    return View(proxy.role, proxy.namespace, labels, sidecar, proxy.interception, ipv6, bind)
+    bind, dns = (proxy.bind, "") if proxy.role is Role.ROUTER else ("", proxy.dns)
+    return View(proxy.role, proxy.namespace, labels, sidecar, proxy.interception, ipv6, bind, dns)
 
 
 def sidecar_for(graph: Graph, namespace: str, labels: Labels) -> ObjectRef | None:

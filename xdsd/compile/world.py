@@ -7,9 +7,10 @@ batch.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
+from xdsd.compile.claimants import Claimants
 from xdsd.compile.graph import Graph
 from xdsd.compile.locality import compared_labels, is_zone_aware
 from xdsd.compile.matches import MESH, gateway_key
@@ -27,6 +28,7 @@ from xdsd.model.intent import (
 )
 from xdsd.model.mesh import MeshSettings, Proxy
 from xdsd.model.problem import ObjectRef
+from xdsd.model.virtual_addresses import VirtualAddresses, addresses_at
 
 AnyObject = Object[Any]  # Any: the kind decides the spec's type; readers name the one they want
 
@@ -57,6 +59,7 @@ class World:
         }
         self._labelled: dict[ObjectRef, dict[str, frozenset[str]]] = {}
         self._touched: dict[Key, None] = {}
+        self._claimants = Claimants()
 
     def put_object(self, obj: AnyObject) -> None:
         """Adds or replaces an object."""
@@ -81,6 +84,7 @@ class World:
         """Adds, replaces or (None) removes a service; its endpoints are an input of their own."""
         keys = frozenset(_service_index_keys(service)) if service else frozenset()
         self._reindex(self._service_indexed, self._service_index, key, keys)
+        self._claimants.put(key, service)
         self._graph.set(("service", key), service)
 
     def put_endpoints(self, key: ServiceKey, endpoints: tuple[Endpoint, ...]) -> None:
@@ -111,6 +115,9 @@ class World:
             hosts = sorted(key[1] for key in self._index if key[0] == "virtual-services")
             self._graph.set(("virtual-service-hosts",), tuple(hosts) or None)
         self._touched.clear()
+        displaced = self._claimants.displaced()
+        if displaced is not None:
+            self._graph.set(("displaced-hosts",), dict(displaced) or None)
         for name, counter in self._labels.items():
             self._graph.set((name,), frozenset(counter) or None)
 
@@ -265,3 +272,9 @@ def read_proxy(graph: Graph, node_id: str) -> Proxy | None:
 def read_labels(graph: Graph, name: str) -> frozenset[str]:
     """The label keys that selectors mention: ``route-labels``, ``gateway-labels`` or ``near-labels``."""
     return graph.read((name,)) or frozenset()
+
+
+def read_virtual_addresses(graph: Graph, host: str) -> VirtualAddresses:
+    """The addresses of a host that has none of its own."""
+    displaced = cast("Mapping[str, int] | None", graph.read(("displaced-hosts",)))
+    return addresses_at(host, displaced.get(host, 0) if displaced else 0)

@@ -27,7 +27,8 @@ class Proxy:
 
     Equal proxies are interchangeable for the compiler. ``http_proxy_port`` (metadata ``HTTP_PROXY_PORT``) asks a sidecar
     without redirection for an HTTP proxy listener. ``bind`` (metadata ``OUTBOUND_BIND``) is where such a sidecar puts its
-    outbound listeners, and a gateway those of servers without an address. ``metadata`` is all of it that is text.
+    outbound listeners, and a gateway those of servers without an address. ``dns`` (metadata ``DNS_CAPTURE`` and
+    ``DNS_PROXY_ADDR``) is where a sidecar answers DNS, as address and port. ``metadata`` is all of it that is text.
     ``identity`` is what it proved, None where it proved nothing; ``node_id`` then tells it apart from others of its id.
     """
 
@@ -44,6 +45,7 @@ class Proxy:
     interception: Interception = Interception.REDIRECT
     http_proxy_port: int = 0
     bind: str = ""
+    dns: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     identity: SpiffeID | None = None
 
@@ -57,6 +59,7 @@ class MeshSettings:
     """What the whole mesh agrees on. ``root_namespace`` holds the objects that are defaults for every namespace.
 
     ``system_ca`` is the file, on the proxies' machines, of the authorities that vouch for servers outside the mesh.
+    ``dns_resolvers`` (``10.0.0.2:53``) are asked for names that the mesh does not have; by default those of each machine.
     """
 
     domain: str = "cluster.local"
@@ -64,3 +67,4 @@ class MeshSettings:
     allow_any: bool = True
     rate_limit_service: str = ""
     system_ca: str = SYSTEM_CA
+    dns_resolvers: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from collections import defaultdict
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Member, resource
 from xdsd.compile.layers.detecting import apart_members, by_place, detecting_listener
+from xdsd.compile.layers.dns import dns_members
 from xdsd.compile.layers.limits import Refs, limited, outbound_limits
 from xdsd.compile.layers.scope import Claim, PortTable, lost, port_tables
 from xdsd.compile.layers.settings import listener_settings
@@ -39,7 +40,7 @@ def explicit_members(graph: Graph, view: View, address: str, http_proxy_port: in
 
     With an HTTP proxy port, programs reach every HTTP service there, and only other protocols have ports of their own.
     """
-    members = _listeners(graph, view, address, bound=True)
+    members = [*_listeners(graph, view, address, bound=True), *dns_members(graph, view, address)]
     if not http_proxy_port:
         return tuple(members)
     name = listener_name(address, http_proxy_port)
@@ -73,7 +74,9 @@ def _table_listeners(
     A listener that really binds its port has nowhere to let unknown connections fall through to.
     """
     fallthrough = None if bound else graph.ask(unknown_cluster, view)
-    scope = TcpScope(view.namespace, view.labels, table.egress.hosts, anywhere, view.ipv6, bound)
+    scope = TcpScope(
+        view.namespace, view.labels, table.egress.hosts, anywhere, view.ipv6, bound, view.virtual
+    )
     members: list[Member] = []
     by_address: dict[str, list[Claim]] = defaultdict(list)
     for claim in (*table.claims.tls, *table.claims.tcp):

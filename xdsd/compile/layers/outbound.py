@@ -6,6 +6,7 @@ from xdsd.compile.clusters import black_hole_cluster, outbound_cluster, passthro
 from xdsd.compile.endpoints import load_assignment
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
+from xdsd.compile.layers.dns import dns_members
 from xdsd.compile.layers.hosts import host_groups, host_scope, port_form, routes, service_host
 from xdsd.compile.layers.limits import limiter_members, outbound_limits
 from xdsd.compile.layers.listening import redirected_members
@@ -36,6 +37,8 @@ def outbound_layer(view: View) -> LayerSpec:
     words = [view.role, view.namespace, *(f"{key}={value}" for key, value in view.labels)]
     if view.ipv6:
         words.append("ipv6")
+    if view.dns:
+        words.append(f"dns={view.dns}")
     if view.sidecar:
         words.append(f"{view.sidecar.namespace}.{view.sidecar.name}")
     layer_id = LayerId(f"outbound/{'/'.join(words)}/{view.interception}")
@@ -231,6 +234,7 @@ def common_members(graph: Graph, view: View) -> tuple[Member, ...]:
         members += route_members(graph, view, HTTP_PROXY_ROUTE)
     else:
         members += redirected_members(graph, view)
+        members += dns_members(graph, view)
     for table in graph.ask(port_tables, view):
         if table.claims.http:
             members += route_members(graph, view, table.route_name)

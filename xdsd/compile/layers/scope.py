@@ -7,6 +7,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from xdsd.compile.delegates import routing
+from xdsd.compile.dns import wants_address
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.unknown import egress_proxy
 from xdsd.compile.names import outbound_route_name
@@ -149,15 +150,18 @@ def claims(graph: Graph, view: View) -> Mapping[int, tuple[Claim, ...]]:
     return {number: tuple(sorted(entries)) for number, entries in sorted(wanted.items())}
 
 
-def _settle(graph: Graph, number: int, entries: Iterable[Claim]) -> PortClaims:
+def _settle(graph: Graph, number: int, entries: Iterable[Claim], *, virtual: bool) -> PortClaims:
     """Conflicts over a port settled: without an address, routed and plain services exclude each other."""
+
+    def anywhere(claim: Claim) -> bool:
+        return _anywhere(read_service(graph, claim.key), claim.port.protocol, virtual=virtual)
+
     http: list[Claim] = []
     tls: list[Claim] = []
     tcp: list[Claim] = []
     owner: Claim | None = None
     for claim in entries:
-        service = read_service(graph, claim.key)
-        if claim.port.protocol.is_auto and not _anywhere(service):
+        if claim.port.protocol.is_auto and not anywhere(claim):
             http.append(claim)
         elif claim.port.protocol.carries_http:
             if owner is not None and not owner.port.protocol.carries_http:
@@ -166,12 +170,12 @@ def _settle(graph: Graph, number: int, entries: Iterable[Claim]) -> PortClaims:
             owner = owner or claim
             http.append(claim)
         elif claim.port.protocol.is_tls:
-            if _anywhere(service) and owner is not None and owner.port.protocol.carries_http:
+            if anywhere(claim) and owner is not None and owner.port.protocol.carries_http:
                 graph.report(lost(number, claim, owner))
                 continue
-            owner = owner or (claim if _anywhere(service) else None)
+            owner = owner or (claim if anywhere(claim) else None)
             tls.append(claim)
-        elif _anywhere(service):
+        elif anywhere(claim):
             if owner is not None and not owner.port.protocol.is_tls:
                 graph.report(lost(number, claim, owner))
                 continue
@@ -182,9 +186,16 @@ def _settle(graph: Graph, number: int, entries: Iterable[Claim]) -> PortClaims:
     return PortClaims(tuple(http), tuple(tls), tuple(tcp))
 
 
-def _anywhere(service: Service | None) -> bool:
+def _anywhere(service: Service | None, protocol: Protocol, *, virtual: bool) -> bool:
     """True if nothing but the port tells connections to this service from others."""
-    return service is None or not service.addresses
+    if service is None or (virtual and told_by_address(protocol) and wants_address(service)):
+        return service is None
+    return not service.addresses
+
+
+def told_by_address(protocol: Protocol) -> bool:
+    """True where neither a host nor a server's name tells connections apart for sure."""
+    return not protocol.is_http and not protocol.is_tls
 
 
 def lost(
@@ -236,7 +247,8 @@ def port_tables(graph: Graph, view: View) -> tuple[PortTable, ...]:
         else:
             numbers = {number: entries for number, entries in wanted.items() if number not in own}
         found = [
-            PortTable(egress, number, _served(graph, egress, number, numbers[number])) for number in numbers
+            PortTable(egress, number, _served(graph, view, egress, number, numbers[number]))
+            for number in numbers
         ]
         found = [table for table in found if any(table.claims)]
         if not found and view.sidecar is not None and (egress.port or egress.on_socket):
@@ -253,17 +265,16 @@ def egress_for(graph: Graph, view: View, number: int) -> Egress | None:
     return next(exact, None) or next(rest, None)
 
 
-def _served(graph: Graph, egress: Egress, number: int, entries: Iterable[Claim]) -> PortClaims:
+def _served(graph: Graph, view: View, egress: Egress, number: int, entries: Iterable[Claim]) -> PortClaims:
     if egress.hosts != ALL_HOSTS:
         entries = [claim for claim in entries if imports(egress.hosts, claim.key)]
     spoken = egress.protocol
     if spoken is None:
-        return _settle(graph, number, entries)
+        return _settle(graph, number, entries, virtual=view.virtual)
     if egress.on_socket:
         entries = [claim for claim in entries if _may_speak(claim.port.protocol, spoken)]
-    return _settle(
-        graph, number, [claim._replace(port=replace(claim.port, protocol=spoken)) for claim in entries]
-    )
+    entries = [claim._replace(port=replace(claim.port, protocol=spoken)) for claim in entries]
+    return _settle(graph, number, entries, virtual=view.virtual)
 
 
 def _may_speak(protocol: Protocol, spoken: Protocol) -> bool:

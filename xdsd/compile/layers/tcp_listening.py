@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from xdsd.compile.addresses import is_unix
+from xdsd.compile.dns import wants_address
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import resource
 from xdsd.compile.layers.destinations import MeshDestinations
-from xdsd.compile.layers.scope import Claim, lost
+from xdsd.compile.layers.scope import Claim, lost, told_by_address
 from xdsd.compile.layers.settings import listener_settings
 from xdsd.compile.listeners import outbound_tcp_listener
 from xdsd.compile.matches import MESH, Source
@@ -31,7 +32,7 @@ from xdsd.compile.resolve import (
 from xdsd.compile.tcp_proxies import tcp_options
 from xdsd.compile.tcp_routes import TcpRule, rule_targets, tcp_rules, tls_rules
 from xdsd.compile.tcp_targets import TcpTarget, distinct
-from xdsd.compile.world import read_service
+from xdsd.compile.world import read_service, read_virtual_addresses
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.snapshot import LISTENER, Resource
 
@@ -42,7 +43,8 @@ OWN_PORT = "a proxy without redirection listens once for each port, so give it a
 class TcpScope(NamedTuple):
     """Those for whom connections are carried alike, and where: at ``anywhere`` unless a service has an address.
 
-    ``bound`` says that they listen there themselves, so that the address that callers meant is not known.
+    ``bound`` says that they listen there themselves, so that the address that callers meant is not known. ``virtual``
+    says that callers know services by the addresses that the mesh gives them.
     """
 
     namespace: str
@@ -51,6 +53,7 @@ class TcpScope(NamedTuple):
     anywhere: str
     ipv6: bool
     bound: bool
+    virtual: bool = False
 
 
 def tcp_addresses(graph: Graph, scope: TcpScope, claim: Claim) -> tuple[str, ...]:
@@ -63,12 +66,14 @@ def tcp_addresses(graph: Graph, scope: TcpScope, claim: Claim) -> tuple[str, ...
 
 
 def _addresses(graph: Graph, scope: TcpScope, claim: Claim) -> tuple[str, ...] | None:
-    """The declared addresses that count; None if there are none at all.
+    """The addresses of a service that count; None if there are none at all.
 
     Only connections of the proxy's own family of addresses are redirected to it.
     """
     service = read_service(graph, claim.key)
     declared = service.addresses if service and not scope.bound else ()
+    if service and scope.virtual and told_by_address(claim.port.protocol) and wants_address(service):
+        declared = read_virtual_addresses(graph, claim.key.hostname)
     return tuple(each for each in declared if (":" in each) == scope.ipv6) if declared else None
 
 
