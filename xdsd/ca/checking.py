@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address
 from itertools import pairwise
 from typing import TypeVar
 
@@ -18,6 +19,10 @@ E = TypeVar("E", bound=x509.ExtensionType)
 
 _TOLERANCE = timedelta(minutes=5)
 """How far the beginning of a CA's certificate may lie ahead: the clock that made it may be ahead of ours."""
+
+
+Others = tuple[Sequence[str], Sequence[IPv4Address | IPv6Address]]
+"""DNS names and addresses."""
 
 
 class NotProven(Exception):  # noqa: N818 - it is named after what is the matter
@@ -86,10 +91,10 @@ def check_issued(
     key: bytes,
     identity: SpiffeID,
     now: datetime,
+    others: Others = ((), ()),
 ) -> Svid:
-    """What somebody else signed for us, if it is what was asked for. ``key`` is the DER of the public key.
-
-    Raises NotProven.
+    """What somebody else signed for us, if it is what was asked for. ``key`` is the DER of the public key, ``others`` are
+    names and addresses beside the identity: no others are taken. Raises NotProven.
     """
     if not chain:
         raise NotProven("there is no certificate")
@@ -98,6 +103,7 @@ def check_issued(
         raise NotProven(f"the certificate is of {proof.identity}, and {identity} was asked for")
     if _public(chain[0]) != key:
         raise NotProven("the certificate is of another key than was asked for")
+    _check_names(chain[0], others)
     for lower, upper in pairwise(chain):
         if not _signed(lower, upper):
             raise NotProven("the certificates are no chain: each must be signed by the next")
@@ -105,6 +111,16 @@ def check_issued(
         raise NotProven("no root that is trusted signed the certificate")
     carried = [each for each in chain if each.subject != each.issuer]
     return Svid(identity, chain[0], b"".join(map(pem, carried)))
+
+
+def _check_names(certificate: x509.Certificate, others: Others) -> None:
+    """A name that nobody asked for would let its owner pass for a host."""
+    names, addresses = others
+    found = _extension(certificate, x509.SubjectAlternativeName)
+    uris = [each for each in found or () if isinstance(each, x509.UniformResourceIdentifier)]
+    asked = {*map(x509.DNSName, names), *map(x509.IPAddress, addresses), *uris}
+    if set(found or ()) != asked:
+        raise NotProven("the certificate has other names than were asked for")
 
 
 def _identity(certificate: x509.Certificate) -> SpiffeID:

@@ -86,6 +86,7 @@ def test_an_admin_reads_all_of_a_store_of_ours() -> None:
             False,
             "changed by `xdsctl user` and `xdsctl role`",
         ),
+        (Span.of(b"/xdsd/ca/roots", None), False, False, "`xdsctl cert`"),
         (below(b"/xdsd/history/"), False, False, "`xdsctl history`"),
         (Span.of(b"/xdsd/meta/history", None), False, False, "`xdsctl history`"),
         (Span.of(b"/xdsd/status/a", None), False, True, "`xdsctl problems`"),
