@@ -10,6 +10,7 @@ Json = Mapping[str, Any]  # any object of intent as JSON
 _COLUMNS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "DestinationRule": (("HOST", "host"),),
     "Gateway": (),
+    "HealthCheck": (("HOST", "host"),),
     "RateLimit": (("TARGETS", "targetRefs"),),
     "ServiceEntry": (("HOSTS", "hosts"), ("LOCATION", "location"), ("RESOLUTION", "resolution")),
     "Sidecar": (),

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from api.client import Client
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from tests.lab.daemon import Daemon
+from xdsd.model.intent.kinds import KINDS
 from xdsd.settings import parse_address
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ def service(name: str, *addresses: str, weight: int = 1) -> dict[str, Any]:
 
 
 def thing(kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    version = "networking.istio.io/v1"
+    version = KINDS[kind].preferred
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": dict(spec)}
 
 

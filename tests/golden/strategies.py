@@ -331,6 +331,36 @@ WORKLOAD_ENTRY = record(
     {"address": pick("10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1")}, ports=pick({"p": 8081}), **PLACES
 )
 
+PAYLOAD = pick({"text": "a"}, {"binary": "AAE="})
+ASKING = (
+    record(
+        {"path": pick("/", "/a?b=%41")},
+        host=pick("h.example.com"),
+        method=pick("HEAD", "OPTIONS"),
+        headers=pick({"x-a": "%", "x-b": ""}),
+        expectedStatuses=pick([599], [100, 200, 201]),
+    ).map(lambda http: {"http": http})
+    | record({}, send=PAYLOAD, receive=several(PAYLOAD, 2)).map(lambda tcp: {"tcp": tcp})
+    | record({}, service=pick("s"), authority=pick("a")).map(lambda grpc: {"grpc": grpc})
+)
+HEALTH_CHECK = st.builds(
+    lambda rest, asking: {**rest, **asking},
+    record(
+        {"host": HOSTS},
+        port=st.fixed_dictionaries({"number": PORTS}),
+        endpointPort=pick(1, 8081),
+        interval=pick("0.1s", "24h"),
+        noTrafficInterval=DURATIONS,
+        timeout=DURATIONS,
+        unhealthyThreshold=pick(1, 1000),
+        healthyThreshold=pick(1),
+        minHealthPercent=pick(0, 100),
+        exportTo=EXPORTS,
+        workloadSelector=st.fixed_dictionaries({"matchLabels": LABELS}),
+    ),
+    ASKING,
+)
+
 SPECS = {
     "VirtualService": VIRTUAL_SERVICE,
     "DestinationRule": DESTINATION_RULE,
@@ -338,6 +368,7 @@ SPECS = {
     "Sidecar": SIDECAR,
     "ServiceEntry": SERVICE_ENTRY,
     "WorkloadEntry": WORKLOAD_ENTRY,
+    "HealthCheck": HEALTH_CHECK,
     "RateLimit": RATE_LIMIT,
 }
 

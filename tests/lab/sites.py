@@ -12,8 +12,9 @@ from aiohttp import web
 class Site:
     """``async with Site("one", "127.0.0.1", 8080) as site`` answers every request with ``one`` while it runs.
 
-    ``status`` and ``headers`` are those of the next answers. ``requests`` counts what came; ``asked`` holds what the
-    last request said. With ``tls`` it speaks TLS; ``server_name`` is then the name that the last client asked for.
+    ``status`` and ``headers`` are those of the next answers; ``statuses`` says what is different for some paths.
+    ``requests`` counts what came; ``asked`` holds what the last request said. With ``tls`` it speaks TLS;
+    ``server_name`` is then the name that the last client asked for.
     """
 
     def __init__(self, name: str, address: str, port: int, tls: ssl.SSLContext | None = None) -> None:
@@ -21,6 +22,7 @@ class Site:
         self.address = address
         self.port = port
         self.status = 200
+        self.statuses: Mapping[str, int] = {}
         self.headers: Mapping[str, str] = {}
         self.requests = 0
         self.asked: Mapping[str, str] = {}
@@ -59,7 +61,8 @@ class Site:
         self.requests += 1
         self.asked = {name.lower(): value for name, value in request.headers.items()}
         await self.pause.wait()
-        return web.Response(text=self.name, status=self.status, headers=dict(self.headers))
+        status = self.statuses.get(request.path, self.status)
+        return web.Response(text=self.name, status=status, headers=dict(self.headers))
 
     def _named(self, _: ssl.SSLObject, name: str | None, __: ssl.SSLContext) -> None:
         self.server_name = name

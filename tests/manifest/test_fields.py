@@ -20,6 +20,7 @@ SAMPLE = {
         ]
     },
     "Gateway": {"servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]},
+    "HealthCheck": {"host": "a", "tcp": {}},
     "RateLimit": {"local": [{"limit": {"requests": 1, "unit": "SECOND"}}]},
     "ServiceEntry": {"hosts": ["a.example.com"], "ports": [{"number": 80, "name": "http"}]},
     "Sidecar": {"egress": [{"hosts": ["*/*"]}]},

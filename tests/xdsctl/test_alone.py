@@ -52,6 +52,7 @@ def test_fields_are_one_line_a_leaf(alone: Xdsctl) -> None:
         "DestinationRule",
         "EnvoyFilter",
         "Gateway",
+        "HealthCheck",
         "RateLimit",
         "ServiceEntry",
         "Sidecar",

@@ -18,6 +18,7 @@ from envoy.extensions.clusters.common.dns.v3.dns_pb2 import DnsLookupFamily
 from envoy.extensions.clusters.dns.v3.dns_cluster_pb2 import DnsCluster
 
 from xdsd.compile.endpoints import UNIX_SCHEME, load_assignment, selected, set_address
+from xdsd.compile.health_checks import apply_health_check, asked_host, why_unchecked
 from xdsd.compile.load_balancing import apply_load_balancer, apply_outlier_detection, is_passthrough
 from xdsd.compile.locality import NOWHERE, Place, apply_locality, nearness_of
 from xdsd.compile.names import (
@@ -38,7 +39,7 @@ from xdsd.compile.upstream import (
 )
 from xdsd.compile.upstream_tls import apply_transport, with_names
 from xdsd.model.catalog import Endpoint, Port, Protocol, Resolution, Service
-from xdsd.model.intent import ConnectionPoolSettings
+from xdsd.model.intent import ConnectionPoolSettings, HealthCheck
 from xdsd.model.mesh import SYSTEM_CA
 
 INBOUND_SOURCE_IPV4 = "127.0.0.6"
@@ -62,6 +63,7 @@ def outbound_cluster(
     intercepted: bool = True,
     system_ca: str = SYSTEM_CA,
     place: Place = NOWHERE,
+    check: HealthCheck | None = None,
 ) -> Cluster:
     """The way to one port of a service, or to the endpoints of it that have ``subset_labels``.
 
@@ -69,7 +71,8 @@ def outbound_cluster(
     ``name``. ``intercepted`` is False for a proxy that cannot see where its client wanted to go (a gateway, a
     sidecar without redirection): a service without resolution then has the endpoints that it lists.
     ``system_ca`` is where proxies find the authorities that their system trusts, ``place`` where they are: it
-    matters where ``endpoints`` do.
+    matters where ``endpoints`` do. ``check`` is how endpoints are asked whether they are well; whatever
+    ``why_unchecked`` has something against goes without.
     """
     policy = replace(policy, tls=with_names(policy.tls, service.subject_alt_names))
     cluster = Cluster(name=name, alt_stat_name=stat_name(name))
@@ -77,7 +80,8 @@ def outbound_cluster(
         _resolve_by_eds(cluster)
     elif service.resolution in _DNS and not is_passthrough(policy.load_balancer):
         hosts = _looked_up(service, endpoints, subset_labels)
-        assigned = load_assignment(name, port, hosts, None, nearness_of(policy), place)
+        check_port = (check.endpoint_port or 0) if check else 0
+        assigned = load_assignment(name, port, hosts, None, nearness_of(policy), place, check_port)
         _resolve_by_dns(cluster, service, assigned)
     else:
         cluster.type = Cluster.ORIGINAL_DST
@@ -90,7 +94,13 @@ def outbound_cluster(
         apply_locality(cluster, policy)
     apply_outlier_detection(cluster, policy.outlier_detection)
     http2 = speaks_http2(port.protocol, policy)
-    apply_transport(cluster, policy.tls, policy.proxy_protocol, http2=http2, system_ca=system_ca)
+    asked = ""
+    if check is not None and not why_unchecked(cluster, check, port.protocol, policy):
+        apply_health_check(cluster, check, service.hostname, port.protocol, policy)
+        asked = asked_host(check, service.hostname) if port.protocol.is_http else ""
+    apply_transport(
+        cluster, policy.tls, policy.proxy_protocol, http2=http2, system_ca=system_ca, checked_host=asked
+    )
     _describe(cluster, name, service)
     return cluster
 

@@ -35,12 +35,14 @@ def load_assignment(
     subset_labels: Mapping[str, str] | None = None,
     nearness: Nearness | None = None,
     place: Place = NOWHERE,
+    check_port: int = 0,
 ) -> ClusterLoadAssignment:
     """The endpoints that have all of ``subset_labels``, by locality; none is an assignment without endpoints.
 
     ``nearness`` orders them as a proxy at ``place`` prefers them. A locality weighs what its endpoints weigh
     together, unless ``nearness`` gives it a share. An address and port given twice counts once, the first in
-    order of preference, locality and weight. What Envoy assumes anyway is left out: the weight 1, and healthy.
+    order of preference, locality and weight. ``check_port`` is where endpoints are asked whether they are well, 0 if
+    where they serve; those on Unix sockets have no other. What Envoy assumes anyway is left out: the weight 1, and healthy.
     """
     assignment = ClusterLoadAssignment(cluster_name=cluster_name)
     rows = _rows(port, endpoints, subset_labels, ranking(nearness, place) if nearness else None)
@@ -71,6 +73,8 @@ def load_assignment(
                 socket = item.endpoint.address.socket_address
                 socket.address = address
                 socket.port_value = number
+                if check_port:
+                    item.endpoint.health_check_config.port_value = check_port
         group.load_balancing_weight.value = total if shared is None else shared[locality]
     return assignment
 

@@ -24,7 +24,15 @@ from xdsd.compile.route_references import (
 from xdsd.compile.rule_ports import settings_in_vain
 from xdsd.compile.world import read_object, read_refs, read_service_keys
 from xdsd.model.ineffective import ineffective_settings
-from xdsd.model.intent import DestinationRule, EnvoyFilter, RateLimit, Sidecar, TrafficPolicy, VirtualService
+from xdsd.model.intent import (
+    DestinationRule,
+    EnvoyFilter,
+    HealthCheck,
+    RateLimit,
+    Sidecar,
+    TrafficPolicy,
+    VirtualService,
+)
 from xdsd.model.problem import ObjectRef, Problem, Severity
 from xdsd.model.unreachable import unreachable_rules
 from xdsd.model.vain_limits import vain_limits
@@ -40,7 +48,8 @@ def broken_references(graph: Graph, ref: ObjectRef) -> None:
         for problem in unreachable_rules(obj.spec, ref):
             graph.report(problem)
     if isinstance(obj.spec, DestinationRule):
-        for problem in ineffective_settings(obj.spec, ref):
+        checked = bool(_checks_of(graph, obj.spec.host, ref.namespace))
+        for problem in ineffective_settings(obj.spec, ref, checked=checked):
             graph.report(problem)
     for broken in check(graph, ref, obj.spec):
         graph.report(Problem(broken.reason, broken.message, ref, broken.path, severity=Severity.WARNING))
@@ -63,6 +72,23 @@ def _destination_rule(graph: Graph, ref: ObjectRef, spec: DestinationRule) -> It
     for path, policy in policies:
         yield from _port_settings(policy, path, host, ports)
     yield from settings_in_vain(spec, host, [port for service in services for port in service.ports])
+
+
+def _checks_of(graph: Graph, host: str, namespace: str) -> tuple[ObjectRef, ...]:
+    """The HealthChecks of a host."""
+    return read_refs(graph, "health-checks", resolve_host(host, namespace, settings(graph).domain))
+
+
+def _health_check(graph: Graph, ref: ObjectRef, spec: HealthCheck) -> Iterator[Broken]:
+    host = resolve_host(spec.host, ref.namespace, settings(graph).domain)
+    services = services_of(graph, host)
+    ports = {port.number for service in services for port in service.ports}
+    number = spec.port.number if spec.port else None
+    if not services:
+        yield Broken("spec.host", f"no service has the host {host}, so nothing is checked")
+    elif number is not None and number not in ports:
+        listed = ", ".join(map(str, sorted(ports))) or "none"
+        yield Broken("spec.port.number", f"{host} has no port {number}; its ports are {listed}")
 
 
 def _port_settings(policy: TrafficPolicy | None, path: str, host: str, ports: set[int]) -> Iterator[Broken]:
@@ -108,6 +134,7 @@ _CHECKS: Mapping[type, Callable[[Graph, ObjectRef, Any], Iterator[Broken]]] = Ma
         VirtualService: virtual_service_references,
         DestinationRule: _destination_rule,
         EnvoyFilter: _envoy_filter,
+        HealthCheck: _health_check,
         RateLimit: _rate_limit,
         Sidecar: _sidecar,
     }

@@ -57,23 +57,25 @@ def apply_transport(
     *,
     http2: bool,
     system_ca: str,
+    checked_host: str = "",
 ) -> None:
     """Sets the transport socket of a cluster; none where connections are plain.
 
     ``http2`` tells whether HTTP/2 alone is spoken, which TLS then announces. ``system_ca`` is the file of the
-    authorities that vouch where ``tls`` names none.
+    authorities that vouch where ``tls`` names none. ``checked_host`` is the server name that health checks ask for: they
+    have no request to take it from, and requests go before it.
     """
     socket = None
     if tls is not None and originates_tls(tls):
-        socket = _socket(TLS_SOCKET, _tls_context(tls, http2=http2, system_ca=system_ca))
+        socket = _socket(TLS_SOCKET, _tls_context(tls, http2=http2, system_ca=system_ca, host=checked_host))
     if proxy_protocol is not None:
         socket = _socket(PROXY_PROTOCOL_SOCKET, _with_header(proxy_protocol, socket))
     if socket is not None:
         cluster.transport_socket.CopyFrom(socket)
 
 
-def _tls_context(tls: ClientTLSSettings, *, http2: bool, system_ca: str) -> Any:
-    context: Any = UpstreamTlsContext(sni=tls.sni or "")
+def _tls_context(tls: ClientTLSSettings, *, http2: bool, system_ca: str, host: str) -> Any:
+    context: Any = UpstreamTlsContext(sni=tls.sni or host)
     common = context.common_tls_context
     common.tls_params.tls_minimum_protocol_version = TlsParameters.TLSv1_2
     common.tls_params.tls_maximum_protocol_version = TlsParameters.TLSv1_3

@@ -20,6 +20,7 @@ from xdsd.model.intent import (
     DestinationRule,
     EnvoyFilter,
     Gateway,
+    HealthCheck,
     Object,
     RateLimit,
     Sidecar,
@@ -157,14 +158,7 @@ class World:
         namespace = obj.metadata.namespace
         spec = obj.spec
         if isinstance(spec, VirtualService):
-            for delegate in (rule.delegate for rule in spec.http if rule.delegate):
-                yield ("delegating", delegate.namespace or namespace, delegate.name or "")
-            for gateway in spec.gateways or (MESH,):
-                if gateway == MESH:
-                    for host in spec.hosts:
-                        yield from self._host_keys("virtual-services", host, namespace)
-                else:
-                    yield ("gateway-virtual-services", gateway_key(gateway, namespace))
+            yield from self._virtual_service_keys(spec, namespace)
         elif isinstance(spec, DestinationRule):
             yield from self._host_keys("destination-rules", spec.host, namespace)
             if is_zone_aware(spec):
@@ -175,8 +169,20 @@ class World:
             yield ("sidecars", namespace)
         elif isinstance(spec, RateLimit):
             yield from _rate_limit_keys(spec, namespace)
+        elif isinstance(spec, HealthCheck):
+            yield ("health-checks", resolve_host(spec.host, namespace, self._settings.domain))
         elif isinstance(spec, EnvoyFilter):
             yield ("envoy-filters", namespace)
+
+    def _virtual_service_keys(self, spec: VirtualService, namespace: str) -> Iterable[Key]:
+        for delegate in (rule.delegate for rule in spec.http if rule.delegate):
+            yield ("delegating", delegate.namespace or namespace, delegate.name or "")
+        for gateway in spec.gateways or (MESH,):
+            if gateway == MESH:
+                for host in spec.hosts:
+                    yield from self._host_keys("virtual-services", host, namespace)
+            else:
+                yield ("gateway-virtual-services", gateway_key(gateway, namespace))
 
     def _host_keys(self, name: str, host: str, namespace: str) -> Iterable[Key]:
         if host.startswith("*"):
@@ -210,6 +216,10 @@ def _selector_labels(obj: AnyObject) -> dict[str, frozenset[str]]:
     if isinstance(spec, DestinationRule):
         selected = spec.workload_selector.match_labels if spec.workload_selector else ()
         return {"route-labels": frozenset(selected), "near-labels": compared_labels(spec)}
+    if isinstance(spec, HealthCheck):
+        return {
+            "route-labels": frozenset(spec.workload_selector.match_labels if spec.workload_selector else ())
+        }
     if isinstance(spec, Gateway):
         return {"gateway-labels": frozenset(spec.selector)}
     if isinstance(spec, RateLimit):

@@ -18,6 +18,8 @@ from xdsd.model.intent import (
     Destination,
     DestinationRule,
     Gateway,
+    HealthCheck,
+    PortSelector,
     RateLimit,
     ServiceEntry,
     Sidecar,
@@ -38,7 +40,18 @@ def warnings(world: World, objects: Iterable[AnyObject]) -> tuple[Problem, ...]:
 def _warnings(world: World, obj: AnyObject) -> Iterator[Problem]:
     if isinstance(obj.spec, RateLimit):
         return vain_limits(obj.spec, obj.ref, world.get)
+    if isinstance(obj.spec, HealthCheck):
+        return _health_check(world, obj, obj.spec)
     return _of_networking(world, obj)
+
+
+def _health_check(world: World, obj: AnyObject, spec: HealthCheck) -> Iterator[Problem]:
+    host = resolve_host(spec.host, obj.metadata.namespace, world.domain)
+    yield from _host(world, obj, "spec.host", host)
+    yield from _port(world, obj, "spec.port.number", host, spec.port)
+    if spec.workload_selector is not None:
+        labels = spec.workload_selector.match_labels
+        yield from _selector(world, obj, "spec.workloadSelector.matchLabels", labels)
 
 
 def _of_networking(world: World, obj: AnyObject) -> Iterator[Problem]:
@@ -59,7 +72,7 @@ def _of_networking(world: World, obj: AnyObject) -> Iterator[Problem]:
             host = resolve_host(spec.host, obj.metadata.namespace, world.domain)
             if not host.startswith("*"):
                 yield from _host(world, obj, "spec.host", host)
-            yield from ineffective_settings(spec, obj.ref)
+            yield from ineffective_settings(spec, obj.ref, checked=world.is_checked(host))
             if spec.workload_selector is not None:
                 labels = spec.workload_selector.match_labels
                 yield from _selector(world, obj, "spec.workloadSelector.matchLabels", labels)
@@ -84,12 +97,16 @@ def _destination(world: World, obj: AnyObject, path: str, destination: Destinati
                 f"requests are answered with 503, connections are closed{known}"
             )
             yield _warning(Reason.BROKEN_REFERENCE, message, obj, f"{path}.subset")
+    yield from _port(world, obj, f"{path}.port.number", host, destination.port)
+
+
+def _port(world: World, obj: AnyObject, path: str, host: str, port: PortSelector | None) -> Iterator[Problem]:
     ports = world.ports(host)
-    number = destination.port.number if destination.port else None
+    number = port.number if port else None
     if ports and number is not None and number not in ports:
         known = ", ".join(map(str, sorted(ports)))
         message = f"{host} has no port {number}; its ports are {known}"
-        yield _warning(Reason.BROKEN_REFERENCE, message, obj, f"{path}.port.number")
+        yield _warning(Reason.BROKEN_REFERENCE, message, obj, path)
 
 
 def _host(world: World, obj: AnyObject, path: str, host: str) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from xdsd.model.hosts import DEFAULT_DOMAIN, resolve_host
 from xdsd.model.intent import (
     DestinationRule,
     Gateway,
+    HealthCheck,
     RateLimit,
     ServiceEntry,
     Sidecar,
@@ -54,6 +55,7 @@ class World:
         self._mesh_hosts: dict[str, dict[ObjectRef, AnyObject]] = defaultdict(dict)
         self._sidecars: dict[str, dict[ObjectRef, AnyObject]] = defaultdict(dict)
         self._mentions: dict[str, dict[ObjectRef, None]] = defaultdict(dict)
+        self._checks: dict[str, dict[ObjectRef, None]] = defaultdict(dict)
         self._observed: Observed | None = None
         self._seen_ports: dict[str, set[int]] = {}
         self._seen_labels: dict[str, list[Mapping[str, str]]] = {}
@@ -137,6 +139,10 @@ class World:
         """VirtualServices that route exactly this host for sidecars."""
         return tuple(self._mesh_hosts.get(host, {}).values())
 
+    def is_checked(self, host: str) -> bool:
+        """True if a HealthCheck is for exactly this host."""
+        return host.lower() in self._checks
+
     def sidecars(self, namespace: str) -> Iterable[AnyObject]:
         """Sidecars for a whole namespace."""
         return tuple(self._sidecars.get(namespace, {}).values())
@@ -159,6 +165,8 @@ class World:
             case DestinationRule():
                 names = frozenset(subset.name for subset in spec.subsets)
                 yield self._subsets, resolve_host(spec.host, namespace, self.domain).lower(), names
+            case HealthCheck():
+                yield self._checks, resolve_host(spec.host, namespace, self.domain).lower(), None
             case WorkloadEntry():
                 yield self._labels, namespace, {**spec.labels, **obj.metadata.labels}
             case VirtualService() if not spec.gateways or MESH in spec.gateways:
@@ -182,6 +190,8 @@ def _needs(obj: AnyObject, domain: str) -> set[str]:
         case DestinationRule():
             needs = {f"host {name}" for name in covering(resolve_host(spec.host, namespace, domain))}
             return needs | ({f"workloads {namespace}"} if spec.workload_selector else set())
+        case HealthCheck():
+            return {f"host {name}" for name in covering(resolve_host(spec.host, namespace, domain))}
         case ServiceEntry() | Sidecar() if spec.workload_selector is not None:
             return {f"workloads {namespace}"}
         case RateLimit():
@@ -198,7 +208,7 @@ def _offers(obj: AnyObject, domain: str) -> set[str]:
     match spec:
         case ServiceEntry():
             return {f"host {resolve_host(host, namespace, domain).lower()}" for host in spec.hosts}
-        case DestinationRule():
+        case DestinationRule() | HealthCheck():
             return {f"host {resolve_host(spec.host, namespace, domain).lower()}"}
         case VirtualService():
             return {str(obj.ref)}

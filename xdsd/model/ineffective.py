@@ -9,7 +9,6 @@ from xdsd.model.intent import (
     DestinationRule,
     LoadBalancerSettings,
     LocalityLoadBalancerSetting,
-    OutlierDetection,
     PortTrafficPolicy,
     SimpleLB,
     TrafficPolicy,
@@ -20,27 +19,36 @@ from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 _WEIGHTLESS = {SimpleLB.RANDOM: "RANDOM", SimpleLB.PASSTHROUGH: "PASSTHROUGH"}
 
 
-def ineffective_settings(rule: DestinationRule, ref: ObjectRef) -> Iterator[Problem]:
-    """Warnings about settings of a rule that need others, in the order of their paths."""
+def ineffective_settings(
+    rule: DestinationRule, ref: ObjectRef, *, checked: bool = False
+) -> Iterator[Problem]:
+    """Warnings about settings of a rule that need others, in the order of their paths.
+
+    ``checked`` tells whether proxies ask the host's endpoints whether they are well.
+    """
     base = rule.traffic_policy
-    yield from _policy(base, "spec.trafficPolicy", None, ref)
-    inherited = base.outlier_detection if base else None
+    yield from _policy(base, "spec.trafficPolicy", checked, checked, ref)
+    watched = checked or (base is not None and base.outlier_detection is not None)
     for index, subset in enumerate(rule.subsets):
-        yield from _policy(subset.traffic_policy, f"spec.subsets[{index}].trafficPolicy", inherited, ref)
+        yield from _policy(
+            subset.traffic_policy, f"spec.subsets[{index}].trafficPolicy", watched, checked, ref
+        )
 
 
 def _policy(
-    policy: TrafficPolicy | None, path: str, inherited: OutlierDetection | None, ref: ObjectRef
+    policy: TrafficPolicy | None, path: str, watched: bool, checked: bool, ref: ObjectRef
 ) -> Iterator[Problem]:
+    """``watched`` tells whether the destination's endpoints are, ``checked`` whether those of each port are."""
     if policy is None:
         return
-    yield from _balancer(policy, policy.outlier_detection or inherited, path, ref)
+    yield from _balancer(policy, watched or policy.outlier_detection is not None, path, ref)
     for index, port in enumerate(policy.port_level_settings):
-        yield from _balancer(port, port.outlier_detection, f"{path}.portLevelSettings[{index}]", ref)
+        known = checked or port.outlier_detection is not None
+        yield from _balancer(port, known, f"{path}.portLevelSettings[{index}]", ref)
 
 
 def _balancer(
-    policy: TrafficPolicy | PortTrafficPolicy, outliers: OutlierDetection | None, path: str, ref: ObjectRef
+    policy: TrafficPolicy | PortTrafficPolicy, watched: bool, path: str, ref: ObjectRef
 ) -> Iterator[Problem]:
     balancer = policy.load_balancer
     if balancer is None:
@@ -51,10 +59,10 @@ def _balancer(
     if setting is not None and balancer.simple is SimpleLB.PASSTHROUGH:
         why = "has no effect: PASSTHROUGH leaves no choice of endpoints"
         yield _warning(Reason.CONFLICT, why, f"{place}.{near}", ref)
-    elif setting is not None and outliers is None and _fails_over(setting):
+    elif setting is not None and not watched and _fails_over(setting):
         why = (
-            "fails over from endpoints that the platform calls unhealthy alone; give outlierDetection too, so that those"
-            " that fail are left"
+            "fails over from endpoints that the platform calls unhealthy alone; give outlierDetection too, or a"
+            " HealthCheck of the host, so that those that fail are left"
         )
         yield _warning(Reason.MISSING_FIELD, why, f"{place}.{near}", ref)
     for field in ("warmup", "warmup_duration_secs"):

@@ -17,6 +17,7 @@ from xdsd.compile.gateways import (
 )
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
+from xdsd.compile.layers.checks import check_for
 from xdsd.compile.layers.destinations import MeshDestinations, Target
 from xdsd.compile.layers.edge_tcp import edge_connections, edge_tcp_members
 from xdsd.compile.layers.hosts import HostPart, do_clash, group, host_part, join, without_clashes
@@ -161,8 +162,9 @@ def edge_members(graph: Graph, view: View) -> tuple[Member, ...]:
         for member in found:
             members[member.type_url, member.name] = member
     for target, rules in graph.ask(edge_targets, view):
+        check = check_for(graph, view.namespace, view.labels, target.key, target.port)
         for member in cluster_members(
-            graph, target.key, target.port, target.subset, rules, intercepted=False
+            graph, target.key, target.port, target.subset, rules, check, intercepted=False
         ):
             members[member.type_url, member.name] = member
     for member in limiter_members(graph, graph.ask(all_edge_limits, view), Side.GATEWAY):

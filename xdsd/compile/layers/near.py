@@ -6,6 +6,7 @@ assignment with all proxies to which the same of their place matters.
 
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member
+from xdsd.compile.layers.checks import check_for
 from xdsd.compile.layers.edge import edge_targets
 from xdsd.compile.layers.outbound import Rules, depends_on_place, near_members, subset_names
 from xdsd.compile.layers.scope import SHARDS, services_of_shard
@@ -14,6 +15,7 @@ from xdsd.compile.resolve import View, rules_for
 from xdsd.compile.world import read_labels, read_proxy, read_service
 from xdsd.model.catalog import ServiceKey
 from xdsd.model.mesh import Interception, Proxy, Role
+from xdsd.model.problem import ObjectRef
 from xdsd.snapshot import LayerId
 
 NEAR = "near/"
@@ -22,8 +24,8 @@ NEAR = "near/"
 PARTS = 32
 """Parts of such a layer, each of several shards: there is little in them, and there are many layers."""
 
-Near = tuple[ServiceKey, int, str, Rules]
-"""A cluster that depends on places: its service, port and subset, and the rules that it follows."""
+Near = tuple[ServiceKey, int, str, Rules, ObjectRef | None]
+"""A cluster that depends on places: its service, port and subset, the rules that it follows, and its health check."""
 
 
 def place_of(graph: Graph, node_id: str) -> Place:
@@ -59,8 +61,8 @@ def near_outbound_members(graph: Graph, view: View, place: Place, part: int) -> 
     return tuple(
         member
         for shard in range(part, SHARDS, PARTS)
-        for key, port, subset, rules in graph.ask(near_clusters, view, shard)
-        for member in near_members(graph, key, port, subset, rules, place, intercepted=intercepted)
+        for key, port, subset, rules, check in graph.ask(near_clusters, view, shard)
+        for member in near_members(graph, key, port, subset, rules, check, place, intercepted=intercepted)
     )
 
 
@@ -68,8 +70,8 @@ def near_edge_members(graph: Graph, view: View, place: Place) -> tuple[Member, .
     """The whole of a gateway's layer."""
     return tuple(
         member
-        for key, port, subset, rules in graph.ask(near_edge_clusters, view)
-        for member in near_members(graph, key, port, subset, rules, place, intercepted=False)
+        for key, port, subset, rules, check in graph.ask(near_edge_clusters, view)
+        for member in near_members(graph, key, port, subset, rules, check, place, intercepted=False)
     )
 
 
@@ -83,7 +85,7 @@ def near_clusters(graph: Graph, view: View, shard: int) -> tuple[Near, ...]:
             continue
         subsets = ("", *graph.ask(subset_names, rules))
         found += (
-            (key, port.number, subset, rules)
+            (key, port.number, subset, rules, check_for(graph, view.namespace, view.labels, key, port.number))
             for port in service.ports
             for subset in subsets
             if depends_on_place(graph, rules, port.number, subset)
@@ -94,7 +96,13 @@ def near_clusters(graph: Graph, view: View, shard: int) -> tuple[Near, ...]:
 def near_edge_clusters(graph: Graph, view: View) -> tuple[Near, ...]:
     """The clusters of a gateway that depend on places."""
     return tuple(
-        (target.key, target.port, target.subset, rules)
+        (
+            target.key,
+            target.port,
+            target.subset,
+            rules,
+            check_for(graph, view.namespace, view.labels, target.key, target.port),
+        )
         for target, rules in graph.ask(edge_targets, view)
         if depends_on_place(graph, rules, target.port, target.subset)
     )

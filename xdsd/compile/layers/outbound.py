@@ -1,11 +1,14 @@
 """The outbound layer of a view: clusters and endpoints of what it may reach, listeners and routes towards them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from xdsd.compile.clusters import black_hole_cluster, outbound_cluster, passthrough_cluster
 from xdsd.compile.endpoints import load_assignment
 from xdsd.compile.graph import Graph
+from xdsd.compile.health_checks import why_unchecked
 from xdsd.compile.layers.base import LayerSpec, Member, resource
+from xdsd.compile.layers.checks import asked_port, check_for, check_spec
 from xdsd.compile.layers.dns import dns_members
 from xdsd.compile.layers.hosts import host_groups, host_scope, port_form, routes, service_host
 from xdsd.compile.layers.limits import limiter_members, outbound_limits
@@ -18,11 +21,11 @@ from xdsd.compile.names import (
     PASSTHROUGH_CLUSTER,
     outbound_cluster_name,
 )
-from xdsd.compile.policy import effective_policy
+from xdsd.compile.policy import Policy, effective_policy
 from xdsd.compile.resolve import View, imports, merged_rule, rules_for, settings
 from xdsd.compile.upstream_tls import originates_tls
 from xdsd.compile.world import read_endpoints, read_service
-from xdsd.model.catalog import Resolution, Service, ServiceKey
+from xdsd.model.catalog import Protocol, Resolution, Service, ServiceKey
 from xdsd.model.mesh import Interception
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.snapshot import CLUSTER, ENDPOINT, ROUTE, LayerId, Resource
@@ -56,8 +59,7 @@ def shard_members(graph: Graph, view: View, shard: int) -> tuple[Member, ...]:
         service = read_service(graph, key)
         if service is None:
             continue
-        rules = graph.ask(rules_for, view.namespace, view.labels, key)
-        members += service_members(graph, key, rules, intercepted=view.interception is Interception.REDIRECT)
+        members += service_members(graph, key, view)
         members += _host_ingredients(graph, view, service)
     return tuple(members)
 
@@ -73,15 +75,18 @@ def _host_ingredients(graph: Graph, view: View, service: Service) -> Iterator[Me
             yield Member("", name, service_host, (scope, service.key, port.number))
 
 
-def service_members(graph: Graph, key: ServiceKey, rules: Rules, *, intercepted: bool) -> list[Member]:
+def service_members(graph: Graph, key: ServiceKey, view: View) -> list[Member]:
     """Clusters and endpoints of a service, for every port and subset."""
     service = read_service(graph, key)
+    rules = graph.ask(rules_for, view.namespace, view.labels, key)
+    intercepted = view.interception is Interception.REDIRECT
     members: list[Member] = []
     if service and service.resolution is Resolution.NONE and not intercepted:
         graph.report(_goes_nowhere(key))
     for port in service.ports if service else ():
+        check = check_for(graph, view.namespace, view.labels, key, port.number)
         for subset in ("", *graph.ask(subset_names, rules)):
-            members += cluster_members(graph, key, port.number, subset, rules, intercepted=intercepted)
+            members += cluster_members(graph, key, port.number, subset, rules, check, intercepted=intercepted)
     return members
 
 
@@ -96,14 +101,21 @@ def _goes_nowhere(key: ServiceKey) -> Problem:
 
 
 def cluster_members(
-    graph: Graph, key: ServiceKey, port: int, subset: str, rules: Rules, *, intercepted: bool
+    graph: Graph,
+    key: ServiceKey,
+    port: int,
+    subset: str,
+    rules: Rules,
+    check: ObjectRef | None,
+    *,
+    intercepted: bool,
 ) -> list[Member]:
     """A cluster and its endpoints, but for what depends on where proxies are: see ``near_members``.
 
     ``intercepted`` tells whether its proxies know where clients wanted to go.
     """
     name = outbound_cluster_name(port, subset, key.hostname)
-    arguments = (key, port, subset, rules)
+    arguments = (key, port, subset, rules, check)
     members = [
         Member(CLUSTER, name, cluster, (*arguments, intercepted, NOWHERE)),
         Member(ENDPOINT, name, assignment, (*arguments, NOWHERE)),
@@ -114,11 +126,19 @@ def cluster_members(
 
 
 def near_members(
-    graph: Graph, key: ServiceKey, port: int, subset: str, rules: Rules, place: Place, *, intercepted: bool
+    graph: Graph,
+    key: ServiceKey,
+    port: int,
+    subset: str,
+    rules: Rules,
+    check: ObjectRef | None,
+    place: Place,
+    *,
+    intercepted: bool,
 ) -> list[Member]:
     """What of a cluster that depends on places proxies at one place have: its endpoints, which stand inline for DNS."""
     name = outbound_cluster_name(port, subset, key.hostname)
-    arguments = (key, port, subset, rules)
+    arguments = (key, port, subset, rules, check)
     seen = _seen_from(graph, key, cluster_nearness(graph, rules, port, subset), place)
     if _found_by_dns(graph, key):
         return [Member(CLUSTER, name, cluster, (*arguments, intercepted, seen))]
@@ -178,6 +198,7 @@ def cluster(
     number: int,
     subset: str,
     rules: Rules,
+    check: ObjectRef | None,
     intercepted: bool,
     place: Place,
 ) -> Resource | None:
@@ -200,12 +221,31 @@ def cluster(
         intercepted=intercepted,
         system_ca=settings(graph).system_ca if originates_tls(policy.tls) else "",
         place=place,
+        check=check_spec(graph, check) if check else None,
     )
+    if check is not None:
+        _report_unchecked(graph, check, message, f"port {number} of {key.hostname}", port.protocol, policy)
     return resource(CLUSTER, name, message)
 
 
+def _report_unchecked(
+    graph: Graph, check: ObjectRef, message: Any, what: str, protocol: Protocol, policy: Policy
+) -> None:
+    """Tells if a cluster (a generated message) goes without its check."""
+    why = why_unchecked(message, check_spec(graph, check), protocol, policy)
+    if why:
+        text = f"has no effect on {what}: {why}"
+        graph.report(Problem(Reason.CONFLICT, text, check, "spec", severity=Severity.WARNING))
+
+
 def assignment(
-    graph: Graph, key: ServiceKey, number: int, subset: str, rules: Rules, place: Place
+    graph: Graph,
+    key: ServiceKey,
+    number: int,
+    subset: str,
+    rules: Rules,
+    check: ObjectRef | None,
+    place: Place,
 ) -> Resource | None:
     """The endpoints of an EDS cluster, as proxies at a place prefer them; those that DNS finds are not discovered.
 
@@ -220,7 +260,8 @@ def assignment(
     labels = graph.ask(subset_labels, rules, subset)
     nearness = cluster_nearness(graph, rules, number, subset)
     endpoints = read_endpoints(graph, key)
-    return resource(ENDPOINT, name, load_assignment(name, port, endpoints, labels, nearness, place))
+    asked = graph.ask(asked_port, check) if check else 0
+    return resource(ENDPOINT, name, load_assignment(name, port, endpoints, labels, nearness, place, asked))
 
 
 def common_members(graph: Graph, view: View) -> tuple[Member, ...]:

@@ -59,6 +59,13 @@ from xdsd.model.intent.gateway import (
     TLSCertificate,
     TLSProtocol,
 )
+from xdsd.model.intent.health_check import (
+    GRPCHealthCheck,
+    HealthCheck,
+    HealthCheckPayload,
+    HTTPHealthCheck,
+    TCPHealthCheck,
+)
 from xdsd.model.intent.http_actions import (
     Abort,
     CorsPolicy,
@@ -169,6 +176,7 @@ __all__ = [
     "FilterChainMatch",
     "FilterClass",
     "FilterMatch",
+    "GRPCHealthCheck",
     "Gateway",
     "GlobalLimit",
     "GlobalLimits",
@@ -177,6 +185,7 @@ __all__ = [
     "HTTPCookie",
     "HTTPDirectResponse",
     "HTTPFaultInjection",
+    "HTTPHealthCheck",
     "HTTPMatchRequest",
     "HTTPMirrorPolicy",
     "HTTPRedirect",
@@ -188,6 +197,8 @@ __all__ = [
     "HeaderDescriptor",
     "HeaderOperations",
     "Headers",
+    "HealthCheck",
+    "HealthCheckPayload",
     "IstioEgressListener",
     "IstioIngressListener",
     "KeepaliveSettings",
@@ -249,6 +260,7 @@ __all__ = [
     "StringMatch",
     "SubFilterMatch",
     "Subset",
+    "TCPHealthCheck",
     "TCPRoute",
     "TCPSettings",
     "TLSCertificate",

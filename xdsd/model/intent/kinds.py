@@ -8,6 +8,7 @@ from xdsd.model.intent.base import Message
 from xdsd.model.intent.destination_rule import DestinationRule
 from xdsd.model.intent.envoy_filter import EnvoyFilter
 from xdsd.model.intent.gateway import Gateway
+from xdsd.model.intent.health_check import HealthCheck
 from xdsd.model.intent.rate_limit import RateLimit
 from xdsd.model.intent.service_entry import ServiceEntry, WorkloadEntry
 from xdsd.model.intent.sidecar import Sidecar
@@ -53,6 +54,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 "EnvoyFilter", NETWORKING, "envoyfilters", "envoyfilter", ("ef",), ("v1alpha3",), EnvoyFilter
             ),
             _networking("Gateway", "gateways", ("gw",), Gateway),
+            Kind("HealthCheck", POLICY, "healthchecks", "healthcheck", ("hc",), ("v1",), HealthCheck),
             Kind("RateLimit", POLICY, "ratelimits", "ratelimit", ("rl",), ("v1",), RateLimit),
             _networking("ServiceEntry", "serviceentries", ("se",), ServiceEntry),
             _networking("Sidecar", "sidecars", (), Sidecar),
