@@ -21,6 +21,7 @@ from xdsd.config import (
     load,
     settings,
 )
+from xdsd.model.key_type import KeyType
 from xdsd.model.problem import Reason
 from xdsd.setting_values import RedisLocation
 from xdsd.settings import StoreAddress
@@ -122,6 +123,9 @@ def test_settings_are_frozen() -> None:
         ("max_message_size", "70000", 70000),
         ("max_streams", "5", 5),
         ("mesh_domain", "mesh.example", "mesh.example"),
+        ("xds_tls_address", "0.0.0.0:15012", TcpAddress("0.0.0.0", 15012)),
+        ("ca_key_type", "rsa-2048", KeyType.RSA_2048),
+        ("trust_domain", "mesh.example", "mesh.example"),
         ("rate_limit_service", "127.0.0.1:8081", TcpAddress("127.0.0.1", 8081)),
         ("rate_limit_redis", "redis://[::1]:1/3", RedisLocation(TcpAddress("::1", 1), database=3)),
         ("rate_limit_redis", "redis://localhost", RedisLocation(TcpAddress("localhost", 6379))),
@@ -137,7 +141,17 @@ def test_values_are_written_as_people_write_them(field: str, value: str, expecte
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        ("xds_tls_address", "0.0.0.0:15012", "--xds-tls-address: the TLS port is not supported yet"),
+        ("xds_tls_address", "unix:/run/x", "--xds-tls-address: unix:/run/x is a socket of this machine"),
+        ("trust_domain", "Cluster.Local", "--trust-domain: 'Cluster.Local' is no name of a trust domain"),
+        (
+            "vault_address",
+            "http://vault.example:8200",
+            "--vault-address: 'http://vault.example:8200' would show",
+        ),
+        ("vault_address", "https://vault.example/v1", "--vault-address: is not the address of a Vault"),
+        ("vault_address", "vault.example", "--vault-address: is not the address of a Vault"),
+        ("workload_cert_lifetime", "59s", "--workload-cert-lifetime: '59s' is refused"),
+        ("ca_key_type", "dsa", "--ca-key-type: "),
         (
             "store",
             "etcd://a:1/path",
@@ -292,12 +306,12 @@ def test_refusals_carry_stable_reasons() -> None:
         load(
             None,
             {"XDSD_X": "1"},
-            {"xds_tls_address": "0.0.0.0:1", "max_streams": 0, "settle_max": "x"},
+            {"xds_address": "0.0.0.0:1", "max_streams": 0, "settle_max": "x"},
             uid=1,
         )
     assert {problem.path: problem.reason for problem in caught.value.problems} == {
         "XDSD_X": Reason.UNKNOWN_FIELD,
-        "--xds-tls-address": Reason.NOT_SUPPORTED,
+        "--xds-address": Reason.NOT_SUPPORTED,
         "--max-streams": Reason.OUT_OF_RANGE,
         "--settle-max": Reason.INVALID_VALUE,
     }

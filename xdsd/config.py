@@ -61,11 +61,21 @@ _NO_SETTINGS = frozenset(
         CONFIG_VARIABLE,
         *(
             f"{PREFIX}{name}"
-            for name in ("CACHE", "ENVOY", "ETCD", "ETCDCTL", "ETCD_VERSIONS", "PYTHON", "REDIS", "VENV")
+            for name in (
+                "CACHE",
+                "CA_SEALING_KEY",
+                "ENVOY",
+                "ETCD",
+                "ETCDCTL",
+                "ETCD_VERSIONS",
+                "PYTHON",
+                "REDIS",
+                "VENV",
+            )
         ),
     }
 )
-"""Variables with our prefix that speak to the demo and to the project's scripts."""
+"""Variables with our prefix that speak to the demo and to the project's scripts, or that hold a secret."""
 
 
 class ConfigError(Exception):

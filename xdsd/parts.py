@@ -83,6 +83,7 @@ def mesh_settings(options: Settings) -> MeshSettings:
         allow_any=options.outbound_traffic_policy is OutboundPolicy.ALLOW_ANY,
         rate_limit_service=str(options.rate_limit_service or ""),
         system_ca=options.system_ca,
+        trust_domain=options.trust_domain,
         dns_resolvers=options.dns_resolvers,
     )
 

@@ -19,11 +19,19 @@ def conflicts(loaded: Settings) -> Iterator[Conflict]:
     yield from _store(loaded)
     yield from _admin(loaded)
     yield from _limits(loaded)
+    yield from _ca(loaded)
 
 
 def _addresses(loaded: Settings) -> Iterator[Conflict]:
     seen: dict[Address, str] = {}
-    for field in ("xds_address", "admin_address", "admin_tls_address", "http_address"):
+    for field in (
+        "xds_address",
+        "xds_tls_address",
+        "xds_mtls_address",
+        "admin_address",
+        "admin_tls_address",
+        "http_address",
+    ):
         address = getattr(loaded, field)
         if address is None:
             continue
@@ -89,6 +97,41 @@ def _limits(loaded: Settings) -> Iterator[Conflict]:
         yield ("rate_limit_redis", "rate_limit_service"), message
     if loaded.rate_limit_redis is None and loaded.rate_limit_redis_password_file is not None:
         yield ("rate_limit_redis_password_file",), "is for a Redis; set rate-limit-redis, or leave this out"
+
+
+_CA = ("ca_cert", "ca_key", "ca_root", "ca_sealing_key_file", "vault_address")
+_VAULT = ("vault_mount", "vault_role", "vault_token_file", "vault_ca", "vault_namespace")
+
+
+def serves_identity(loaded: Settings) -> bool:
+    """Whether proxies can prove who they are, so that there is a CA."""
+    return loaded.xds_tls_address is not None or loaded.xds_mtls_address is not None
+
+
+def _ca(loaded: Settings) -> Iterator[Conflict]:
+    yield from _pair(loaded, "ca_cert", "ca_key")
+    for field in _CA:
+        if getattr(loaded, field) is not None and not serves_identity(loaded):
+            message = "is for the CA, which serves proxies over TLS; set xds-tls-address, or leave this out"
+            yield (field,), message
+    if loaded.vault_address is None:
+        for field in _VAULT:
+            if getattr(loaded, field) not in (None, type(loaded).model_fields[field].default):
+                yield (field,), "is for a Vault that signs; set vault-address, or leave this out"
+    else:
+        for field in ("vault_role", "vault_token_file"):
+            if getattr(loaded, field) is None:
+                yield ("vault_address",), f"needs {field.replace('_', '-')} beside it"
+        if loaded.ca_cert is not None:
+            yield ("vault_address", "ca_cert"), "and ca-cert both say who signs; leave one of both out"
+    if loaded.ca_root is not None and loaded.ca_cert is None and loaded.vault_address is None:
+        yield ("ca_root",), "is for a CA that is given; set ca-cert or vault-address, or leave this out"
+    made = type(loaded).model_fields["ca_key_type"].default
+    if loaded.ca_key_type is not made and (loaded.ca_cert or loaded.vault_address):
+        yield ("ca_key_type",), "is of a root that the daemon makes, and the CA is given; leave it out"
+    if loaded.ca_sealing_key_file is not None and (loaded.ca_cert or loaded.vault_address):
+        message = "seals a root that the daemon makes, and the CA is given; leave it out"
+        yield ("ca_sealing_key_file",), message
 
 
 def _pair(loaded: Settings, one: str, other: str) -> Iterator[Conflict]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic_core import PydanticCustomError
 
+from xdsd.model.identity import InvalidIdentity, check_trust_domain
 from xdsd.model.problem import Reason
 
 _LONGEST_SOCKET_PATH = 107
@@ -19,6 +20,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _ETCD_PORT = 2379
 _REDIS_PORT = 6379
+_VAULT_PORT = 8200
 _DNS_PORT = 53
 
 
@@ -180,12 +182,37 @@ def parse_plaintext(value: object) -> Address:
     return address
 
 
-def refuse_tls_address(value: object) -> None:
-    """Refuses any value."""
-    if value is not None:
+def parse_trust_domain(value: object) -> str:
+    """A trust domain's name, as SPIFFE wants it."""
+    text = _text(value)
+    try:
+        check_trust_domain(text)
+    except InvalidIdentity as error:
+        raise _refuse(Reason.INVALID_VALUE, str(error)) from None
+    return text
+
+
+def parse_vault(value: object) -> str:
+    """``https://HOST:PORT``; ``http://`` on loopback alone."""
+    text = _text(value).rstrip("/")
+    match = re.fullmatch(r"(https?)://([^/?#@\s]+)", text)
+    where = (match[2] if re.search(r":[0-9]+$", match[2]) else f"{match[2]}:{_VAULT_PORT}") if match else ""
+    try:
+        address = parse_address(where)
+    except PydanticCustomError:
+        address = UnixAddress(Path(where))
+    if match is None or not isinstance(address, TcpAddress):
         raise _refuse(
-            Reason.NOT_SUPPORTED, "the TLS port is not supported yet; leave it out and use xds-address"
+            Reason.INVALID_VALUE,
+            "is not the address of a Vault: write https://HOST:PORT; the path of its engine stands in vault-mount, "
+            "a token in vault-token-file",
         )
+    if match[1] == "http" and not address.is_loopback:
+        raise _refuse(
+            Reason.NOT_SUPPORTED,
+            f"{text!r} would show the token beyond this machine; write https://{match[2]}",
+        )
+    return f"{match[1]}://{address}"
 
 
 def parse_store(value: object) -> "StoreAddress":

@@ -13,6 +13,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from xdsd.model.key_type import KeyType
 from xdsd.model.mesh import SYSTEM_CA
 from xdsd.setting_values import (
     Address,
@@ -40,7 +41,8 @@ from xdsd.setting_values import (
     parse_size,
     parse_store,
     parse_tcp,
-    refuse_tls_address,
+    parse_trust_domain,
+    parse_vault,
     split_list,
 )
 
@@ -107,8 +109,59 @@ class Settings(BaseModel):
     xds_address: _Plaintext = Field(
         TcpAddress("127.0.0.1", 15010), description="Plaintext xDS, on loopback or unix:PATH alone."
     )
-    xds_tls_address: Annotated[None, BeforeValidator(refuse_tls_address)] = Field(
-        None, description="xDS over TLS (not supported yet)."
+    xds_tls_address: Annotated[TcpAddress | None, BeforeValidator(parse_tcp)] = Field(
+        None,
+        description="xDS over TLS for proxies with a join token, and where these get certificates: HOST:PORT, "
+        "such as 0.0.0.0:15012; by default there is none.",
+    )
+    xds_mtls_address: Annotated[TcpAddress | None, BeforeValidator(parse_tcp)] = Field(
+        None,
+        description="xDS over TLS for proxies with a certificate of the mesh, which they renew there: HOST:PORT, "
+        "such as 0.0.0.0:15013; by default there is none.",
+    )
+    trust_domain: Annotated[str, BeforeValidator(parse_trust_domain)] = Field(
+        "cluster.local",
+        description="Identities are spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/SERVICE-ACCOUNT.",
+    )
+    workload_cert_lifetime: _Duration = Field(
+        timedelta(hours=24),
+        ge=timedelta(minutes=1),
+        le=timedelta(days=397),
+        description="How long certificates of workloads hold, such as 24h; they are renewed well before.",
+    )
+    ca_cert: _File = Field(
+        None,
+        description="File of an intermediate CA's certificate chain (PEM); by default the daemon makes a root.",
+    )
+    ca_key: _File = Field(None, description="File of the intermediate CA's key (PEM).")
+    ca_root: _File = Field(
+        None, description="File of the roots to trust (PEM); by default the end of the CA's chain."
+    )
+    ca_key_type: Annotated[KeyType, BeforeValidator(parse_choice)] = Field(
+        KeyType.ECDSA_P256, description="The key of a root that the daemon makes."
+    )
+    ca_sealing_key_file: _File = Field(
+        None, description="File of the key that seals the root's key in the store: 32 bytes in base64."
+    )
+    vault_address: Annotated[str | None, BeforeValidator(_given(parse_vault))] = Field(
+        None, description="A Vault whose PKI engine signs instead: https://HOST:PORT."
+    )
+    vault_mount: str = Field(
+        "pki",
+        pattern=r"^[A-Za-z0-9_][-A-Za-z0-9_./]*$",
+        description="Where the PKI engine is mounted in Vault.",
+    )
+    vault_role: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_][-A-Za-z0-9_.]*$", description="The PKI engine's role that signs."
+    )
+    vault_token_file: _File = Field(
+        None, description="File that holds the token for Vault, read at each use: an agent may replace it."
+    )
+    vault_ca: _File = Field(
+        None, description="File of CA certificates (PEM) for Vault; by default the system's."
+    )
+    vault_namespace: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_][-A-Za-z0-9_./]*$", description="The namespace in Vault."
     )
     admin_address: Annotated[Address, BeforeValidator(parse_address)] = Field(
         description="The admin API; by default unix:STATE_DIR/admin.sock."

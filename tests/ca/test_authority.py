@@ -20,12 +20,13 @@ from xdsd.ca.checking import prove
 from xdsd.ca.crl import Revoked
 from xdsd.ca.files import CaFiles, FileCa
 from xdsd.ca.issuer import Ca, CannotIssue, bundle
-from xdsd.ca.keys import KeyType, new_key, private_pem
+from xdsd.ca.keys import new_key, private_pem
 from xdsd.ca.reading import read_certificates, read_key, read_request
 from xdsd.ca.roots import RootState, decode, encode
 from xdsd.ca.sealing import Sealer
 from xdsd.ca.stored import ROOTS, StoredRoots
 from xdsd.model.identity import SpiffeID
+from xdsd.model.key_type import KeyType
 
 DOMAIN = REVIEWS.trust_domain
 KEY = b"k" * 32

@@ -13,7 +13,8 @@ from cryptography.x509.verification import PolicyBuilder, Store
 from tests.ca.making import DAY, DOMAIN, NOW, REVIEWS, YEAR, intermediate, issued, organisation, root
 from xdsd.ca.crl import Revoked, make_crl
 from xdsd.ca.issuer import CLOCK_SKEW, CannotIssue, Request, bundle, fingerprint, issue, pem, serial_of
-from xdsd.ca.keys import KeyType, new_key
+from xdsd.ca.keys import new_key
+from xdsd.model.key_type import KeyType
 
 
 def openssl(folder: Path, *words: str) -> str:

@@ -1,7 +1,5 @@
 """Keys: which kinds there are, and their PEM. ``cryptography`` makes the randomness; nothing here prints a private key."""
 
-from enum import StrEnum
-
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -10,20 +8,13 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from xdsd.model.key_type import KeyType
+
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 _SMALLEST_RSA, _LARGEST_RSA = 2048, 4096
 _CURVES = frozenset({"secp256r1", "secp384r1"})
-
-
-class KeyType(StrEnum):
-    """The kinds of keys that are made."""
-
-    ECDSA_P256 = "ecdsa-p256"
-    ECDSA_P384 = "ecdsa-p384"
-    RSA_2048 = "rsa-2048"
-    RSA_4096 = "rsa-4096"
 
 
 def new_key(kind: KeyType = KeyType.ECDSA_P256) -> PrivateKey:

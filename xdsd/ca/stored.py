@@ -13,10 +13,11 @@ from xdsd.ca.authority import CaError, LocalSigner, Trust
 from xdsd.ca.checking import faults
 from xdsd.ca.following import follow
 from xdsd.ca.issuer import CLOCK_SKEW, Ca, make_root, serial_of
-from xdsd.ca.keys import KeyType, new_key, private_pem
+from xdsd.ca.keys import new_key, private_pem
 from xdsd.ca.reading import Unreadable, read_key
 from xdsd.ca.roots import InvalidRoots, Root, RootSet, RootState, decode, encode, place_of
 from xdsd.ca.sealing import Sealer, SealingError
+from xdsd.model.key_type import KeyType
 
 ROOTS = b"/xdsd/ca/roots"
 LIFETIME = timedelta(days=3650)

@@ -67,4 +67,5 @@ class MeshSettings:
     allow_any: bool = True
     rate_limit_service: str = ""
     system_ca: str = SYSTEM_CA
+    trust_domain: str = "cluster.local"
     dns_resolvers: tuple[str, ...] = ()
