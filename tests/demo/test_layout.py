@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tests.lab.ports import free_port
+from tests.lab.ports import free_port, free_ports
 from xdsd.demo.layout import DemoOptions, LayoutError, check_ports, lay_out
 
 
@@ -66,7 +66,8 @@ def test_a_taken_port_is_named_with_its_flag() -> None:
 
 def test_free_ports_pass() -> None:
     """Nothing is said where nothing is taken."""
+    port, xds_port, http_port = free_ports(3)  # all from 20000 on, beyond the programs' ports
     options = DemoOptions(
-        port=free_port(), xds_port=free_port(), http_port=free_port(), network="127.42.1", app_port=29080
+        port=port, xds_port=xds_port, http_port=http_port, network="127.42.1", app_port=19080
     )
     check_ports(lay_out(options))
