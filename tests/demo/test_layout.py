@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tests.lab.ports import free_port, free_ports
+from tests.lab.ports import free_ports
 from xdsd.demo.layout import DemoOptions, LayoutError, check_ports, lay_out
 
 

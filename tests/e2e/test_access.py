@@ -196,7 +196,7 @@ async def test_etcds_own_client_is_let_in_by_password_and_by_certificate(tmp_pat
 
 async def test_what_is_said_of_a_user_holds_on_every_daemon_of_the_store(tmp_path: Path) -> None:
     """Disabled on one, a user is refused by the other, and what it watches there ends."""
-    authority, ports = Authority(tmp_path / "pki"), [free_port(), free_port()]
+    authority, ports = Authority(tmp_path / "pki"), free_ports(2)
     pair = authority.issue("server", "IP:127.0.0.1")
     async with EtcdServer(tmp_path) as etcd:
         store = f"etcd://127.0.0.1:{etcd.port}"
