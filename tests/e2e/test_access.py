@@ -15,7 +15,7 @@ from tests.lab.certificates import Authority, Pair
 from tests.lab.daemon import Daemon, xdsctl
 from tests.lab.etcd import EtcdServer, release, run
 from tests.lab.eventually import eventually
-from tests.lab.ports import free_port
+from tests.lab.ports import free_port, free_ports
 from xdsd.settings import parse_address
 
 pytestmark = pytest.mark.e2e
