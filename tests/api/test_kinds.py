@@ -29,7 +29,7 @@ def test_a_kind_has_many_names(word: str) -> None:
         ("pod", 'there is no kind "pod"; there are destinationrules, envoyfilters'),
         ("vs.x.io", 'there is no kind "vs.x.io"; did you mean vs.networking.istio.io?'),
         ("telemetry", "Telemetry is not supported yet; there are destinationrules"),
-        ("peerauthentications.security.istio.io", "PeerAuthentication is not supported yet"),
+        ("workloadgroups.networking.istio.io", "WorkloadGroup is not supported yet"),
     ],
 )
 def test_an_unknown_kind_is_refused_with_what_there_is(word: str, sentence: str) -> None:

@@ -16,6 +16,7 @@ from google.protobuf.symbol_database import Default
 from xdsd.compile.compiler import Compiler
 from xdsd.compile.proxies import proxy_of
 from xdsd.manifest import parse_manifest
+from xdsd.model.identity import parse_identity
 from xdsd.model.intent import Object
 from xdsd.model.mesh import MeshSettings
 from xdsd.model.node import Locality, Node
@@ -68,7 +69,12 @@ def read_case(file: Path) -> Case:
     manifest = parse_manifest(f"{below}\n---\n{objects}".encode(), file.name)
     assert not manifest.problems, "\n".join(map(str, manifest.problems))
     proxies = {
-        name: Node(each["id"], metadata=each.get("metadata", {}), locality=_locality(each))
+        name: Node(
+            each["id"],
+            metadata=each.get("metadata", {}),
+            locality=_locality(each),
+            identity=parse_identity(each["identity"]) if "identity" in each else None,
+        )
         for name, each in ours["proxies"].items()
     }
     settings = MeshSettings(**ours.get("mesh", {}))

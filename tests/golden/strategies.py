@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.golden.limit_strategies import RATE_LIMIT
 from xdsd.manifest import parse_object
 from xdsd.manifest.envelope import AnyObject
+from xdsd.model.identity import SpiffeID
 from xdsd.model.intent import KINDS
 from xdsd.model.node import Locality, Node
 
@@ -17,6 +18,7 @@ PROXIES = {
         "sidecar~10.0.0.1~a-1.default~default.svc.cluster.local",
         metadata={"LABELS": {"app": "a"}},
         locality=Locality("eu", "a", "1"),
+        identity=SpiffeID("cluster.local", "default", "a"),
     ),
     "explicit": Node(
         "sidecar~10.0.0.2~b-1.default~default.svc.cluster.local",
@@ -26,11 +28,11 @@ PROXIES = {
         "sidecar~10.0.0.3~c-1.other~other.svc.cluster.local",
         metadata={"INTERCEPTION_MODE": "NONE", "HTTP_PROXY_PORT": 15007},
         locality=Locality("us"),
+        identity=SpiffeID("cluster.local", "other", "c"),
     ),
     "six": Node("sidecar~fd00::1~a-2.other~other.svc.cluster.local", metadata={"LABELS": {"app": "a"}}),
     "edge": Node("router~10.0.0.4~edge.istio-system~cluster.local", metadata={"LABELS": {"istio": "edge"}}),
 }
-
 Values = dict[str, Any]
 
 
@@ -360,6 +362,12 @@ HEALTH_CHECK = st.builds(
     ),
     ASKING,
 )
+MODES = pick({"mode": "STRICT"}, {"mode": "PERMISSIVE"}, {"mode": "DISABLE"}, {"mode": "UNSET"}, {})
+PEER_AUTHENTICATION = record({}, mtls=MODES) | record(
+    {"selector": pick({"matchLabels": {"app": "a"}})},
+    mtls=MODES,
+    portLevelMtls=st.dictionaries(pick("80", "9080", "7777"), MODES, max_size=2),
+)
 
 SPECS = {
     "VirtualService": VIRTUAL_SERVICE,
@@ -370,6 +378,7 @@ SPECS = {
     "WorkloadEntry": WORKLOAD_ENTRY,
     "HealthCheck": HEALTH_CHECK,
     "RateLimit": RATE_LIMIT,
+    "PeerAuthentication": PEER_AUTHENTICATION,
 }
 
 

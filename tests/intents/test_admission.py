@@ -236,6 +236,7 @@ def test_virtual_services_that_do_not_meet() -> None:
             {"host": "a.com", "exportTo": ["."], "workloadSelector": {"matchLabels": {"app": "a"}}},
             "spec.workloadSelector.matchLabels",
         ),
+        ("PeerAuthentication", {"selector": {"matchLabels": {"app": "a"}}}, "spec.selector.matchLabels"),
     ],
 )
 def test_selector_that_selects_nothing(kind: str, spec: dict[str, Any], path: str) -> None:
@@ -265,6 +266,18 @@ def test_second_sidecar_for_a_namespace() -> None:
     assert told(old, young) == [message]
     assert told(young, old) == []
     assert told(made("Sidecar", "a", spec, namespace="other"), young) == []
+
+
+def test_second_peer_authentication_for_a_namespace() -> None:
+    """Of two PeerAuthentications for a whole namespace the younger one is told that it has no effect."""
+    spec = {"mtls": {"mode": "STRICT"}}
+    old = made("PeerAuthentication", "a", spec, creationTimestamp="2026-01-01T00:00:00Z")
+    young = made("PeerAuthentication", "b", spec, creationTimestamp="2026-01-02T00:00:00Z")
+    chosen = made("PeerAuthentication", "c", {**spec, "selector": {"matchLabels": {"app": "a"}}})
+    message = "spec: has no effect: PeerAuthentication default/a is older and is for the whole namespace too"
+    assert told(old, young) == [message]
+    assert told(young, old) == []
+    assert told(old, chosen) == []
 
 
 def test_reasons_are_stable() -> None:

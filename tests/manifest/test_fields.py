@@ -21,6 +21,7 @@ SAMPLE = {
     },
     "Gateway": {"servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]},
     "HealthCheck": {"host": "a", "tcp": {}},
+    "PeerAuthentication": {"selector": {"matchLabels": {"a": "b"}}, "mtls": {"mode": "STRICT"}},
     "RateLimit": {"local": [{"limit": {"requests": 1, "unit": "SECOND"}}]},
     "ServiceEntry": {"hosts": ["a.example.com"], "ports": [{"number": 80, "name": "http"}]},
     "Sidecar": {"egress": [{"hosts": ["*/*"]}]},
@@ -133,6 +134,7 @@ def test_an_unknown_field_is_told_wherever_it_is(path: Any) -> None:
         "labels",
         "selector",
         "matchLabels",
+        "portLevelMtls",
         "sourceLabels",
         "ports",
         "headers",
@@ -152,7 +154,9 @@ def test_an_unknown_field_is_told_wherever_it_is(path: Any) -> None:
                 assert isinstance(found, list), place
                 assert any(
                     each.reason is Reason.UNKNOWN_FIELD and each.path == f"{place}.zzz" for each in found
-                ) or any(key in place for key in ("headers.", "withoutHeaders.", "queryParams.")), place
+                ) or any(
+                    key in place for key in ("headers.", "withoutHeaders.", "queryParams.", "portLevelMtls.")
+                ), place
 
 
 def _is_at(leaf: str, line: FieldLine) -> bool:

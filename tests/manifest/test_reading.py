@@ -185,7 +185,7 @@ def test_a_key_is_in_a_map_once() -> None:
     ("labels", "expected"),
     [
         ("{on: a}", "4 spec.labels WrongType: 'on' is no text to YAML; put the key in quotes"),
-        ("{1: a}", "4 spec.labels WrongType: '1' is no text to YAML; put the key in quotes"),
+        ("{0x1: a}", "4 spec.labels WrongType: '0x1' is no text to YAML; put the key in quotes"),
         ("{[a]: b}", "4 spec.labels WrongType: a list is no key"),
         ("{a: on}", "4 spec.labels[a] WrongType: true is not text; put it in quotes"),
         ("{a: 1}", "4 spec.labels[a] WrongType: 1 is not text; put it in quotes"),

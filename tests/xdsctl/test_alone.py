@@ -53,6 +53,7 @@ def test_fields_are_one_line_a_leaf(alone: Xdsctl) -> None:
         "EnvoyFilter",
         "Gateway",
         "HealthCheck",
+        "PeerAuthentication",
         "RateLimit",
         "ServiceEntry",
         "Sidecar",

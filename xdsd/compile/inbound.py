@@ -11,26 +11,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from envoy.config.core.v3.base_pb2 import TrafficDirection, TransportSocket
-from envoy.config.listener.v3.listener_components_pb2 import (
-    Filter,
-    FilterChain,
-    FilterChainMatch,
-    ListenerFilter,
-    ListenerFilterChainMatchPredicate,
-)
+from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain, FilterChainMatch
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
-from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
 from envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2 import OriginalDst
-from envoy.type.v3.range_pb2 import Int32Range
-from google.protobuf.any_pb2 import Any
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from xdsd.compile.addresses import listen_address
 from xdsd.compile.downstream_tls import HTTP_ALPN, server_tls
 from xdsd.compile.http_connection_managers import Side, http_connection_manager
+from xdsd.compile.inbound_doors import Door, doors
+from xdsd.compile.listener_filters import http_inspector, listener_filter, tls_inspector
 from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
-from xdsd.compile.listeners import HTTP_INSPECTOR, PLAINTEXT_HTTP
 from xdsd.compile.names import (
     BLACK_HOLE_CLUSTER,
     INBOUND_PASSTHROUGH_CLUSTER,
@@ -38,6 +30,7 @@ from xdsd.compile.names import (
     VIRTUAL_INBOUND_PORT,
     listener_name,
 )
+from xdsd.compile.peers import UNREAD, Admits, Undeclared
 from xdsd.compile.routes import inbound_http_route
 from xdsd.compile.tcp_proxies import DEFAULT_OPTIONS, TcpOptions, tcp_proxy
 from xdsd.compile.virtual_hosts import virtual_host
@@ -52,7 +45,7 @@ class InboundPort:
 
     ``bind`` is the address to listen on in explicit mode; with redirection it only gives the chain its
     name. ``options`` matter to ports that are not HTTP. With ``tls`` connections are decrypted, and ``protocol`` is what
-    is spoken inside.
+    is spoken inside. ``admits`` says whom the port takes.
     """
 
     port: int
@@ -62,6 +55,7 @@ class InboundPort:
     bind: str = "0.0.0.0"
     options: TcpOptions = DEFAULT_OPTIONS
     tls: ServerTLSSettings | None = None
+    admits: Admits = Admits.PLAINTEXT
 
     @property
     def name(self) -> str:
@@ -82,48 +76,49 @@ def virtual_inbound(
     bind: str = "0.0.0.0",
     port: int = VIRTUAL_INBOUND_PORT,
     settings: ListenerSettings = DEFAULTS,
+    undeclared: Undeclared = UNREAD,
+    trust: Sequence[str] = (),
 ) -> Listener:
     """The listener that redirected connections to this workload reach; port numbers are distinct.
 
-    Ports that no service declares pass through to the program unread.
+    Ports that no service declares pass through to the program as ``undeclared`` says. ``trust`` are the trust domains
+    of peers.
     """
     listener = _inbound(VIRTUAL_INBOUND_LISTENER, bind, port, settings)
-    original_dst = Any()
-    original_dst.Pack(OriginalDst())
-    listener.listener_filters.append(
-        ListenerFilter(name="envoy.filters.listener.original_dst", typed_config=original_dst)
-    )
+    listener.listener_filters.append(listener_filter("envoy.filters.listener.original_dst", OriginalDst()))
     # As on the way out: a connection to the port itself would be passed to itself for ever.
+    blackhole = FilterChainMatch(destination_port=UInt32Value(value=port))
     listener.filter_chains.append(
-        _chain("virtualInbound-blackhole", tcp_proxy(BLACK_HOLE_CLUSTER, settings), destination_port=port)
+        _chain("virtualInbound-blackhole", tcp_proxy(BLACK_HOLE_CLUSTER, settings), blackhole)
     )
     ports = sorted(ports, key=lambda p: p.port)
-    _detect(listener, [served.port for served in ports if served.protocol.is_auto])
+    known = {served.port for served in ports}
+    others = tuple((number, taken) for number, taken in undeclared.ports if number not in known)
+    inspected = _inspect(listener, ports, undeclared.admits, others)
     for served in ports:
-        if served.protocol.is_auto:
-            listener.filter_chains.append(_http_chain(served, settings, destination_port=served.port))
-        chain = _chain(
-            served.name,
-            _network_filter(served, settings),
-            destination_port=served.port,
-            socket=served.tls_socket,
-        )
-        listener.filter_chains.append(chain)
-    listener.default_filter_chain.CopyFrom(
-        _chain(VIRTUAL_INBOUND_LISTENER, tcp_proxy(INBOUND_PASSTHROUGH_CLUSTER, settings))
-    )
+        listener.filter_chains.extend(_chains(served, settings, trust, served.port))
+    for number, taken in (*others, (0, undeclared.admits)):
+        chains = _undeclared(number, taken, settings, trust)
+        # The default chain takes what other chains do not, so there is none where they turn somebody away.
+        if number or inspected or taken is Admits.NOTHING:
+            listener.filter_chains.extend(chains)
+        else:
+            listener.default_filter_chain.CopyFrom(chains[0])
     return listener
 
 
-def inbound_listener(port: InboundPort, *, settings: ListenerSettings = DEFAULTS) -> Listener:
+def inbound_listener(
+    port: InboundPort, *, settings: ListenerSettings = DEFAULTS, trust: Sequence[str] = ()
+) -> Listener:
     """The listener of one port in explicit mode; it binds ``port.bind`` itself."""
     listener = _inbound(port.name, port.bind, port.port, settings)
-    if port.protocol.is_auto:
-        _detect(listener, [port.port])
-        listener.filter_chains.append(_http_chain(port, settings))
-    listener.default_filter_chain.CopyFrom(
-        _chain(port.name, _network_filter(port, settings), socket=port.tls_socket)
-    )
+    inspected = _inspect(listener, [port], Admits.PLAINTEXT, ())
+    *chains, last = _chains(port, settings, trust)
+    listener.filter_chains.extend(chains)
+    if inspected:
+        listener.filter_chains.append(last)
+    else:
+        listener.default_filter_chain.CopyFrom(last)
     return listener
 
 
@@ -142,41 +137,62 @@ def inbound_routes(port: InboundPort) -> RouteConfiguration:
     )
 
 
-def _network_filter(port: InboundPort, settings: ListenerSettings) -> Filter:
-    if port.protocol.is_http:
-        return _http_filter(port, settings)
-    return tcp_proxy(port.cluster, settings, port.options)
+def _chains(
+    port: InboundPort, settings: ListenerSettings, trust: Sequence[str], destination_port: int = 0
+) -> list[FilterChain]:
+    """The filter chains of a port, that of the widest match last."""
+    if port.admits is Admits.NOTHING:
+        return [_chain(port.name, tcp_proxy(BLACK_HOLE_CLUSTER, settings), Door().match(destination_port))]
+    return [
+        _chain(
+            port.name,
+            _http_filter(port, settings) if door.http else tcp_proxy(port.cluster, settings, port.options),
+            door.match(destination_port),
+            door.socket,
+        )
+        for door in doors(port.protocol, port.admits, trust, port.tls_socket)
+    ]
+
+
+def _undeclared(
+    number: int, taken: Admits, settings: ListenerSettings, trust: Sequence[str]
+) -> list[FilterChain]:
+    """The filter chains of a port that no service declares, or with the number 0 of all of them."""
+    if taken is Admits.NOTHING:
+        closed = tcp_proxy(BLACK_HOLE_CLUSTER, settings)
+        return [_chain(VIRTUAL_INBOUND_LISTENER, closed, Door().match(number))] if number else []
+    onward = tcp_proxy(INBOUND_PASSTHROUGH_CLUSTER, settings)
+    return [
+        _chain(VIRTUAL_INBOUND_LISTENER, onward, door.match(number), door.socket)
+        for door in doors(Protocol.TCP, taken, trust)
+    ]
 
 
 def _http_filter(port: InboundPort, settings: ListenerSettings) -> Filter:
     return http_connection_manager(Side.INBOUND, port.name, inbound_routes(port), settings)
 
 
-def _http_chain(port: InboundPort, settings: ListenerSettings, *, destination_port: int = 0) -> FilterChain:
-    """The chain of HTTP on a port whose protocol is not declared; what is not HTTP has the port's other chain."""
-    chain = _chain(port.name, _http_filter(port, settings), destination_port=destination_port)
-    chain.filter_chain_match.transport_protocol = "raw_buffer"
-    chain.filter_chain_match.application_protocols.extend(PLAINTEXT_HTTP)
-    return chain
+def _inspect(
+    listener: Listener,
+    ports: Sequence[InboundPort],
+    undeclared: Admits,
+    others: Sequence[tuple[int, Admits]],
+) -> bool:
+    """Looks at the first bytes of connections where that tells chains apart; servers at other ports may speak first.
 
-
-def _detect(listener: Listener, ports: Sequence[int]) -> None:
-    """Looks for HTTP in the first bytes of connections to these ports; servers at others may speak first."""
-    if not ports:
-        return
-    inspector = Any()
-    inspector.Pack(HttpInspector())
-    detecting = ListenerFilter(name=HTTP_INSPECTOR, typed_config=inspector)
-    ranges = [
-        ListenerFilterChainMatchPredicate(destination_port_range=Int32Range(start=port, end=port + 1))
-        for port in ports
-    ]
-    asked = detecting.filter_disabled.not_match
-    if len(ranges) == 1:
-        asked.CopyFrom(ranges[0])
-    else:
-        asked.or_match.rules.extend(ranges)
-    listener.listener_filters.append(detecting)
+    True if TLS is looked for.
+    """
+    taken = sorted((*((port.port, port.admits) for port in ports), *others))
+    mutual = [number for number, each in taken if each.is_mutual]
+    if undeclared.is_mutual:
+        rest = [number for number, each in taken if not each.is_mutual]
+        listener.listener_filters.append(tls_inspector((), but=rest))
+    elif mutual:
+        listener.listener_filters.append(tls_inspector(mutual))
+    auto = [each.port for each in ports if each.protocol.is_auto and each.admits is not Admits.NOTHING]
+    if auto:
+        listener.listener_filters.append(http_inspector(auto))
+    return undeclared.is_mutual or bool(mutual)
 
 
 def _inbound(name: str, bind: str, port: int, settings: ListenerSettings) -> Listener:
@@ -192,11 +208,9 @@ def _inbound(name: str, bind: str, port: int, settings: ListenerSettings) -> Lis
 
 
 def _chain(
-    name: str, network_filter: Filter, *, destination_port: int = 0, socket: TransportSocket | None = None
+    name: str, network_filter: Filter, match: FilterChainMatch, socket: TransportSocket | None = None
 ) -> FilterChain:
     chain = FilterChain(name=name, filters=[network_filter], transport_socket=socket)
-    if destination_port:
-        chain.filter_chain_match.CopyFrom(
-            FilterChainMatch(destination_port=UInt32Value(value=destination_port))
-        )
+    if match.ByteSize():
+        chain.filter_chain_match.CopyFrom(match)
     return chain

@@ -24,17 +24,14 @@ from envoy.config.core.v3.base_pb2 import TrafficDirection
 from envoy.config.listener.v3.listener_components_pb2 import (
     FilterChain,
     FilterChainMatch,
-    ListenerFilter,
 )
 from envoy.config.listener.v3.listener_pb2 import Listener
-from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
-from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from xdsd.compile.addresses import cidr_range, listen_address
 from xdsd.compile.http_connection_managers import Side, http_connection_manager
+from xdsd.compile.listener_filters import PLAINTEXT_HTTP, http_inspector
 from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
 from xdsd.compile.names import (
     BLACK_HOLE_CLUSTER,
@@ -48,9 +45,6 @@ from xdsd.compile.tcp_proxies import tcp_proxy
 from xdsd.compile.tcp_targets import TcpTarget
 
 FALLTHROUGH_CHAIN = "PassthroughFilterChain"
-
-HTTP_INSPECTOR = "envoy.filters.listener.http_inspector"
-PLAINTEXT_HTTP = ("http/1.0", "http/1.1", "h2c")
 
 
 def virtual_outbound(
@@ -105,7 +99,7 @@ def outbound_http_listener(
     if fallthrough is None:
         listener.default_filter_chain.CopyFrom(FilterChain(name=name, filters=[manager]))
         return listener
-    listener.listener_filters.append(_listener_filter(HTTP_INSPECTOR, HttpInspector()))
+    listener.listener_filters.append(http_inspector())
     match = FilterChainMatch(transport_protocol="raw_buffer", application_protocols=PLAINTEXT_HTTP)
     listener.filter_chains.append(FilterChain(name=name, filter_chain_match=match, filters=[manager]))
     listener.default_filter_chain.CopyFrom(_fallthrough(fallthrough, settings))
@@ -129,7 +123,7 @@ def outbound_detecting_listener(
     """
     name = listener_name(address, port)
     listener = _outbound(name, address, port, settings, bind_to_port=bind_to_port)
-    listener.listener_filters.append(_listener_filter(HTTP_INSPECTOR, HttpInspector()))
+    listener.listener_filters.append(http_inspector())
     manager = http_connection_manager(Side.OUTBOUND, name, route_name, settings)
     targets = tuple(targets)
     # Addresses come first when Envoy chooses a chain, so HTTP is looked for in every range that a target mentions.
@@ -204,9 +198,3 @@ def _outbound(
 
 def _fallthrough(cluster: str, settings: ListenerSettings) -> FilterChain:
     return FilterChain(name=FALLTHROUGH_CHAIN, filters=[tcp_proxy(cluster, settings)])
-
-
-def _listener_filter(name: str, config: Message) -> ListenerFilter:
-    typed_config = Any()
-    typed_config.Pack(config)
-    return ListenerFilter(name=name, typed_config=typed_config)

@@ -13,6 +13,7 @@ from typing import Any
 
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.patch_remarks import patches_in_vain
+from xdsd.compile.layers.peer_policies import wide_policies
 from xdsd.compile.names import resolve_host
 from xdsd.compile.resolve import settings
 from xdsd.compile.route_references import (
@@ -28,12 +29,13 @@ from xdsd.model.intent import (
     DestinationRule,
     EnvoyFilter,
     HealthCheck,
+    PeerAuthentication,
     RateLimit,
     Sidecar,
     TrafficPolicy,
     VirtualService,
 )
-from xdsd.model.problem import ObjectRef, Problem, Severity
+from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.model.unreachable import unreachable_rules
 from xdsd.model.vain_limits import vain_limits
 
@@ -124,6 +126,14 @@ def _sidecar(graph: Graph, ref: ObjectRef, spec: Sidecar) -> Iterator[Broken]:
                 yield Broken(f"spec.egress[{index}].hosts[{at}]", message)
 
 
+def _peer_authentication(graph: Graph, ref: ObjectRef, spec: PeerAuthentication) -> Iterator[Broken]:
+    if spec.is_wide:
+        first = graph.ask(wide_policies, ref.namespace)[0]
+        if first != ref:
+            scope = "the mesh" if ref.namespace == settings(graph).root_namespace else "the whole namespace"
+            yield Broken("spec", f"has no effect: {first} is older and is for {scope} too", Reason.CONFLICT)
+
+
 def _rate_limit(graph: Graph, ref: ObjectRef, spec: RateLimit) -> Iterator[Broken]:
     for problem in vain_limits(spec, ref, partial(read_object, graph)):
         yield Broken(problem.path, problem.message, problem.reason)
@@ -135,6 +145,7 @@ _CHECKS: Mapping[type, Callable[[Graph, ObjectRef, Any], Iterator[Broken]]] = Ma
         DestinationRule: _destination_rule,
         EnvoyFilter: _envoy_filter,
         HealthCheck: _health_check,
+        PeerAuthentication: _peer_authentication,
         RateLimit: _rate_limit,
         Sidecar: _sidecar,
     }

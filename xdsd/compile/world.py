@@ -8,6 +8,7 @@ batch.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 from xdsd.compile.claimants import Claimants
@@ -22,6 +23,7 @@ from xdsd.model.intent import (
     Gateway,
     HealthCheck,
     Object,
+    PeerAuthentication,
     RateLimit,
     Sidecar,
     TargetKind,
@@ -35,6 +37,15 @@ AnyObject = Object[Any]  # Any: the kind decides the spec's type; readers name t
 
 Key = tuple[str, ...]
 """An index: its name, and what is looked up."""
+
+_BY_NAMESPACE: Mapping[type, str] = MappingProxyType(
+    {
+        EnvoyFilter: "envoy-filters",
+        PeerAuthentication: "peer-authentications",
+        Sidecar: "sidecars",
+    }
+)
+"""The indexes of kinds whose objects are looked up by their namespace alone."""
 
 
 class World:
@@ -165,14 +176,12 @@ class World:
                 yield ("zone-aware-rules",)
         elif isinstance(spec, Gateway):
             yield ("gateways",)
-        elif isinstance(spec, Sidecar):
-            yield ("sidecars", namespace)
         elif isinstance(spec, RateLimit):
             yield from _rate_limit_keys(spec, namespace)
         elif isinstance(spec, HealthCheck):
             yield ("health-checks", resolve_host(spec.host, namespace, self._settings.domain))
-        elif isinstance(spec, EnvoyFilter):
-            yield ("envoy-filters", namespace)
+        elif type(spec) in _BY_NAMESPACE:
+            yield (_BY_NAMESPACE[type(spec)], namespace)
 
     def _virtual_service_keys(self, spec: VirtualService, namespace: str) -> Iterable[Key]:
         for delegate in (rule.delegate for rule in spec.http if rule.delegate):

@@ -19,6 +19,7 @@ from xdsd.model.intent import (
     DestinationRule,
     Gateway,
     HealthCheck,
+    PeerAuthentication,
     PortSelector,
     RateLimit,
     ServiceEntry,
@@ -42,6 +43,8 @@ def _warnings(world: World, obj: AnyObject) -> Iterator[Problem]:
         return vain_limits(obj.spec, obj.ref, world.get)
     if isinstance(obj.spec, HealthCheck):
         return _health_check(world, obj, obj.spec)
+    if isinstance(obj.spec, PeerAuthentication):
+        return _of_peers(world, obj, obj.spec)
     return _of_networking(world, obj)
 
 
@@ -52,6 +55,22 @@ def _health_check(world: World, obj: AnyObject, spec: HealthCheck) -> Iterator[P
     if spec.workload_selector is not None:
         labels = spec.workload_selector.match_labels
         yield from _selector(world, obj, "spec.workloadSelector.matchLabels", labels)
+
+
+def _of_peers(world: World, obj: AnyObject, spec: PeerAuthentication) -> Iterator[Problem]:
+    if spec.is_wide:
+        yield from _overruled(world, obj)
+    elif spec.selector is not None:
+        yield from _selector(world, obj, "spec.selector.matchLabels", spec.selector.match_labels)
+
+
+def _overruled(world: World, obj: AnyObject) -> Iterator[Problem]:
+    """An object for a whole namespace beside an older one of its kind."""
+    older = [other for other in world.wide(obj.kind, obj.metadata.namespace) if other.age < obj.age]
+    if older:
+        first = min(older, key=lambda other: other.age)
+        message = f"has no effect: {first.ref} is older and is for the whole namespace too"
+        yield _warning(Reason.CONFLICT, message, obj, "spec")
 
 
 def _of_networking(world: World, obj: AnyObject) -> Iterator[Problem]:
@@ -79,10 +98,7 @@ def _of_networking(world: World, obj: AnyObject) -> Iterator[Problem]:
         case ServiceEntry() | Sidecar() if spec.workload_selector is not None:
             yield from _selector(world, obj, "spec.workloadSelector.labels", spec.workload_selector.labels)
         case Sidecar():
-            for other in world.sidecars(obj.metadata.namespace):
-                if other.age < obj.age:
-                    message = f"has no effect: {other.ref} is older and is for the whole namespace too"
-                    yield _warning(Reason.CONFLICT, message, obj, "spec")
+            yield from _overruled(world, obj)
 
 
 def _destination(world: World, obj: AnyObject, path: str, destination: Destination) -> Iterator[Problem]:

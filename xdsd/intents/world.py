@@ -13,6 +13,7 @@ from xdsd.model.intent import (
     DestinationRule,
     Gateway,
     HealthCheck,
+    PeerAuthentication,
     RateLimit,
     ServiceEntry,
     Sidecar,
@@ -53,7 +54,7 @@ class World:
         self._subsets: dict[str, dict[ObjectRef, frozenset[str]]] = defaultdict(dict)
         self._labels: dict[str, dict[ObjectRef, Mapping[str, str]]] = defaultdict(dict)
         self._mesh_hosts: dict[str, dict[ObjectRef, AnyObject]] = defaultdict(dict)
-        self._sidecars: dict[str, dict[ObjectRef, AnyObject]] = defaultdict(dict)
+        self._wide: dict[tuple[str, str], dict[ObjectRef, AnyObject]] = defaultdict(dict)
         self._mentions: dict[str, dict[ObjectRef, None]] = defaultdict(dict)
         self._checks: dict[str, dict[ObjectRef, None]] = defaultdict(dict)
         self._observed: Observed | None = None
@@ -143,9 +144,9 @@ class World:
         """True if a HealthCheck is for exactly this host."""
         return host.lower() in self._checks
 
-    def sidecars(self, namespace: str) -> Iterable[AnyObject]:
-        """Sidecars for a whole namespace."""
-        return tuple(self._sidecars.get(namespace, {}).values())
+    def wide(self, kind: str, namespace: str) -> Iterable[AnyObject]:
+        """Sidecars or PeerAuthentications for a whole namespace."""
+        return tuple(self._wide.get((kind, namespace), {}).values())
 
     def referring(self, obj: AnyObject) -> Iterable[AnyObject]:
         """Objects that may be worse off without ``obj``: those that name a host, a gateway or labels as it has them."""
@@ -154,7 +155,7 @@ class World:
             found |= self._mentions.get(name, {})
         return [self._objects[ref] for ref in found if ref != obj.ref]
 
-    def _entries(self, obj: AnyObject) -> Iterator[tuple[dict[str, dict[ObjectRef, Any]], str, Any]]:
+    def _entries(self, obj: AnyObject) -> Iterator[tuple[dict[Any, dict[ObjectRef, Any]], Any, Any]]:
         """Where an object stands in the indices: which one, under what name, and what is said there."""
         spec, namespace = obj.spec, obj.metadata.namespace
         match spec:
@@ -173,7 +174,9 @@ class World:
                 for host in spec.hosts:
                     yield self._mesh_hosts, resolve_host(host, namespace, self.domain).lower(), obj
             case Sidecar() if spec.workload_selector is None:
-                yield self._sidecars, namespace, obj
+                yield self._wide, (obj.kind, namespace), obj
+            case PeerAuthentication() if spec.is_wide:
+                yield self._wide, (obj.kind, namespace), obj
         for name in _needs(obj, self.domain):
             yield self._mentions, name, None
 
@@ -187,12 +190,12 @@ def _needs(obj: AnyObject, domain: str) -> set[str]:
             named = {f"gateway {qualified(name, namespace)}" for _, name in gateways(spec)}
             named |= {str(ref) for _, ref in delegates(spec, namespace)}
             return named | {f"host {name}" for host in hosts for name in covering(host)}
-        case DestinationRule():
+        case DestinationRule() | HealthCheck():
             needs = {f"host {name}" for name in covering(resolve_host(spec.host, namespace, domain))}
             return needs | ({f"workloads {namespace}"} if spec.workload_selector else set())
-        case HealthCheck():
-            return {f"host {name}" for name in covering(resolve_host(spec.host, namespace, domain))}
         case ServiceEntry() | Sidecar() if spec.workload_selector is not None:
+            return {f"workloads {namespace}"}
+        case PeerAuthentication() if not spec.is_wide:
             return {f"workloads {namespace}"}
         case RateLimit():
             targets = [(each.kind, each.name) for each in spec.target_refs]

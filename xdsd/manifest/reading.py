@@ -240,7 +240,7 @@ class _Reader:
         size = 1
         while not isinstance(event := self._next(), MappingEndEvent):
             line = _line(event)
-            key = self._node(event, depth + 1)
+            key = self._key(event, depth)
             self._path.append(key.value if isinstance(key.value, str) else shown(key.value))
             node = self._node(self._next(), depth + 1)
             self._path.pop()
@@ -256,6 +256,13 @@ class _Reader:
                     values[name] = value
                     places[name] = node.place.inner[name]  # type: ignore[index]
         return _Node(values, Place(_line(start), places), size)
+
+    def _key(self, event: Event, depth: int) -> _Node:
+        """A key; ports and the like are written as numbers, and mean their digits."""
+        key = self._node(event, depth + 1)
+        if isinstance(event, ScalarEvent) and type(key.value) is int and event.value == str(key.value):
+            return _Node(event.value, key.place, key.size)
+        return key
 
     def _key_is_good(self, event: Event, key: Any, places: dict[str, Place]) -> bool:
         if not isinstance(key, str):

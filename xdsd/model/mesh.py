@@ -60,6 +60,7 @@ class MeshSettings:
 
     ``system_ca`` is the file, on the proxies' machines, of the authorities that vouch for servers outside the mesh.
     ``dns_resolvers`` (``10.0.0.2:53``) are asked for names that the mesh does not have; by default those of each machine.
+    Peers of ``trust_domain`` and of ``trust_domain_aliases`` are of the mesh.
     """
 
     domain: str = "cluster.local"
@@ -69,3 +70,9 @@ class MeshSettings:
     system_ca: str = SYSTEM_CA
     trust_domain: str = "cluster.local"
     dns_resolvers: tuple[str, ...] = ()
+    trust_domain_aliases: tuple[str, ...] = ()
+
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """The trust domains of the mesh's peers."""
+        return tuple(dict.fromkeys((self.trust_domain, *self.trust_domain_aliases)))

@@ -10,8 +10,16 @@ from xdsd.compile.layers.near import near_layer, place_of
 from xdsd.compile.layers.outbound import outbound_layer
 from xdsd.compile.layers.patched import with_patches
 from xdsd.compile.layers.replicas import replicas_layers
-from xdsd.compile.layers.workload import Explicit, Served, explicit_of, served_by, workload_layer
+from xdsd.compile.layers.workload import (
+    Explicit,
+    Served,
+    explicit_of,
+    served_by,
+    undeclared_of,
+    workload_layer,
+)
 from xdsd.compile.locality import Place
+from xdsd.compile.peers import UNREAD, Undeclared
 from xdsd.compile.resolve import View, view_of
 from xdsd.model.mesh import Role
 
@@ -25,7 +33,9 @@ def layers_of(graph: Graph, node_id: str) -> tuple[LayerSpec, ...]:
     if view.role is Role.ROUTER:
         return (*with_patches(graph, node_id, graph.ask(edge_and_near, view, place)), *alike)
     served, explicit = served_by(graph, node_id), explicit_of(graph, node_id, view)
-    specs = graph.ask(outbound_and_own, view, place, served, explicit)
+    # Without redirection nothing reaches ports that nobody declares.
+    undeclared = UNREAD if explicit else undeclared_of(graph, node_id)
+    specs = graph.ask(outbound_and_own, view, place, served, explicit, undeclared)
     return (*with_patches(graph, node_id, specs), *alike)
 
 
@@ -37,9 +47,14 @@ def edge_and_near(graph: Graph, view: View, place: Place) -> tuple[LayerSpec, ..
 
 
 def outbound_and_own(
-    graph: Graph, view: View, place: Place, served: tuple[Served, ...], explicit: Explicit | None
+    graph: Graph,
+    view: View,
+    place: Place,
+    served: tuple[Served, ...],
+    explicit: Explicit | None,
+    undeclared: Undeclared,
 ) -> tuple[LayerSpec, ...]:
     """A sidecar has the layer of its view, that of its workload, and that of its place."""
     del graph
     shared = outbound_layer(view)
-    return (shared, workload_layer(served, explicit), near_layer(view, shared, place))
+    return (shared, workload_layer(served, explicit, undeclared), near_layer(view, shared, place))

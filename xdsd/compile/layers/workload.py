@@ -16,6 +16,7 @@ from xdsd.compile.inbound import InboundPort, inbound_listener, virtual_inbound
 from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.limits import limited, limiter_members, workload_limits
 from xdsd.compile.layers.listening import explicit_members
+from xdsd.compile.layers.peer_policies import policy_for, unable, undeclared_ports
 from xdsd.compile.limits.terms import Side
 from xdsd.compile.names import (
     INBOUND_PASSTHROUGH_CLUSTER,
@@ -23,8 +24,9 @@ from xdsd.compile.names import (
     inbound_cluster_name,
     listener_name,
 )
+from xdsd.compile.peers import UNREAD, Admits, Undeclared, admits
 from xdsd.compile.policy import Policy
-from xdsd.compile.resolve import View, sidecar_for, sidecar_spec
+from xdsd.compile.resolve import View, settings, sidecar_for, sidecar_spec
 from xdsd.compile.sidecar_bindings import ingress_binding, ingress_target, wildcard
 from xdsd.compile.tcp_proxies import tcp_options
 from xdsd.compile.world import read_endpoints, read_proxy, read_service, read_service_keys
@@ -46,6 +48,7 @@ class Served(NamedTuple):
     ``bound`` says that it has a listener of its own, which binds the port, even where all else is redirected. ``pool``
     names the Sidecar (and its ingress listener, or -1) whose connection pool applies. ``target`` is empty where the program
     is at the address that callers meant. ``limits`` are the RateLimits of the workload, for ports that speak HTTP.
+    ``admits`` says whom the port takes.
     """
 
     port: int
@@ -57,6 +60,12 @@ class Served(NamedTuple):
     bound: bool
     pool: tuple[ObjectRef, int] | None
     limits: tuple[ObjectRef, ...] = ()
+    admits: Admits = Admits.PLAINTEXT
+
+    @property
+    def onward(self) -> "Served":
+        """As much of it as matters from here to the program."""
+        return self._replace(limits=(), admits=Admits.PLAINTEXT)
 
 
 class Explicit(NamedTuple):
@@ -67,27 +76,30 @@ class Explicit(NamedTuple):
     http_proxy_port: int
 
 
-def workload_layer(served: tuple[Served, ...], explicit: Explicit | None) -> LayerSpec:
-    """The layer of all proxies that serve exactly these ports."""
-    digest = blake2b(repr((served, explicit)).encode(), digest_size=6).hexdigest()
+def workload_layer(
+    served: tuple[Served, ...], explicit: Explicit | None, undeclared: Undeclared = UNREAD
+) -> LayerSpec:
+    """The layer of all proxies that serve exactly these ports, and take the same on others."""
+    digest = blake2b(repr((served, explicit, undeclared)).encode(), digest_size=6).hexdigest()
     kind = "explicit" if explicit else "inbound"
     name = served[0].host if served else "-"
-    return LayerSpec(LayerId(f"{kind}/{name}/{digest}"), ((workload_members, (served, explicit)),))
+    return LayerSpec(
+        LayerId(f"{kind}/{name}/{digest}"), ((workload_members, (served, explicit, undeclared)),)
+    )
 
 
 def workload_members(
-    graph: Graph, served: tuple[Served, ...], explicit: Explicit | None
+    graph: Graph, served: tuple[Served, ...], explicit: Explicit | None, undeclared: Undeclared = UNREAD
 ) -> tuple[Member, ...]:
     """Clusters to the program, the listeners in front of it, and the explicit listeners out."""
-    members = [Member(CLUSTER, inbound_cluster_name(port.port), program, (port,)) for port in served]
+    members = [Member(CLUSTER, inbound_cluster_name(port.port), program, (port.onward,)) for port in served]
     limits = next((port.limits for port in served if port.limits), ())
     members += limiter_members(graph, limits, Side.INBOUND)
     if explicit is None:
         captured = tuple(port for port in served if not port.bound)
-        members.append(Member(CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, undeclared, ()))
-        members.append(
-            Member(LISTENER, VIRTUAL_INBOUND_LISTENER, redirected, (wildcard_of(served), captured))
-        )
+        members.append(Member(CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, passed_through, ()))
+        arguments = (wildcard_of(served), captured, undeclared)
+        members.append(Member(LISTENER, VIRTUAL_INBOUND_LISTENER, redirected, arguments))
     members += [
         Member(LISTENER, listener_name(port.bind, port.port), own_listener, (port,))
         for port in served
@@ -115,14 +127,30 @@ def _collision(explicit: Explicit, name: str) -> Problem:
 
 
 def served_by(graph: Graph, node_id: str) -> tuple[Served, ...]:
-    """The ports that a proxy's workload serves, and what limits their requests."""
+    """The ports that a proxy's workload serves, whom they take, and what limits their requests."""
     proxy = read_proxy(graph, node_id)
     if proxy is None:
         return ()
     limits = graph.ask(workload_limits, proxy.namespace, tuple(sorted(proxy.labels.items())))
-    return tuple(
-        port._replace(limits=limits) if port.protocol.carries_http else port for port in _ports(graph, proxy)
+    policy, proven = policy_for(graph, proxy), bool(proxy.identity)
+    found = tuple(
+        port._replace(
+            limits=limits if port.protocol.carries_http else (),
+            admits=admits(policy.of(port.port).mode, proven=proven),
+        )
+        for port in _ports(graph, proxy)
     )
+    for problem in () if proven else unable(proxy, policy, [port.port for port in found]):
+        graph.report(problem)
+    return found
+
+
+def undeclared_of(graph: Graph, node_id: str) -> Undeclared:
+    """What a proxy's workload takes on ports that no service declares."""
+    proxy = read_proxy(graph, node_id)
+    if proxy is None:
+        return UNREAD
+    return undeclared_ports(policy_for(graph, proxy), proven=bool(proxy.identity))
 
 
 def _ports(graph: Graph, proxy: Proxy) -> tuple[Served, ...]:
@@ -207,7 +235,8 @@ def _inbound(graph: Graph, served: Served) -> InboundPort:
     options = tcp_options(Policy(connection_pool=_pool(graph, served)))
     cluster = inbound_cluster_name(served.port)
     tls = _tls(graph, served)
-    return InboundPort(served.port, _spoken(served, tls), cluster, served.host, served.bind, options, tls)
+    spoken = _spoken(served, tls)
+    return InboundPort(served.port, spoken, cluster, served.host, served.bind, options, tls, served.admits)
 
 
 def _tls(graph: Graph, served: Served) -> ServerTLSSettings | None:
@@ -241,21 +270,30 @@ def program(graph: Graph, served: Served) -> Resource:
     return resource(CLUSTER, cluster.name, cluster)
 
 
-def undeclared(graph: Graph) -> Resource:
+def passed_through(graph: Graph) -> Resource:
     """Where ports go that no service declares."""
     del graph
     return resource(CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, inbound_passthrough_cluster())
 
 
-def redirected(graph: Graph, bind: str, served: tuple[Served, ...]) -> Resource:
+def redirected(
+    graph: Graph, bind: str, served: tuple[Served, ...], undeclared: Undeclared = UNREAD
+) -> Resource:
     """The one inbound listener of a proxy to which the kernel redirects."""
     ports = [_inbound(graph, port) for port in served]
     limits = next((port.limits for port in served if port.limits), ())
-    listener = virtual_inbound(ports, bind=bind, settings=limited(graph, limits, Side.INBOUND))
+    listener = virtual_inbound(
+        ports,
+        bind=bind,
+        settings=limited(graph, limits, Side.INBOUND),
+        undeclared=undeclared,
+        trust=settings(graph).trusted,
+    )
     return resource(LISTENER, listener.name, listener)
 
 
 def own_listener(graph: Graph, served: Served) -> Resource:
     """The inbound listener of one port, which it binds itself."""
-    listener = inbound_listener(_inbound(graph, served), settings=limited(graph, served.limits, Side.INBOUND))
+    found = limited(graph, served.limits, Side.INBOUND)
+    listener = inbound_listener(_inbound(graph, served), settings=found, trust=settings(graph).trusted)
     return resource(LISTENER, listener.name, listener)

@@ -99,6 +99,7 @@ from xdsd.model.intent.load_balancer import (
     ZoneAwareLoadBalancerSetting,
 )
 from xdsd.model.intent.metadata import Metadata, Object
+from xdsd.model.intent.peer_authentication import MutualTLS, MutualTLSMode, PeerAuthentication
 from xdsd.model.intent.rate_limit import (
     FailureMode,
     GlobalLimit,
@@ -215,6 +216,8 @@ __all__ = [
     "Message",
     "Metadata",
     "MethodDescriptor",
+    "MutualTLS",
+    "MutualTLSMode",
     "Object",
     "OutboundTrafficPolicy",
     "OutboundTrafficPolicyMode",
@@ -223,6 +226,7 @@ __all__ = [
     "PatchContext",
     "PatchOperation",
     "PathDescriptor",
+    "PeerAuthentication",
     "Percent",
     "PolicyTargetReference",
     "Port",

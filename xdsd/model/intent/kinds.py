@@ -9,12 +9,14 @@ from xdsd.model.intent.destination_rule import DestinationRule
 from xdsd.model.intent.envoy_filter import EnvoyFilter
 from xdsd.model.intent.gateway import Gateway
 from xdsd.model.intent.health_check import HealthCheck
+from xdsd.model.intent.peer_authentication import PeerAuthentication
 from xdsd.model.intent.rate_limit import RateLimit
 from xdsd.model.intent.service_entry import ServiceEntry, WorkloadEntry
 from xdsd.model.intent.sidecar import Sidecar
 from xdsd.model.intent.virtual_service import VirtualService
 
 NETWORKING = "networking.istio.io"
+SECURITY = "security.istio.io"
 POLICY = "policy.xdsd.io"
 """The group of the kinds that are our own."""
 
@@ -55,6 +57,15 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ),
             _networking("Gateway", "gateways", ("gw",), Gateway),
             Kind("HealthCheck", POLICY, "healthchecks", "healthcheck", ("hc",), ("v1",), HealthCheck),
+            Kind(
+                "PeerAuthentication",
+                SECURITY,
+                "peerauthentications",
+                "peerauthentication",
+                ("pa",),
+                ("v1", "v1beta1"),
+                PeerAuthentication,
+            ),
             Kind("RateLimit", POLICY, "ratelimits", "ratelimit", ("rl",), ("v1",), RateLimit),
             _networking("ServiceEntry", "serviceentries", ("se",), ServiceEntry),
             _networking("Sidecar", "sidecars", (), Sidecar),
@@ -67,7 +78,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 NOT_YET: Mapping[str, str] = MappingProxyType(
     {
         "AuthorizationPolicy": "security.istio.io",
-        "PeerAuthentication": "security.istio.io",
         "ProxyConfig": "networking.istio.io",
         "RequestAuthentication": "security.istio.io",
         "Telemetry": "telemetry.istio.io",
