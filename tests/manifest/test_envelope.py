@@ -215,7 +215,7 @@ def test_decoded_json_is_held_to_the_same_rules() -> None:
     assert [str(problem) for problem in found] == [
         (
             "WorkloadEntry default/x spec.extra: unknown field; "
-            "the fields here are address, labels, locality, ports, weight"
+            "the fields here are address, labels, locality, network, ports, serviceAccount, weight"
         ),
         "WorkloadEntry default/x spec.address: 5 is not text; put it in quotes",
     ]

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from xdsd.model.ineffective import ineffective_settings
-from xdsd.model.intent import DestinationRule
+from xdsd.model.ineffective import ineffective_ports, ineffective_settings
+from xdsd.model.intent import DestinationRule, Sidecar
 from xdsd.model.problem import ObjectRef, Severity
 
 REF = ObjectRef("DestinationRule", "default", "a")
@@ -48,6 +48,17 @@ def test_failover_wants_outlier_detection(balancer: dict[str, Any]) -> None:
 def test_what_works_alone_is_left_alone(balancer: dict[str, Any]) -> None:
     """Shares, zones, slow start and what is off need nothing beside them."""
     assert told({"loadBalancer": balancer}) == []
+
+
+def test_ports_behind_a_sidecars_listeners_are_remarked_on() -> None:
+    """The published API has them, and gives them no meaning."""
+    port = {"number": 80, "targetPort": 8080}
+    spec = {"ingress": [{"port": port}], "egress": [{"port": port, "hosts": ["*/*"]}, {"hosts": ["*/*"]}]}
+    found = list(ineffective_ports(Sidecar.model_validate(spec), REF))
+    assert [f"{each.path} {each.severity}" for each in found] == [
+        "spec.ingress[0].port.targetPort warning",
+        "spec.egress[0].port.targetPort warning",
+    ]
 
 
 def test_subsets_inherit_and_ports_do_not() -> None:

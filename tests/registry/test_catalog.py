@@ -17,7 +17,7 @@ from xdsd.model.catalog import (
     Workload,
     WorkloadKey,
 )
-from xdsd.model.problem import Reason
+from xdsd.model.problem import Reason, Severity
 from xdsd.registry.base import CatalogChange
 from xdsd.registry.catalog import Catalog, CatalogDelta
 
@@ -207,6 +207,19 @@ def test_the_older_source_wins_a_contradiction() -> None:
     )
     catalog.apply("two", CatalogChange(removed_services=(KEY,)))
     assert catalog.problems == ()
+
+
+def test_endpoints_of_several_networks_are_remarked_on() -> None:
+    """They are called at their own addresses; one network, or none said, is nothing to remark."""
+    catalog = Catalog()
+    near, far = replace(A, network="near"), Endpoint("10.1.0.2", network="far")
+    catalog.apply("one", add(service(endpoints=(near, Endpoint("10.1.0.3")))))
+    assert not catalog.problems
+    catalog.apply("one", add(service(endpoints=(near, far))))
+    (problem,) = catalog.problems
+    assert (problem.reason, problem.severity) == (Reason.NOT_SUPPORTED, Severity.WARNING)
+    assert "on the networks far, near" in problem.message
+    assert catalog.endpoints(KEY) == (near, far)
 
 
 def test_addresses_that_the_resolution_cannot_reach_are_left_out() -> None:

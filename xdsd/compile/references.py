@@ -24,7 +24,7 @@ from xdsd.compile.route_references import (
 )
 from xdsd.compile.rule_ports import settings_in_vain
 from xdsd.compile.world import read_object, read_refs, read_service_keys
-from xdsd.model.ineffective import ineffective_settings
+from xdsd.model.ineffective import ineffective_ports, ineffective_settings
 from xdsd.model.intent import (
     DestinationRule,
     EnvoyFilter,
@@ -52,6 +52,9 @@ def broken_references(graph: Graph, ref: ObjectRef) -> None:
     if isinstance(obj.spec, DestinationRule):
         checked = bool(_checks_of(graph, obj.spec.host, ref.namespace))
         for problem in ineffective_settings(obj.spec, ref, checked=checked):
+            graph.report(problem)
+    if isinstance(obj.spec, Sidecar):
+        for problem in ineffective_ports(obj.spec, ref):
             graph.report(problem)
     for broken in check(graph, ref, obj.spec):
         graph.report(Problem(broken.reason, broken.message, ref, broken.path, severity=Severity.WARNING))

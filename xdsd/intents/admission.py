@@ -13,7 +13,7 @@ from xdsd.intents.referring import delegates, destinations, gateways, sections
 from xdsd.intents.world import EVERYONE, MESH, Observed, World, audience, covering, qualified, visible
 from xdsd.manifest import AnyObject
 from xdsd.model.hosts import resolve_host
-from xdsd.model.ineffective import ineffective_settings
+from xdsd.model.ineffective import ineffective_ports, ineffective_settings
 from xdsd.model.intent import (
     Destination,
     DestinationRule,
@@ -75,10 +75,8 @@ def _overruled(world: World, obj: AnyObject) -> Iterator[Problem]:
 
 def _of_networking(world: World, obj: AnyObject) -> Iterator[Problem]:
     spec = obj.spec
-    if isinstance(spec, Sidecar) and spec.outbound_traffic_policy is not None:
-        proxy = spec.outbound_traffic_policy.egress_proxy
-        if proxy is not None:
-            yield from _destination(world, obj, "spec.outboundTrafficPolicy.egressProxy", proxy)
+    if isinstance(spec, Sidecar):
+        yield from _listeners(world, obj, spec)
     match spec:
         case VirtualService():
             for path, destination in destinations(spec):
@@ -99,6 +97,13 @@ def _of_networking(world: World, obj: AnyObject) -> Iterator[Problem]:
             yield from _selector(world, obj, "spec.workloadSelector.labels", spec.workload_selector.labels)
         case Sidecar():
             yield from _overruled(world, obj)
+
+
+def _listeners(world: World, obj: AnyObject, spec: Sidecar) -> Iterator[Problem]:
+    policy = spec.outbound_traffic_policy
+    if policy is not None and policy.egress_proxy is not None:
+        yield from _destination(world, obj, "spec.outboundTrafficPolicy.egressProxy", policy.egress_proxy)
+    yield from ineffective_ports(spec, obj.ref)
 
 
 def _destination(world: World, obj: AnyObject, path: str, destination: Destination) -> Iterator[Problem]:

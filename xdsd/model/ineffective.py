@@ -1,6 +1,6 @@
-"""What a DestinationRule says in vain, or in part: settings that need others beside them.
+"""What DestinationRules and Sidecars say in vain, or in part: settings that need others beside them.
 
-Such a rule is valid and applied. Its author should know what it does not do.
+Such an object is valid and applied. Its author should know what it does not do.
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from xdsd.model.intent import (
     LoadBalancerSettings,
     LocalityLoadBalancerSetting,
     PortTrafficPolicy,
+    Sidecar,
     SimpleLB,
     TrafficPolicy,
     ZoneAwareLoadBalancerSetting,
@@ -33,6 +34,18 @@ def ineffective_settings(
         yield from _policy(
             subset.traffic_policy, f"spec.subsets[{index}].trafficPolicy", watched, checked, ref
         )
+
+
+def ineffective_ports(sidecar: Sidecar, ref: ObjectRef) -> Iterator[Problem]:
+    """Warnings about ports behind the listeners of a Sidecar, which the published API has but gives no meaning."""
+    for index, listener in enumerate(sidecar.ingress):
+        if listener.port.target_port is not None:
+            why = "has no effect; name the program's port with defaultEndpoint"
+            yield _warning(Reason.CONFLICT, why, f"spec.ingress[{index}].port.targetPort", ref)
+    for index, egress in enumerate(sidecar.egress):
+        if egress.port is not None and egress.port.target_port is not None:
+            why = "has no effect; connections go to the ports that their services declare"
+            yield _warning(Reason.CONFLICT, why, f"spec.egress[{index}].port.targetPort", ref)
 
 
 def _policy(

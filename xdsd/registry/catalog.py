@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from xdsd.model.catalog import Endpoint, Resolution, Service, ServiceKey
-from xdsd.model.problem import ObjectRef, Problem, Reason
+from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.registry.addresses import is_host, is_ip, is_unix
 from xdsd.registry.base import CatalogChange
 from xdsd.registry.parts import Contradiction, joined
@@ -145,6 +145,7 @@ class Catalog:
         problems: list[Problem] = []
         if service is not None:
             now = tuple(_usable(service, _once(self._all_endpoints(key)), problems))
+            problems += _apart(service, now)
         _keep(self._endpoint_problems, key, tuple(problems))
         if now == before:
             return False
@@ -201,6 +202,18 @@ def _once(endpoints: Iterable[Endpoint]) -> Iterable[Endpoint]:
     for item in listed:
         first.setdefault((item.address, frozenset(item.ports.items())), item)
     return first.values()
+
+
+def _apart(service: Service, endpoints: Iterable[Endpoint]) -> Iterator[Problem]:
+    """A remark on endpoints of several networks, which proxies of each call as if they were on theirs."""
+    networks = sorted({item.network for item in endpoints if item.network})
+    if len(networks) > 1:
+        message = (
+            f"has endpoints on the networks {', '.join(networks)}, which are called at their own addresses from everywhere:"
+            " networks have no gateways yet, so they must reach each other"
+        )
+        ref = ObjectRef("Service", *service.key)
+        yield Problem(Reason.NOT_SUPPORTED, message, ref, severity=Severity.WARNING)
 
 
 def _usable(service: Service, endpoints: Iterable[Endpoint], problems: list[Problem]) -> Iterator[Endpoint]:

@@ -175,7 +175,10 @@ def is_workload_entry(entry: AnyObject) -> TypeGuard[Object[WorkloadEntry]]:
     return isinstance(entry.spec, WorkloadEntry)
 
 
-_NO_ADDRESS = "is missing; give an IP address, a host name or unix:///path"
+_NO_ADDRESS = (
+    "is missing; only a network's gateway could reach it, and networks have none yet: give an IP address, a host name or"
+    " unix:///path"
+)
 
 
 def _merged(parts: dict[ObjectRef, Service]) -> tuple[Service, tuple[Problem, ...]]:

@@ -8,9 +8,9 @@ from types import MappingProxyType
 
 from xdsd.model.intent.base import Message
 from xdsd.model.intent.destination_rule import ClientTLSMode, ClientTLSSettings
-from xdsd.model.intent.gateway import Port, Server, ServerTLSMode, ServerTLSSettings
+from xdsd.model.intent.gateway import Port, Server, ServerTLSMode, ServerTLSSettings, TLSCertificate
 from xdsd.model.intent.http_actions import Abort, Delay
-from xdsd.model.intent.service_entry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
+from xdsd.model.intent.service_entry import Resolution, ServiceEntry, ServicePort
 from xdsd.model.intent.sidecar import IngressTLSSettings, SidecarPort
 from xdsd.model.intent.values import PROTOCOLS, UNCOMMON_PROTOCOLS
 
@@ -24,8 +24,6 @@ _NOT_A_SIDECARS = frozenset(
         "credentialName",
         "credentialNames",
         "caCertCredentialName",
-        "tlsCertificates",
-        "subjectAltNames",
     }
 )
 """What the published API has for gateways alone."""
@@ -36,11 +34,10 @@ REFUSED_FIELDS: Mapping[type[Message], frozenset[str]] = MappingProxyType(
         Abort: frozenset({"http2Error"}),
         ClientTLSSettings: frozenset({"credentialName"}),
         IngressTLSSettings: _NOT_A_SIDECARS,
-        SidecarPort: frozenset({"targetPort"}),
         Server: frozenset({"defaultEndpoint"}),
         ServerTLSSettings: _TLS_TERMINATION,
         Port: frozenset({"targetPort"}),
-        WorkloadEntry: frozenset({"network", "serviceAccount"}),
+        TLSCertificate: frozenset({"caCertificates"}),
     }
 )
 
@@ -66,6 +63,10 @@ REASONS: Mapping[tuple[type[Message], str], str] = MappingProxyType(
             (IngressTLSSettings, field): "it is for gateways; name files instead" for field in _NOT_A_SIDECARS
         },
         **{(ServerTLSSettings, field): "gateways end no TLS; take it out" for field in _TLS_TERMINATION},
+        (
+            TLSCertificate,
+            "caCertificates",
+        ): "clients are verified alike whatever the certificate that they see; write tls.caCertificates",
         (ClientTLSSettings, "mode"): "the mesh issues no certificates; write MUTUAL and name files",
         (ClientTLSSettings, "credentialName"): "proxies are given no secrets; name files instead",
     }
