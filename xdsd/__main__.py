@@ -49,6 +49,7 @@ from xdsd.intents import Intents
 from xdsd.listening import Port, open_port
 from xdsd.model.intent import KINDS
 from xdsd.model.problem import ObjectRef, Severity
+from xdsd.model.singletons import misplaced
 from xdsd.notify import notify
 from xdsd.parts import (
     admin_tls,
@@ -133,7 +134,7 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
             server.also_serve(limiter.handler())
         intents = Intents(
             store,
-            rules=[admissible],
+            rules=[admissible, lambda obj: misplaced(obj, compiler.settings.root_namespace)],
             domain=options.mesh_domain,
             observed=mesh.observed,
             audit=audit_log(logger),

@@ -19,6 +19,7 @@ from xdsd.model.catalog import Workload
 from xdsd.model.intent import DestinationRule, EnvoyFilter, Gateway, ServiceEntry, Sidecar
 from xdsd.model.mesh import MeshSettings, Proxy, Role
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
+from xdsd.model.singletons import misplaced
 from xdsd.registry.base import CatalogChange
 from xdsd.registry.catalog import Catalog
 from xdsd.registry.entries import Entries
@@ -48,7 +49,8 @@ def analyze_objects(subject: Subject) -> tuple[Problem, ...]:
     mesh = _Mesh(subject)
     closed = subject.knows_hosts
     world = World(subject.objects, mesh.observed if closed else None, subject.settings.domain)
-    alone = [problem for obj in subject.objects for problem in admissible(obj)]
+    root = subject.settings.root_namespace
+    alone = [problem for obj in subject.objects for problem in (*admissible(obj), *misplaced(obj, root))]
     compiled = [problem for problem in mesh.problems() if closed or not _about_reference(problem)]
     found = merged(alone, warnings(world, subject.objects), compiled)
     return tuple(sorted(found, key=lambda each: (each.object or ObjectRef("", "", ""), each.path)))

@@ -11,6 +11,8 @@ _COLUMNS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "DestinationRule": (("HOST", "host"),),
     "Gateway": (),
     "HealthCheck": (("HOST", "host"),),
+    "MeshConfig": (),
+    "ProxyConfig": (("SELECTOR", "selector"), ("CONCURRENCY", "concurrency")),
     "RateLimit": (("TARGETS", "targetRefs"),),
     "ServiceEntry": (("HOSTS", "hosts"), ("LOCATION", "location"), ("RESOLUTION", "resolution")),
     "Sidecar": (),

@@ -22,6 +22,8 @@ SAMPLE = {
     "Gateway": {"servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]},
     "HealthCheck": {"host": "a", "tcp": {}},
     "PeerAuthentication": {"selector": {"matchLabels": {"a": "b"}}, "mtls": {"mode": "STRICT"}},
+    "MeshConfig": {"connectTimeout": "5s"},
+    "ProxyConfig": {"concurrency": 2},
     "RateLimit": {"local": [{"limit": {"requests": 1, "unit": "SECOND"}}]},
     "ServiceEntry": {"hosts": ["a.example.com"], "ports": [{"number": 80, "name": "http"}]},
     "Sidecar": {"egress": [{"hosts": ["*/*"]}]},
@@ -144,6 +146,9 @@ def test_an_unknown_field_is_told_wherever_it_is(path: Any) -> None:
         "add",
         "metadata",
         "to",
+        "environmentVariables",
+        "proxyMetadata",
+        "runtimeValues",
     )
     for item in parse_manifest(path.read_bytes(), path.name).objects:
         for place, _ in list(_maps(object_to_dict(item.object)["spec"])):

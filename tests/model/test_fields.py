@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from xdsd.model.intent.kinds import KINDS, POLICY
+from xdsd.model.intent.kinds import KINDS, OWN_GROUPS
 from xdsd.model.intent.schema import field_lines
 from xdsd.model.intent.support import REFUSED_FIELDS, REFUSED_VALUES
 
@@ -25,7 +25,7 @@ def test_the_fields_of_our_own_kinds_stay() -> None:
 
 
 def _is_own(kind: str) -> bool:
-    return KINDS[kind].group == POLICY
+    return KINDS[kind].group in OWN_GROUPS
 
 
 def test_no_leaf_is_listed_twice() -> None:
@@ -73,6 +73,12 @@ def test_one_kind_can_be_listed_alone() -> None:
         ("ServiceEntry", "spec.endpoints[].network", True),
         ("ServiceEntry", "spec.endpoints[].locality", True),
         ("WorkloadEntry", "spec.serviceAccount", True),
+        ("MeshConfig", "spec.localityLbSetting.distribute[].to{}", True),
+        ("MeshConfig", "spec.rootNamespace", False),
+        ("MeshConfig", "spec.defaultConfig.concurrency", True),
+        ("MeshConfig", "spec.defaultConfig.discoveryAddress", False),
+        ("ProxyConfig", "spec.image.imageType", False),
+        ("WorkloadEntry", "spec.serviceAccount", False),
         ("WorkloadEntry", "spec.weight", True),
     ],
 )

@@ -82,10 +82,10 @@ def test_an_entry_says_all_of_its_service() -> None:
 
 
 def test_what_is_left_out_takes_the_published_default() -> None:
-    """Not resolved, outside of the mesh, seen by all; a weight of 0 is the default weight."""
+    """Not resolved, outside of the mesh, seen by whom the mesh says; a weight of 0 is the default weight."""
     service = only(made(ServiceEntry.model_validate({"hosts": ["a.example.com"]}), "entry"))
     assert service == Service("prod", "a.example.com", (), resolution=Resolution.NONE, source="files")
-    assert service.export_to == ("*",)
+    assert service.export_to == ()
     assert only(service_entry(endpoints=[{"address": "10.0.0.1", "weight": 0}])).endpoints == (
         Endpoint("10.0.0.1"),
     )

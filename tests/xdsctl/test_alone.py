@@ -54,6 +54,8 @@ def test_fields_are_one_line_a_leaf(alone: Xdsctl) -> None:
         "Gateway",
         "HealthCheck",
         "PeerAuthentication",
+        "MeshConfig",
+        "ProxyConfig",
         "RateLimit",
         "ServiceEntry",
         "Sidecar",

@@ -3,6 +3,7 @@
 The fields and their order are those of Istio 1.9 and later, because log pipelines parse them.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,10 +25,14 @@ class LogEncoding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccessLog:
-    """Where access logs go and how they look; an empty ``path`` turns them off."""
+    """Where access logs go and how they look; an empty ``path`` turns them off.
+
+    ``format`` is a line with Envoy's commands, or in JSON a map of such; empty for Istio's.
+    """
 
     path: str = "/dev/stdout"
     encoding: LogEncoding = LogEncoding.TEXT
+    format: str = ""
 
 
 OFF = AccessLog(path="")
@@ -77,15 +82,16 @@ def access_logs(log: AccessLog) -> list[AccessLogProto]:
     """The ``access_log`` of an HTTP connection manager, TCP proxy or listener: one file log, or none."""
     if not log.path:
         return []
-    file = FileAccessLog(path=log.path, log_format=_format(log.encoding))
+    file = FileAccessLog(path=log.path, log_format=_format(log))
     config = Any()
     config.Pack(file)
     return [AccessLogProto(name="envoy.access_loggers.file", typed_config=config)]
 
 
-def _format(encoding: LogEncoding) -> SubstitutionFormatString:
-    if encoding is LogEncoding.TEXT:
-        return SubstitutionFormatString(text_format_source={"inline_string": TEXT_FORMAT})
+def _format(log: AccessLog) -> SubstitutionFormatString:
+    if log.encoding is LogEncoding.TEXT:
+        line = log.format if not log.format or log.format.endswith("\n") else f"{log.format}\n"
+        return SubstitutionFormatString(text_format_source={"inline_string": line or TEXT_FORMAT})
     fields = Struct()
-    fields.update(dict(JSON_FORMAT))
+    fields.update(json.loads(log.format) if log.format else dict(JSON_FORMAT))
     return SubstitutionFormatString(json_format=fields)

@@ -64,6 +64,7 @@ def outbound_cluster(
     system_ca: str = SYSTEM_CA,
     place: Place = NOWHERE,
     check: HealthCheck | None = None,
+    refresh: timedelta | None = None,
 ) -> Cluster:
     """The way to one port of a service, or to the endpoints of it that have ``subset_labels``.
 
@@ -72,7 +73,8 @@ def outbound_cluster(
     sidecar without redirection): a service without resolution then has the endpoints that it lists.
     ``system_ca`` is where proxies find the authorities that their system trusts, ``place`` where they are: it
     matters where ``endpoints`` do. ``check`` is how endpoints are asked whether they are well; whatever
-    ``why_unchecked`` has something against goes without.
+    ``why_unchecked`` has something against goes without. ``refresh`` is how often names are looked up anew; None is the
+    default.
     """
     policy = replace(policy, tls=with_names(policy.tls, service.subject_alt_names))
     cluster = Cluster(name=name, alt_stat_name=stat_name(name))
@@ -82,7 +84,7 @@ def outbound_cluster(
         hosts = _looked_up(service, endpoints, subset_labels)
         check_port = (check.endpoint_port or 0) if check else 0
         assigned = load_assignment(name, port, hosts, None, nearness_of(policy), place, check_port)
-        _resolve_by_dns(cluster, service, assigned)
+        _resolve_by_dns(cluster, service, assigned, refresh)
     else:
         cluster.type = Cluster.ORIGINAL_DST
         if service.resolution is Resolution.NONE and port.target != port.number:
@@ -143,7 +145,7 @@ def inbound_cluster(
     return cluster
 
 
-def passthrough_cluster() -> Cluster:
+def passthrough_cluster(pool: ConnectionPoolSettings | None = None) -> Cluster:
     """Where traffic to unknown destinations goes: on to where it wanted to go."""
     cluster = Cluster(
         name=PASSTHROUGH_CLUSTER,
@@ -151,14 +153,14 @@ def passthrough_cluster() -> Cluster:
         type=Cluster.ORIGINAL_DST,
         lb_policy=Cluster.CLUSTER_PROVIDED,
     )
-    apply_connection_pool(cluster, None)
+    apply_connection_pool(cluster, pool)
     apply_passthrough_http_options(cluster)
     return cluster
 
 
-def inbound_passthrough_cluster() -> Cluster:
+def inbound_passthrough_cluster(pool: ConnectionPoolSettings | None = None) -> Cluster:
     """The workload's ports that no service declares; redirection leaves its source address alone."""
-    cluster = passthrough_cluster()
+    cluster = passthrough_cluster(pool)
     cluster.name = INBOUND_PASSTHROUGH_CLUSTER
     cluster.alt_stat_name = stat_name(INBOUND_PASSTHROUGH_CLUSTER)
     _leave_redirection(cluster)
@@ -202,8 +204,11 @@ def _looked_up(
     return [item for item in endpoints if selected(item, subset_labels)]
 
 
-def _resolve_by_dns(cluster: Any, service: Service, assigned: Any) -> None:
-    """A cluster of names. Only one name alone can be looked up anew for each connection."""
+def _resolve_by_dns(cluster: Any, service: Service, assigned: Any, refresh: timedelta | None) -> None:
+    """A cluster of names. Only one name alone can be looked up anew for each connection.
+
+    Answers say how long they hold; ``refresh`` is for those that do not, and for names that have none.
+    """
     cluster.load_assignment.CopyFrom(assigned)
     hosts = [host for group in assigned.endpoints for host in group.lb_endpoints]
     dns = DnsCluster(
@@ -211,9 +216,10 @@ def _resolve_by_dns(cluster: Any, service: Service, assigned: Any) -> None:
         dns_lookup_family=DnsLookupFamily.V4_PREFERRED,
         all_addresses_in_single_endpoint=service.resolution is Resolution.DNS_ROUND_ROBIN and len(hosts) == 1,
     )
-    dns.dns_refresh_rate.FromTimedelta(DNS_REFRESH)
-    dns.dns_failure_refresh_rate.base_interval.FromTimedelta(DNS_RETRY)
-    dns.dns_failure_refresh_rate.max_interval.FromTimedelta(DNS_RETRY_MAX)
+    dns.dns_refresh_rate.FromTimedelta(refresh or DNS_REFRESH)
+    retry = dns.dns_failure_refresh_rate
+    retry.base_interval.FromTimedelta(min(DNS_RETRY, refresh or DNS_RETRY))
+    retry.max_interval.FromTimedelta(refresh or DNS_RETRY_MAX)
     cluster.cluster_type.name = DNS_CLUSTER
     cluster.cluster_type.typed_config.Pack(dns, deterministic=True)
 

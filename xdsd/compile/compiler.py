@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import cast
 
 from xdsd.compile.graph import Cell, Graph
 from xdsd.compile.layers.assignment import layers_of
@@ -87,7 +88,12 @@ class Compiler:
 
     def configure(self, settings: MeshSettings) -> None:
         """Other settings of the mesh from now on, all but its domain, by which objects are indexed."""
-        self.graph.set(("settings",), settings)
+        self.world.configure(settings)
+
+    @property
+    def settings(self) -> MeshSettings:
+        """The settings of the mesh that hold now."""
+        return cast("MeshSettings", self.graph.peek(("settings",)))
 
     def attach(self, proxy: Proxy) -> None:
         """A proxy is there, or describes itself anew."""

@@ -5,7 +5,7 @@ from typing import NamedTuple, cast
 
 from xdsd.compile.delegation import Conflict, merged_rule, qualified
 from xdsd.compile.graph import Graph
-from xdsd.compile.resolve import exported_to, settings, virtual_service_spec
+from xdsd.compile.resolve import sees, settings, virtual_service_spec
 from xdsd.compile.routes import OwnedRule, own_rules
 from xdsd.compile.world import read_object
 from xdsd.model.intent import Delegate, HTTPRoute, VirtualService
@@ -60,7 +60,7 @@ def handed_over(graph: Graph, ref: ObjectRef, rule: HTTPRoute, delegate: Delegat
     spec = cast("VirtualService", obj.spec)
     if spec.hosts:
         return Handed(fault=f"{target} has hosts of its own; a delegate has none")
-    if not exported_to(spec.export_to, target.namespace, ref.namespace):
+    if not sees(graph, ref.namespace, target, spec.export_to):
         return Handed(fault=f"{target} is not exported to namespace {ref.namespace}")
     domain = settings(graph).domain
     root = qualified(rule, ref.namespace, domain)

@@ -27,8 +27,12 @@ from google.protobuf.wrappers_pb2 import BoolValue
 from xdsd.compile.access_logs import access_logs
 from xdsd.compile.http_filters import http_filters
 from xdsd.compile.listener_settings import ListenerSettings
+from xdsd.model.intent import PathNormalizationType
 
 HTTP_CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"
+
+
+_MERGING = frozenset({PathNormalizationType.MERGE_SLASHES, PathNormalizationType.DECODE_AND_MERGE_SLASHES})
 
 
 class Side(StrEnum):
@@ -51,8 +55,9 @@ def http_connection_manager(
         stat_prefix=f"{_stat_direction(side)}_{listener};",
         http_filters=http_filters(settings.limiting),
         access_log=access_logs(settings.access_log),
-        normalize_path=BoolValue(value=True),
-        path_with_escaped_slashes_action=HttpConnectionManager.KEEP_UNCHANGED,
+        normalize_path=BoolValue(value=settings.paths is not PathNormalizationType.NONE),
+        merge_slashes=settings.paths in _MERGING,
+        path_with_escaped_slashes_action=_escaped_slashes(settings.paths),
         use_remote_address=BoolValue(value=side is Side.GATEWAY),
         http_protocol_options=Http1ProtocolOptions(accept_http_10=True),
         upgrade_configs=[HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
@@ -72,6 +77,14 @@ def http_connection_manager(
     config = Any()
     config.Pack(manager)
     return Filter(name=HTTP_CONNECTION_MANAGER, typed_config=config)
+
+
+def _escaped_slashes(paths: PathNormalizationType) -> int:
+    decoded = paths is PathNormalizationType.DECODE_AND_MERGE_SLASHES
+    action: int = (
+        HttpConnectionManager.UNESCAPE_AND_FORWARD if decoded else HttpConnectionManager.KEEP_UNCHANGED
+    )
+    return action
 
 
 def duration(value: timedelta) -> Duration:

@@ -19,7 +19,7 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from xdsd.compile.addresses import listen_address
 from xdsd.compile.downstream_tls import HTTP_ALPN, server_tls
-from xdsd.compile.http_connection_managers import Side, http_connection_manager
+from xdsd.compile.http_connection_managers import Side, duration, http_connection_manager
 from xdsd.compile.inbound_doors import Door, doors
 from xdsd.compile.listener_filters import http_inspector, listener_filter, tls_inspector
 from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
@@ -202,6 +202,8 @@ def _inbound(name: str, bind: str, port: int, settings: ListenerSettings) -> Lis
         traffic_direction=TrafficDirection.INBOUND,
         continue_on_listener_filters_timeout=True,
     )
+    if settings.detection_timeout is not None:
+        listener.listener_filters_timeout.CopyFrom(duration(settings.detection_timeout))
     if settings.buffer_limit:
         listener.per_connection_buffer_limit_bytes.value = settings.buffer_limit
     return listener

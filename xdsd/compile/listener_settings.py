@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from xdsd.compile.access_logs import AccessLog
 from xdsd.compile.limits.limiting import NO_LIMITS, Limiting
+from xdsd.model.intent import PathNormalizationType
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,8 @@ class ListenerSettings:
     gateway faces clients nobody knows, so a stream without a byte for ``gateway_stream_idle_timeout``
     ends there. ``xff_trusted_hops`` counts the proxies before a gateway whose ``x-forwarded-for`` is
     believed. ``buffer_limit`` is bytes a connection may hold in memory; 0 leaves Envoy's own (1 MiB).
-    ``limiting`` is what RateLimits put into a listener.
+    ``limiting`` is what RateLimits put into a listener. ``paths`` says how far paths are normalized; ``detection_timeout``
+    is how long a client may be silent whose protocol is found out, None for Envoy's own and on the way out no limit.
     """
 
     access_log: AccessLog = field(default_factory=AccessLog)
@@ -24,6 +26,8 @@ class ListenerSettings:
     xff_trusted_hops: int = 0
     buffer_limit: int = 0
     limiting: Limiting = NO_LIMITS
+    paths: PathNormalizationType = PathNormalizationType.BASE
+    detection_timeout: timedelta | None = None
 
 
 DEFAULTS = ListenerSettings()

@@ -19,6 +19,7 @@ first bytes, and protocols where the server speaks first never start.
 """
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from envoy.config.core.v3.base_pb2 import TrafficDirection
 from envoy.config.listener.v3.listener_components_pb2 import (
@@ -26,11 +27,10 @@ from envoy.config.listener.v3.listener_components_pb2 import (
     FilterChainMatch,
 )
 from envoy.config.listener.v3.listener_pb2 import Listener
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from xdsd.compile.addresses import cidr_range, listen_address
-from xdsd.compile.http_connection_managers import Side, http_connection_manager
+from xdsd.compile.http_connection_managers import Side, duration, http_connection_manager
 from xdsd.compile.listener_filters import PLAINTEXT_HTTP, http_inspector
 from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
 from xdsd.compile.names import (
@@ -184,9 +184,9 @@ def _outbound(
         name=name,
         address=listen_address(bind, port),
         traffic_direction=TrafficDirection.OUTBOUND,
-        # No time limit: a client may open a connection long before it speaks, and cutting the wait short
-        # would send its requests down the wrong chain.
-        listener_filters_timeout=Duration(),
+        # No time limit unless the mesh wants one: a client may open a connection long before it speaks, and
+        # cutting the wait short would send its requests down the wrong chain.
+        listener_filters_timeout=duration(settings.detection_timeout or timedelta()),
         continue_on_listener_filters_timeout=True,
     )
     if not bind_to_port:

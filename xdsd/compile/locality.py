@@ -19,6 +19,7 @@ from xdsd.model.intent import (
     Failover,
     LoadBalancerSettings,
     LocalityLoadBalancerSetting,
+    MeshConfig,
     ZoneAwareLoadBalancerSetting,
 )
 
@@ -128,6 +129,13 @@ def compared_labels(rule: DestinationRule) -> frozenset[str]:
     """The labels of proxies that a rule compares with those of endpoints."""
     found = [nearness_of(Policy(load_balancer=balancer)) for balancer in _balancers(rule)]
     return frozenset(key for nearness in found if nearness for key in nearness.compared_labels)
+
+
+def default_labels(mesh: MeshConfig) -> frozenset[str]:
+    """The labels of proxies that a mesh's defaults compare with those of endpoints."""
+    settings = (mesh.locality_lb_setting, mesh.zone_aware_lb_setting)
+    priority = (label for setting in settings if setting for label in setting.failover_priority)
+    return frozenset(key for key, value in _labels(priority) if value is None)
 
 
 def is_zone_aware(rule: DestinationRule) -> bool:

@@ -29,6 +29,7 @@ from xdsd.model.intent import (
     DestinationRule,
     EnvoyFilter,
     HealthCheck,
+    MeshConfig,
     PeerAuthentication,
     RateLimit,
     Sidecar,
@@ -36,6 +37,7 @@ from xdsd.model.intent import (
     VirtualService,
 )
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
+from xdsd.model.singletons import misplaced
 from xdsd.model.unreachable import unreachable_rules
 from xdsd.model.vain_limits import vain_limits
 
@@ -142,6 +144,13 @@ def _rate_limit(graph: Graph, ref: ObjectRef, spec: RateLimit) -> Iterator[Broke
         yield Broken(problem.path, problem.message, problem.reason)
 
 
+def _mesh_config(graph: Graph, ref: ObjectRef, spec: MeshConfig) -> Iterator[Broken]:
+    del spec
+    obj = read_object(graph, ref)
+    for problem in misplaced(obj, settings(graph).root_namespace) if obj else ():
+        yield Broken(problem.path, f"has no effect: {problem.message}", problem.reason)
+
+
 _CHECKS: Mapping[type, Callable[[Graph, ObjectRef, Any], Iterator[Broken]]] = MappingProxyType(
     {
         VirtualService: virtual_service_references,
@@ -149,6 +158,7 @@ _CHECKS: Mapping[type, Callable[[Graph, ObjectRef, Any], Iterator[Broken]]] = Ma
         EnvoyFilter: _envoy_filter,
         HealthCheck: _health_check,
         PeerAuthentication: _peer_authentication,
+        MeshConfig: _mesh_config,
         RateLimit: _rate_limit,
         Sidecar: _sidecar,
     }

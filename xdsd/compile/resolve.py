@@ -6,6 +6,7 @@ recorded.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple, cast
 
 from xdsd.compile.addresses import is_unix
@@ -13,6 +14,7 @@ from xdsd.compile.graph import Graph
 from xdsd.compile.names import resolve_host
 from xdsd.compile.world import (
     read_labels,
+    read_mesh_default,
     read_proxy,
     read_refs,
     read_service,
@@ -27,6 +29,13 @@ from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 Labels = tuple[tuple[str, str], ...]
 """Labels as a key: sorted pairs."""
 
+
+_EXPORTED: Mapping[str, str] = MappingProxyType(
+    {
+        "DestinationRule": "default_destination_rule_export_to",
+        "VirtualService": "default_virtual_service_export_to",
+    }
+)
 
 Section = Literal["http", "tcp", "tls"]
 """The rules of a VirtualService by what they are for: requests, opaque connections, or TLS that is passed through."""
@@ -121,6 +130,14 @@ def exported_to(export_to: Iterable[str], owner: str, client: str) -> bool:
     return any(name == "*" or name == client or (name == "." and owner == client) for name in names)
 
 
+def sees(graph: Graph, client: str, ref: ObjectRef, export_to: tuple[str, ...]) -> bool:
+    """True if a VirtualService or DestinationRule is visible in namespace ``client``; one that says not to whom is so as
+    the mesh says.
+    """
+    names = export_to or read_mesh_default(graph, _EXPORTED[ref.kind]) or ()
+    return exported_to(names, ref.namespace, client)
+
+
 def host_matches(pattern: str, host: str) -> bool:
     """``*`` and ``*.example.com`` match by suffix, anything else only itself; ``host`` may be a wildcard
     itself.
@@ -190,8 +207,11 @@ def allow_any(graph: Graph, sidecar: ObjectRef | None) -> bool:
     """Whether destinations that nobody declared may be reached."""
     policy = sidecar_spec(graph, sidecar).outbound_traffic_policy if sidecar else None
     if policy is None or policy.mode is None:
+        policy = read_mesh_default(graph, "outbound_traffic_policy")
+    if policy is None or policy.mode is None:
         return settings(graph).allow_any
-    return policy.mode.value == "ALLOW_ANY"
+    allowed: bool = policy.mode.value == "ALLOW_ANY"
+    return allowed
 
 
 def egress_of(graph: Graph, sidecar: ObjectRef | None) -> tuple[Egress, ...]:
@@ -305,7 +325,7 @@ def _rule_applies(
     spec = rule_spec(graph, ref)
     if spec.host.startswith("*") and not host_matches(spec.host, key.hostname):
         return None
-    if not exported_to(spec.export_to, ref.namespace, namespace):
+    if not sees(graph, namespace, ref, spec.export_to):
         return None
     if spec.workload_selector and spec.workload_selector.match_labels:
         applies = ref.namespace == namespace and selects(spec.workload_selector.match_labels, dict(labels))
@@ -403,8 +423,7 @@ def _routes_for(
     spec = virtual_service_spec(graph, ref)
     if not {"http": spec.http, "tcp": spec.tcp, "tls": spec.tls}[section]:
         return False
-    exported = exported_to(spec.export_to, ref.namespace, namespace)
-    return exported and imports(hosts, ServiceKey(ref.namespace, host))
+    return sees(graph, namespace, ref, spec.export_to) and imports(hosts, ServiceKey(ref.namespace, host))
 
 
 def virtual_service_spec(graph: Graph, ref: ObjectRef) -> VirtualService:

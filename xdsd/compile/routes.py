@@ -29,6 +29,7 @@ from xdsd.model.intent import (
     ConsistentHashLB,
     Destination,
     HTTPMatchRequest,
+    HTTPRetry,
     HTTPRewrite,
     HTTPRoute,
     HTTPRouteDestination,
@@ -85,18 +86,24 @@ def concerns(rule: HTTPRoute, namespace: str, source: Source) -> bool:
     return not rule.match or any(applies(match, namespace, source) for match in rule.match)
 
 
-def rule_routes(rules: Iterable[OwnedRule], source: Source, destinations: Destinations) -> list[Route]:
-    """The routes of rules that concern ``source``, in order; nothing after one that takes everything."""
+def rule_routes(
+    rules: Iterable[OwnedRule], source: Source, destinations: Destinations, retries: HTTPRetry | None = None
+) -> list[Route]:
+    """The routes of rules that concern ``source``, in order; nothing after one that takes everything. ``retries`` are those
+    of rules that say nothing of them; None is the published default.
+    """
     routes: list[Route] = []
     for rule in rules:
-        for route in _Builder(rule.owner, source, destinations).rule(rule):
+        for route in _Builder(rule.owner, source, destinations, retries).rule(rule):
             routes.append(route)
             if is_catch_all(route):
                 return routes
     return routes
 
 
-def default_http_route(cluster_name: str, hashing: ConsistentHashLB | None = None) -> Route:
+def default_http_route(
+    cluster_name: str, hashing: ConsistentHashLB | None = None, retries: HTTPRetry | None = None
+) -> Route:
     """The route to a service that no VirtualService names: no conditions, default retries, no timeout."""
     route = Route(name=DEFAULT_ROUTE, match=route_match(None))
     route.route.cluster = cluster_name
@@ -104,7 +111,7 @@ def default_http_route(cluster_name: str, hashing: ConsistentHashLB | None = Non
     policy = hash_policy(hashing)
     if policy is not None:
         route.route.hash_policy.append(policy)
-    _set_retries(route.route, retry_policy(None, sticky=policy is not None))
+    _set_retries(route.route, retry_policy(retries, sticky=policy is not None))
     route.decorator.operation = _operation(route, cluster_name)
     return route
 
@@ -131,7 +138,10 @@ def merge_routes(parts: Iterable[tuple[Age, Sequence[Route]]]) -> list[Route]:
 class _Builder:
     """What all rules of one object for one client have in common."""
 
-    def __init__(self, owner: ObjectRef, source: Source, destinations: Destinations) -> None:
+    def __init__(
+        self, owner: ObjectRef, source: Source, destinations: Destinations, retries: HTTPRetry | None
+    ) -> None:
+        self._retries = retries
         self._owner = owner
         self._namespace = owner.namespace
         self._source = source
@@ -190,7 +200,9 @@ class _Builder:
         if host:
             action.host_rewrite_literal = host
         self._mirror(action, rule)
-        _set_retries(action, retry_policy(rule.retries, sticky=len(chosen) == 1 and bool(hashing)))
+        _set_retries(
+            action, retry_policy(rule.retries or self._retries, sticky=len(chosen) == 1 and bool(hashing))
+        )
 
     def _split(self, target: WeightedCluster, chosen: Sequence[HTTPRouteDestination], host: str) -> None:
         for item in chosen:

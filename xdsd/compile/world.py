@@ -8,12 +8,13 @@ batch.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, cast
 
 from xdsd.compile.claimants import Claimants
 from xdsd.compile.graph import Graph
-from xdsd.compile.locality import compared_labels, is_zone_aware
+from xdsd.compile.locality import compared_labels, default_labels, is_zone_aware
 from xdsd.compile.matches import MESH, gateway_key
 from xdsd.compile.names import resolve_host
 from xdsd.model.catalog import Endpoint, Service, ServiceKey
@@ -22,13 +23,17 @@ from xdsd.model.intent import (
     EnvoyFilter,
     Gateway,
     HealthCheck,
+    LabelSelector,
+    MeshConfig,
     Object,
     PeerAuthentication,
+    ProxyConfig,
     RateLimit,
     Sidecar,
     TargetKind,
     VirtualService,
 )
+from xdsd.model.intent.mesh_config import NAME
 from xdsd.model.mesh import MeshSettings, Proxy
 from xdsd.model.problem import ObjectRef
 from xdsd.model.virtual_addresses import VirtualAddresses, addresses_at
@@ -42,6 +47,7 @@ _BY_NAMESPACE: Mapping[type, str] = MappingProxyType(
     {
         EnvoyFilter: "envoy-filters",
         PeerAuthentication: "peer-authentications",
+        ProxyConfig: "proxy-configs",
         Sidecar: "sidecars",
     }
 )
@@ -72,6 +78,15 @@ class World:
         self._labelled: dict[ObjectRef, dict[str, frozenset[str]]] = {}
         self._touched: dict[Key, None] = {}
         self._claimants = Claimants()
+        self._open: dict[ServiceKey, Service] = {}
+        self._mesh_configs: dict[ObjectRef, MeshConfig] = {}
+        self._default_export: tuple[str, ...] = ()
+
+    def configure(self, settings: MeshSettings) -> None:
+        """Other settings from now on, all but the domain, by which objects are indexed."""
+        self._settings = settings
+        self._graph.set(("settings",), settings)
+        self._set_defaults()
 
     def put_object(self, obj: AnyObject) -> None:
         """Adds or replaces an object."""
@@ -82,6 +97,9 @@ class World:
         self._graph.set(("object", ref), obj)
         self._reindex(self._indexed, self._index, ref, frozenset(self._index_keys(obj)))
         self._relabel(ref, _selector_labels(obj))
+        if isinstance(obj.spec, MeshConfig):
+            self._mesh_configs[ref] = obj.spec
+            self._set_defaults()
         if self._check is not None:
             self._graph.watch(self._graph.cell(self._check, ref))
 
@@ -89,15 +107,41 @@ class World:
         self._reindex(self._indexed, self._index, ref, frozenset())
         self._relabel(ref, {})
         self._graph.set(("object", ref), None)
+        if self._mesh_configs.pop(ref, None) is not None:
+            self._set_defaults()
         if self._check is not None:
             self._graph.unwatch(self._graph.cell(self._check, ref))
 
     def put_service(self, key: ServiceKey, service: Service | None) -> None:
-        """Adds, replaces or (None) removes a service; its endpoints are an input of their own."""
+        """Adds, replaces or (None) removes a service; its endpoints are an input of their own. One that says not whom it
+        is exported to is so to those that the mesh says.
+        """
+        if service is not None and not service.export_to:
+            self._open[key] = service
+            service = replace(service, export_to=self._default_export) if self._default_export else service
+        else:
+            self._open.pop(key, None)
+        self._put_service(key, service)
+
+    def _put_service(self, key: ServiceKey, service: Service | None) -> None:
         keys = frozenset(_service_index_keys(service)) if service else frozenset()
         self._reindex(self._service_indexed, self._service_index, key, keys)
         self._claimants.put(key, service)
         self._graph.set(("service", key), service)
+
+    def _set_defaults(self) -> None:
+        """Sets each value of the MeshConfig that counts, if there is one, as an input of its own: what reads one of them
+        hears nothing of the others.
+        """
+        spec = self._mesh_configs.get(mesh_config_ref(self._settings))
+        for name in MeshConfig.model_fields:
+            value = getattr(spec, name) if spec else None
+            self._graph.set(("mesh", name), value if value not in ((), {}) else None)
+        exported = spec.default_service_export_to if spec else ()
+        if exported != self._default_export:
+            self._default_export = exported
+            for key, service in list(self._open.items()):
+                self.put_service(key, service)
 
     def put_endpoints(self, key: ServiceKey, endpoints: tuple[Endpoint, ...]) -> None:
         self._graph.set(("endpoints", key), endpoints or None)
@@ -229,10 +273,11 @@ def _selector_labels(obj: AnyObject) -> dict[str, frozenset[str]]:
         return {
             "route-labels": frozenset(spec.workload_selector.match_labels if spec.workload_selector else ())
         }
-    if isinstance(spec, Gateway):
-        return {"gateway-labels": frozenset(spec.selector)}
-    if isinstance(spec, RateLimit):
-        return {"gateway-labels": frozenset(spec.selector.match_labels if spec.selector else ())}
+    if isinstance(spec, Gateway | RateLimit):
+        selector = spec.selector.match_labels if isinstance(spec.selector, LabelSelector) else spec.selector
+        return {"gateway-labels": frozenset(selector or ())}
+    if isinstance(spec, MeshConfig):
+        return {"near-labels": default_labels(spec)}
     return {}
 
 
@@ -243,6 +288,16 @@ def _service_index_keys(service: Service) -> Iterable[Key]:
             yield ("public-services",)
         elif namespace != "~":
             yield ("private-services", service.namespace if namespace == "." else namespace)
+
+
+def mesh_config_ref(settings: MeshSettings) -> ObjectRef:
+    """The one MeshConfig that counts."""
+    return ObjectRef("MeshConfig", settings.root_namespace, NAME)
+
+
+def read_mesh_default(graph: Graph, attribute: str) -> Any:  # Any: the attribute says the type
+    """A value of the MeshConfig that counts; None if it is left out there or if there is no such object."""
+    return graph.read(("mesh", attribute))
 
 
 def read_spec(graph: Graph, ref: ObjectRef) -> Any:  # Any: the kind of the reference says the type

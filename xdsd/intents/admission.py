@@ -10,7 +10,7 @@ messages, and by the rules that ``Intents`` is given.
 from collections.abc import Iterable, Iterator, Mapping
 
 from xdsd.intents.referring import delegates, destinations, gateways, sections
-from xdsd.intents.world import EVERYONE, MESH, Observed, World, audience, covering, qualified, visible
+from xdsd.intents.world import EVERYONE, MESH, Observed, World, covering, qualified
 from xdsd.manifest import AnyObject
 from xdsd.model.hosts import resolve_host
 from xdsd.model.ineffective import ineffective_ports, ineffective_settings
@@ -155,7 +155,7 @@ def _delegates(world: World, obj: AnyObject, spec: VirtualService) -> Iterator[P
             fault = f"there is no {ref}"
         elif other.spec.hosts:
             fault = f"{ref} has hosts of its own; a delegate has none"
-        elif not visible(other, obj.metadata.namespace):
+        elif not world.visible(other, obj.metadata.namespace):
             fault = f"{ref} is not exported to namespace {obj.metadata.namespace}"
         else:
             continue
@@ -197,7 +197,7 @@ def _rivals(world: World, obj: AnyObject, spec: VirtualService) -> Iterator[Prob
         older = [
             other
             for other in world.routed_by(name)
-            if other.age < obj.age and _meet(other, obj) and sections(other.spec) & sections(spec)
+            if other.age < obj.age and _meet(world, other, obj) and sections(other.spec) & sections(spec)
         ]
         if older:
             first = min(older, key=lambda other: other.age)
@@ -205,9 +205,9 @@ def _rivals(world: World, obj: AnyObject, spec: VirtualService) -> Iterator[Prob
             yield _warning(Reason.CONFLICT, message, obj, f"spec.hosts[{index}]")
 
 
-def _meet(one: AnyObject, other: AnyObject) -> bool:
+def _meet(world: World, one: AnyObject, other: AnyObject) -> bool:
     """True if some namespace sees both."""
-    seen = audience(one), audience(other)
+    seen = world.audience(one), world.audience(other)
     return EVERYONE in seen or bool(seen[0] & seen[1])
 
 

@@ -13,6 +13,7 @@ from xdsd.model.intent import (
     DestinationRule,
     Gateway,
     HealthCheck,
+    MeshConfig,
     PeerAuthentication,
     RateLimit,
     ServiceEntry,
@@ -57,6 +58,7 @@ class World:
         self._wide: dict[tuple[str, str], dict[ObjectRef, AnyObject]] = defaultdict(dict)
         self._mentions: dict[str, dict[ObjectRef, None]] = defaultdict(dict)
         self._checks: dict[str, dict[ObjectRef, None]] = defaultdict(dict)
+        self._mesh: MeshConfig | None = None
         self._observed: Observed | None = None
         self._seen_ports: dict[str, set[int]] = {}
         self._seen_labels: dict[str, list[Mapping[str, str]]] = {}
@@ -80,12 +82,16 @@ class World:
         """Takes in an object, in the place of what it was before."""
         self.remove(obj.ref)
         self._objects[obj.ref] = obj
+        if isinstance(obj.spec, MeshConfig):
+            self._mesh = obj.spec
         for index, name, value in self._entries(obj):
             index[name][obj.ref] = value
 
     def remove(self, ref: ObjectRef) -> AnyObject | None:
         """Forgets an object; what it was."""
         obj = self._objects.pop(ref, None)
+        if obj is not None and obj.spec is self._mesh:
+            self._mesh = None
         if obj is not None:
             for index, name, _ in self._entries(obj):
                 found = index[name]
@@ -121,9 +127,31 @@ class World:
             subset
             for name in covering(host)
             for ref, subsets in self._subsets.get(name, {}).items()
-            if visible(self._objects[ref], namespace)
+            if self.visible(self._objects[ref], namespace)
             for subset in subsets
         }
+
+    def audience(self, obj: AnyObject) -> frozenset[str]:
+        """Namespaces that see a VirtualService or a DestinationRule, or ``*``."""
+        export_to: Iterable[str] = obj.spec.export_to or self._exported(obj)
+        names = frozenset(obj.metadata.namespace if name == "." else name for name in export_to)
+        return EVERYONE if not names or "*" in names else names
+
+    def visible(self, obj: AnyObject, namespace: str) -> bool:
+        """True if a namespace sees a VirtualService or a DestinationRule."""
+        names = self.audience(obj)
+        return names == EVERYONE or namespace in names
+
+    def _exported(self, obj: AnyObject) -> Iterable[str]:
+        """To whom an object is exported that does not say so."""
+        if self._mesh is None:
+            return ()
+        ruled = isinstance(obj.spec, DestinationRule)
+        return (
+            self._mesh.default_destination_rule_export_to
+            if ruled
+            else self._mesh.default_virtual_service_export_to
+        )
 
     def gateway(self, name: str, namespace: str) -> Gateway | None:
         owner, _, bare = qualified(name, namespace).partition("/")
@@ -236,16 +264,3 @@ def covering(host: str) -> Iterator[str]:
         rest = rest.partition(".")[2]
         yield f"*.{rest}"
     yield "*"
-
-
-def audience(obj: AnyObject) -> frozenset[str]:
-    """Namespaces that see an object, or ``*``."""
-    export_to: Iterable[str] = obj.spec.export_to
-    names = frozenset(obj.metadata.namespace if name == "." else name for name in export_to)
-    return EVERYONE if not names or "*" in names else names
-
-
-def visible(obj: AnyObject, namespace: str) -> bool:
-    """True if a namespace sees an object."""
-    names = audience(obj)
-    return names == EVERYONE or namespace in names

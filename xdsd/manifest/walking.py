@@ -127,7 +127,9 @@ class Walk:
 def _set_leaves(value: Any, path: Path, shape: Shape) -> Iterator[Path]:
     """The places of the leaves that are set in a refused value; the value's own if there are none."""
     inner: Iterable[tuple[str | int, Any]] = ()
-    if isinstance(value, Mapping):
+    if isinstance(shape, Leaf) and shape.notation == "object":
+        pass  # refused as one, whatever is in it
+    elif isinstance(value, Mapping):
         inner = [(str(key), each) for key, each in value.items()]
     elif isinstance(value, list | tuple):
         inner = enumerate(value)

@@ -142,9 +142,10 @@ class Workload:
 class Service:
     """A host and its ports. With ``selector`` its endpoints are the selected workloads, else ``endpoints`` as listed.
 
-    ``export_to`` holds namespace names, ``.`` or ``*``. ``created`` orders services by age (RFC 3339, then text order);
-    ``source`` says who declared it, for people (``store``, ``machines:/etc/xdsd/vms``). ``subject_alt_names`` are what its
-    certificates may be for, where TLS to it is asked for without saying.
+    ``export_to`` holds namespace names, ``.`` or ``*``; where it is empty, the mesh decides. ``created`` orders services
+    by age (RFC 3339, then text order); ``source`` says who declared it, for people (``store``,
+    ``machines:/etc/xdsd/vms``). ``subject_alt_names`` are what its certificates may be for, where TLS to it is asked for
+    without saying.
     """
 
     namespace: str
@@ -153,7 +154,7 @@ class Service:
     addresses: tuple[str, ...] = ()
     resolution: Resolution = Resolution.STATIC
     location: Location = Location.MESH_EXTERNAL
-    export_to: tuple[str, ...] = ("*",)
+    export_to: tuple[str, ...] = ()
     selector: Mapping[str, str] | None = None
     endpoints: tuple[Endpoint, ...] = ()
     created: str = ""

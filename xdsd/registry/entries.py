@@ -48,7 +48,7 @@ def services_of(
         addresses=tuple(dict.fromkeys(_address(item) for item in spec.addresses)),
         resolution=Resolution(spec.resolution or Resolution.NONE),
         location=Location(spec.location or Location.MESH_EXTERNAL),
-        export_to=spec.export_to or ("*",),
+        export_to=spec.export_to,
         selector=dict(spec.workload_selector.labels) if spec.workload_selector else None,
         endpoints=tuple(_endpoints(entry, problems)),
         created=metadata.creation_timestamp,

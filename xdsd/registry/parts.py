@@ -65,4 +65,4 @@ def _shown(port: Port) -> str:
 
 
 def _text(value: object) -> str:
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    return (", ".join(value) or "of the mesh") if isinstance(value, tuple) else str(value)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from xdsd.compile.graph import Graph
+from xdsd.compile.layers.defaults import cluster_policy
 from xdsd.compile.names import outbound_cluster_name
 from xdsd.compile.policy import DEFAULT_POLICY, Policy, effective_policy
 from xdsd.compile.resolve import ALL_HOSTS, EgressHosts, Labels, destination_service, merged_rule, rules_for
@@ -47,9 +48,14 @@ class MeshDestinations:
 
     def tcp_options(self, destination: Destination, namespace: str, listener_port: int) -> TcpOptions:
         """What the destination's policy asks of connections."""
-        return tcp_options(self._policy(destination, namespace, listener_port))
+        _, service, port = self._resolve(destination, namespace, listener_port)
+        if service is None:
+            return tcp_options(DEFAULT_POLICY)
+        rules = self._graph.ask(rules_for, self._namespace, self._labels, service.key)
+        return tcp_options(cluster_policy(self._graph, rules, port, destination.subset or ""))
 
     def _policy(self, destination: Destination, namespace: str, listener_port: int) -> Policy:
+        """What its own rules say; how hashes find endpoints is nothing that the mesh decides."""
         _, service, port = self._resolve(destination, namespace, listener_port)
         if service is None:
             return DEFAULT_POLICY

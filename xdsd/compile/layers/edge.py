@@ -18,6 +18,7 @@ from xdsd.compile.gateways import (
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.checks import check_for
+from xdsd.compile.layers.defaults import default_retries
 from xdsd.compile.layers.destinations import MeshDestinations, Target
 from xdsd.compile.layers.edge_tcp import edge_connections, edge_tcp_members
 from xdsd.compile.layers.hosts import HostPart, do_clash, group, host_part, join, without_clashes
@@ -33,7 +34,7 @@ from xdsd.compile.layers.outbound import Rules, cluster_members, subset_names
 from xdsd.compile.limits.terms import Side
 from xdsd.compile.matches import Source, gateway_key
 from xdsd.compile.names import resolve_host
-from xdsd.compile.resolve import View, exported_to, rules_for, settings, virtual_service_spec
+from xdsd.compile.resolve import View, rules_for, sees, settings, virtual_service_spec
 from xdsd.compile.routes import merge_routes, rule_routes
 from xdsd.compile.virtual_hosts import virtual_host
 from xdsd.compile.world import read_object, read_refs
@@ -82,7 +83,7 @@ def edge_claims(
     for gateway in dict.fromkeys(server.gateway_key for server in port.servers):
         for ref in read_refs(graph, "gateway-virtual-services", gateway):
             spec = virtual_service_spec(graph, ref)
-            if exported_to(spec.export_to, ref.namespace, view.namespace):
+            if sees(graph, view.namespace, ref, spec.export_to):
                 hosts = tuple(resolve_host(host, ref.namespace, domain) for host in spec.hosts)
                 gateways = frozenset(gateway_key(name, ref.namespace) for name in spec.gateways)
                 bound[ref] = BoundService(ref, hosts, gateways)
@@ -102,7 +103,8 @@ def edge_host(graph: Graph, view: View, number: int, host: str, claims: tuple[Ho
         obj = read_object(graph, claim.ref)
         if obj is not None:
             source = Source(claim.gateways, view.namespace, dict(view.labels), number)
-            routes = rule_routes(routing(graph, claim.ref).rules, source, destinations)
+            found = routing(graph, claim.ref).rules
+            routes = rule_routes(found, source, destinations, default_retries(graph))
             parts.append((obj.age, limit_routes(graph, routes, claim.ref, claim.gateways, Side.GATEWAY)))
     built = virtual_host(f"{host}:{number}", [host], merge_routes(parts))
     return EdgeHost(host_part(host, built), tuple(destinations.targets))

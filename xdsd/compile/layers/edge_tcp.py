@@ -18,7 +18,7 @@ from xdsd.compile.layers.destinations import MeshDestinations, Target
 from xdsd.compile.layers.settings import listener_settings
 from xdsd.compile.matches import Source, gateway_key
 from xdsd.compile.names import resolve_host
-from xdsd.compile.resolve import View, exported_to, settings, virtual_service_spec
+from xdsd.compile.resolve import View, sees, settings, virtual_service_spec
 from xdsd.compile.tcp_routes import TcpRule, rule_targets, tcp_rules, tls_rules
 from xdsd.compile.tcp_targets import TcpTarget
 from xdsd.compile.world import AnyObject, read_object, read_refs
@@ -70,7 +70,7 @@ def _bound(graph: Graph, view: View, port: MergedPort) -> list[AnyObject]:
     for gateway in dict.fromkeys(server.gateway_key for server in port.servers):
         for ref in read_refs(graph, "gateway-virtual-services", gateway):
             obj = read_object(graph, ref)
-            if obj is not None and exported_to(obj.spec.export_to, ref.namespace, view.namespace):
+            if obj is not None and sees(graph, view.namespace, ref, obj.spec.export_to):
                 found[ref] = obj
     return sorted(found.values(), key=lambda obj: obj.age)
 

@@ -10,6 +10,7 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from xdsd.compile.delegates import routing
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Query, encode
+from xdsd.compile.layers.defaults import default_retries
 from xdsd.compile.layers.destinations import MeshDestinations
 from xdsd.compile.layers.limits import limit_routes
 from xdsd.compile.layers.scope import PortTable, egress_for, port_tables, shard_of
@@ -103,7 +104,7 @@ def _routes_of(graph: Graph, scope: HostScope, hostname: str, number: int) -> li
     source = Source(frozenset({MESH}), scope.namespace, dict(scope.labels), number)
     destinations = MeshDestinations(graph, scope.namespace, scope.labels, scope.hosts)
     found = routing(graph, ref)
-    routes = rule_routes(found.rules, source, destinations)
+    routes = rule_routes(found.rules, source, destinations, default_retries(graph))
     if not routes and not any(concerns(rule, ref.namespace, source) for rule in found.void):
         return None
     return limit_routes(graph, routes, ref)
@@ -118,7 +119,9 @@ def plain_host(
         return None
     policy = effective_policy(graph.ask(merged_rule, rules), number)
     hashing = policy.load_balancer.consistent_hash if policy.load_balancer else None
-    route = default_http_route(outbound_cluster_name(number, "", key.hostname), hashing)
+    route = default_http_route(
+        outbound_cluster_name(number, "", key.hostname), hashing, default_retries(graph)
+    )
     domains = service_domains(
         key.hostname, number, namespace, settings(graph).domain, service.addresses, ports=form
     )

@@ -16,7 +16,7 @@ from xdsd.compile.limits.terms import Side
 from xdsd.compile.listener_settings import ListenerSettings
 from xdsd.compile.matches import MESH
 from xdsd.compile.names import resolve_host
-from xdsd.compile.resolve import Labels, exported_to, selects, settings
+from xdsd.compile.resolve import Labels, sees, selects, settings
 from xdsd.compile.world import read_object, read_refs, read_service, read_service_keys
 from xdsd.model.intent import Object, RateLimit, TargetKind, VirtualService
 from xdsd.model.problem import ObjectRef
@@ -66,7 +66,7 @@ def _routes_port(graph: Graph, ref: ObjectRef, namespace: str, number: int) -> I
         if target.kind is not TargetKind.VIRTUAL_SERVICE:
             continue
         obj = read_object(graph, ObjectRef(target.kind.value, ref.namespace, target.name))
-        if obj is None or not exported_to(obj.spec.export_to, ref.namespace, namespace):
+        if obj is None or not sees(graph, namespace, obj.ref, obj.spec.export_to):
             continue
         spec: VirtualService = obj.spec
         if not spec.gateways or MESH in spec.gateways:

@@ -78,10 +78,11 @@ def near_edge_members(graph: Graph, view: View, place: Place) -> tuple[Member, .
 def near_clusters(graph: Graph, view: View, shard: int) -> tuple[Near, ...]:
     """The clusters of one shard that depend on places."""
     found: list[Near] = []
+    everywhere = depends_on_place(graph, (), 0, "")
     for key in graph.ask(services_of_shard, view, shard):
         service = read_service(graph, key)
         rules = graph.ask(rules_for, view.namespace, view.labels, key)
-        if service is None or not rules:
+        if service is None or not (rules or everywhere):
             continue
         subsets = ("", *graph.ask(subset_names, rules))
         found += (

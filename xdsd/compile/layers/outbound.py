@@ -9,19 +9,20 @@ from xdsd.compile.graph import Graph
 from xdsd.compile.health_checks import why_unchecked
 from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.checks import asked_port, check_for, check_spec
+from xdsd.compile.layers.defaults import cluster_nearness, cluster_policy, dns_refresh, passthrough_pool
 from xdsd.compile.layers.dns import dns_members
 from xdsd.compile.layers.hosts import host_groups, host_scope, port_form, routes, service_host
 from xdsd.compile.layers.limits import limiter_members, outbound_limits
 from xdsd.compile.layers.listening import redirected_members
 from xdsd.compile.layers.scope import SHARDS, egress_for, port_tables, services_of_shard, shard_claims
-from xdsd.compile.locality import NOWHERE, Nearness, Place, nearness_of
+from xdsd.compile.locality import NOWHERE, Nearness, Place
 from xdsd.compile.names import (
     BLACK_HOLE_CLUSTER,
     HTTP_PROXY_ROUTE,
     PASSTHROUGH_CLUSTER,
     outbound_cluster_name,
 )
-from xdsd.compile.policy import Policy, effective_policy
+from xdsd.compile.policy import Policy
 from xdsd.compile.resolve import View, imports, merged_rule, rules_for, settings
 from xdsd.compile.upstream_tls import originates_tls
 from xdsd.compile.world import read_endpoints, read_service
@@ -145,15 +146,6 @@ def near_members(
     return [Member(ENDPOINT, name, assignment, (*arguments, seen))]
 
 
-def cluster_nearness(graph: Graph, rules: Rules, port: int, subset: str) -> Nearness | None:
-    """What a cluster prefers among its endpoints; None if all are alike."""
-    return graph.ask(_nearness, rules, port, subset) if rules else None
-
-
-def _nearness(graph: Graph, rules: Rules, port: int, subset: str) -> Nearness | None:
-    return nearness_of(effective_policy(graph.ask(merged_rule, rules), port, subset))
-
-
 def depends_on_place(graph: Graph, rules: Rules, port: int, subset: str) -> bool:
     """True if proxies at different places may see the endpoints of a cluster differently."""
     nearness = cluster_nearness(graph, rules, port, subset)
@@ -208,7 +200,7 @@ def cluster(
     if service is None or port is None:
         return None
     name = outbound_cluster_name(number, subset, key.hostname)
-    policy = effective_policy(graph.ask(merged_rule, rules), number, subset)
+    policy = cluster_policy(graph, rules, number, subset)
     endpoints = read_endpoints(graph, key) if service.resolution is not Resolution.STATIC else ()
     labels = graph.ask(subset_labels, rules, subset)
     message = outbound_cluster(
@@ -222,6 +214,7 @@ def cluster(
         system_ca=settings(graph).system_ca if originates_tls(policy.tls) else "",
         place=place,
         check=check_spec(graph, check) if check else None,
+        refresh=dns_refresh(graph) if service.resolution in _DNS else None,
     )
     if check is not None:
         _report_unchecked(graph, check, message, f"port {number} of {key.hostname}", port.protocol, policy)
@@ -291,8 +284,7 @@ def route_members(graph: Graph, view: View, name: str) -> list[Member]:
 
 def passthrough(graph: Graph) -> Resource:
     """Where unknown destinations go."""
-    del graph
-    return resource(CLUSTER, PASSTHROUGH_CLUSTER, passthrough_cluster())
+    return resource(CLUSTER, PASSTHROUGH_CLUSTER, passthrough_cluster(passthrough_pool(graph)))
 
 
 def blackhole(graph: Graph) -> Resource:

@@ -9,8 +9,16 @@ from xdsd.compile.endpoints import load_assignment
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.locality import split
-from xdsd.compile.resolve import exported_to, rule_spec
-from xdsd.compile.world import read_endpoints, read_proxy, read_refs, read_service, read_service_keys
+from xdsd.compile.resolve import rule_spec, sees, settings
+from xdsd.compile.world import (
+    mesh_config_ref,
+    read_endpoints,
+    read_mesh_default,
+    read_proxy,
+    read_refs,
+    read_service,
+    read_service_keys,
+)
 from xdsd.model.catalog import Port, Protocol, ServiceKey
 from xdsd.model.mesh import Proxy
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
@@ -66,8 +74,11 @@ def replicas(graph: Graph, key: ServiceKey | None, region: str) -> Resource:
 def unaware(graph: Graph, namespace: str) -> None:
     """Tells of the rules that want zones balanced by proxies of a namespace that do not know their like."""
     for ref in read_refs(graph, "zone-aware-rules"):
-        if exported_to(rule_spec(graph, ref).export_to, ref.namespace, namespace):
+        if sees(graph, namespace, ref, rule_spec(graph, ref).export_to):
             graph.report(_unaware(ref, namespace))
+    default = read_mesh_default(graph, "zone_aware_lb_setting")
+    if default is not None and default.enabled is not False:
+        graph.report(_unaware(mesh_config_ref(settings(graph)), namespace))
 
 
 def _unaware(ref: ObjectRef, namespace: str) -> Problem:

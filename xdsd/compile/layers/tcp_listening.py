@@ -12,18 +12,17 @@ from xdsd.compile.addresses import is_unix
 from xdsd.compile.dns import wants_address
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import resource
+from xdsd.compile.layers.defaults import cluster_policy
 from xdsd.compile.layers.destinations import MeshDestinations
 from xdsd.compile.layers.scope import Claim, lost, told_by_address
 from xdsd.compile.layers.settings import listener_settings
 from xdsd.compile.listeners import outbound_tcp_listener
 from xdsd.compile.matches import MESH, Source
 from xdsd.compile.names import outbound_cluster_name
-from xdsd.compile.policy import effective_policy
 from xdsd.compile.resolve import (
     EgressHosts,
     Labels,
     host_matches,
-    merged_rule,
     rules_for,
     section_of,
     virtual_service_for,
@@ -79,8 +78,8 @@ def _addresses(graph: Graph, scope: TcpScope, claim: Claim) -> tuple[str, ...] |
 
 def claim_targets(graph: Graph, scope: TcpScope, claim: Claim, address: str) -> tuple[TcpTarget, ...]:
     """Where connections to a service that arrive at ``address`` belong: as its VirtualService says, else to the service."""
-    rule = graph.ask(merged_rule, graph.ask(rules_for, scope.namespace, scope.labels, claim.key))
-    options = tcp_options(effective_policy(rule, claim.port.number))
+    applying = graph.ask(rules_for, scope.namespace, scope.labels, claim.key)
+    options = tcp_options(cluster_policy(graph, applying, claim.port.number))
     own = TcpTarget(outbound_cluster_name(claim.port.number, "", claim.key.hostname), options=options)
     if address == scope.anywhere:
         ranges = tuple(each for each in _addresses(graph, scope, claim) or () if "/" in each)

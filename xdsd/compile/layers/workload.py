@@ -14,6 +14,7 @@ from xdsd.compile.clusters import inbound_cluster, inbound_passthrough_cluster
 from xdsd.compile.graph import Graph
 from xdsd.compile.inbound import InboundPort, inbound_listener, virtual_inbound
 from xdsd.compile.layers.base import LayerSpec, Member, resource
+from xdsd.compile.layers.defaults import inbound_pool, is_local
 from xdsd.compile.layers.limits import limited, limiter_members, workload_limits
 from xdsd.compile.layers.listening import explicit_members
 from xdsd.compile.layers.peer_policies import policy_for, unable, undeclared_ports
@@ -171,7 +172,7 @@ def _ports(graph: Graph, proxy: Proxy) -> tuple[Served, ...]:
                 continue
             for port in service.ports:
                 number = endpoint.port_for(port)
-                served = _discovered(proxy, number, port.protocol, key.hostname, pool)
+                served = _discovered(proxy, number, port.protocol, key.hostname, pool, local=is_local(graph))
                 other = found.setdefault(number, served)
                 if other.protocol.is_auto:
                     found[number] = served
@@ -181,11 +182,18 @@ def _ports(graph: Graph, proxy: Proxy) -> tuple[Served, ...]:
 
 
 def _discovered(
-    proxy: Proxy, number: int, protocol: Protocol, host: str, pool: tuple[ObjectRef, int] | None
+    proxy: Proxy,
+    number: int,
+    protocol: Protocol,
+    host: str,
+    pool: tuple[ObjectRef, int] | None,
+    *,
+    local: bool,
 ) -> Served:
     if proxy.interception is Interception.NONE:
         return Served(number, protocol, host, proxy.address, _loopback(proxy), number, bound=True, pool=pool)
-    return Served(number, protocol, host, wildcard(proxy.address), "", number, bound=False, pool=pool)
+    target = _loopback(proxy) if local else ""
+    return Served(number, protocol, host, wildcard(proxy.address), target, number, bound=False, pool=pool)
 
 
 def _loopback(proxy: Proxy) -> str:
@@ -264,16 +272,17 @@ def _pool(graph: Graph, served: Served) -> ConnectionPoolSettings | None:
 
 def program(graph: Graph, served: Served) -> Resource:
     """The cluster that leads to the program."""
-    pool = _pool(graph, served)
     spoken = _spoken(served, _tls(graph, served))
+    pool = inbound_pool(graph, _pool(graph, served))
     cluster = inbound_cluster(served.port, served.target, served.target_port, pool, spoken)
     return resource(CLUSTER, cluster.name, cluster)
 
 
 def passed_through(graph: Graph) -> Resource:
     """Where ports go that no service declares."""
-    del graph
-    return resource(CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, inbound_passthrough_cluster())
+    return resource(
+        CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, inbound_passthrough_cluster(inbound_pool(graph, None))
+    )
 
 
 def redirected(

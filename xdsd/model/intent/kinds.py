@@ -9,7 +9,9 @@ from xdsd.model.intent.destination_rule import DestinationRule
 from xdsd.model.intent.envoy_filter import EnvoyFilter
 from xdsd.model.intent.gateway import Gateway
 from xdsd.model.intent.health_check import HealthCheck
+from xdsd.model.intent.mesh_config import MeshConfig
 from xdsd.model.intent.peer_authentication import PeerAuthentication
+from xdsd.model.intent.proxy_config import ProxyConfig
 from xdsd.model.intent.rate_limit import RateLimit
 from xdsd.model.intent.service_entry import ServiceEntry, WorkloadEntry
 from xdsd.model.intent.sidecar import Sidecar
@@ -18,7 +20,12 @@ from xdsd.model.intent.virtual_service import VirtualService
 NETWORKING = "networking.istio.io"
 SECURITY = "security.istio.io"
 POLICY = "policy.xdsd.io"
-"""The group of the kinds that are our own."""
+"""The group of our own kinds that are for workloads and routes."""
+
+MESH = "mesh.xdsd.io"
+"""The group of our own kinds that are for the mesh as a whole, after the package of Istio's message of that name."""
+
+OWN_GROUPS = frozenset({MESH, POLICY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 ("v1", "v1beta1"),
                 PeerAuthentication,
             ),
+            Kind("MeshConfig", MESH, "meshconfigs", "meshconfig", ("mc",), ("v1",), MeshConfig),
+            Kind("ProxyConfig", NETWORKING, "proxyconfigs", "proxyconfig", (), ("v1beta1",), ProxyConfig),
             Kind("RateLimit", POLICY, "ratelimits", "ratelimit", ("rl",), ("v1",), RateLimit),
             _networking("ServiceEntry", "serviceentries", ("se",), ServiceEntry),
             _networking("Sidecar", "sidecars", (), Sidecar),
@@ -78,7 +87,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 NOT_YET: Mapping[str, str] = MappingProxyType(
     {
         "AuthorizationPolicy": "security.istio.io",
-        "ProxyConfig": "networking.istio.io",
         "RequestAuthentication": "security.istio.io",
         "Telemetry": "telemetry.istio.io",
         "TrafficExtension": "extensions.istio.io",

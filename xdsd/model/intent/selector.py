@@ -56,13 +56,13 @@ def weight_findings(weights: Sequence[int | None]) -> Iterator[Finding]:
         yield wrong(f"the weights add up to {total}, which is above 4294967295", "route")
 
 
-def export_findings(export_to: Sequence[str]) -> Iterator[Finding]:
+def export_findings(export_to: Sequence[str], field: str = "exportTo") -> Iterator[Finding]:
     """What is wrong with the entries of an exportTo list together."""
     seen: set[str] = set()
     for index, name in enumerate(export_to):
         if name in seen:
-            yield wrong(f"{name!r} is listed twice", "exportTo", index)
+            yield wrong(f"{name!r} is listed twice", field, index)
         seen.add(name)
         if name in ("*", "~") and len(export_to) > 1:
             whom = "everyone" if name == "*" else "no one"
-            yield wrong(f"{name!r} means {whom}, so it stands alone", "exportTo", index)
+            yield wrong(f"{name!r} means {whom}, so it stands alone", field, index)

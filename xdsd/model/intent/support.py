@@ -10,7 +10,16 @@ from xdsd.model.intent.base import Message
 from xdsd.model.intent.destination_rule import ClientTLSMode, ClientTLSSettings
 from xdsd.model.intent.gateway import Port, Server, ServerTLSMode, ServerTLSSettings, TLSCertificate
 from xdsd.model.intent.http_actions import Abort, Delay
-from xdsd.model.intent.service_entry import Resolution, ServiceEntry, ServicePort
+from xdsd.model.intent.mesh_config import (
+    MeshConfig,
+    MeshOutboundTrafficPolicy,
+    MeshOutboundTrafficPolicyMode,
+    MeshProxyConfig,
+    Topology,
+)
+from xdsd.model.intent.mesh_refusals import REFUSED_OF_MESHES, REFUSED_OF_PROXIES, REFUSED_OF_TOPOLOGIES
+from xdsd.model.intent.proxy_config import ProxyImage
+from xdsd.model.intent.service_entry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
 from xdsd.model.intent.sidecar import IngressTLSSettings, SidecarPort
 from xdsd.model.intent.values import PROTOCOLS, UNCOMMON_PROTOCOLS
 
@@ -38,6 +47,12 @@ REFUSED_FIELDS: Mapping[type[Message], frozenset[str]] = MappingProxyType(
         ServerTLSSettings: _TLS_TERMINATION,
         Port: frozenset({"targetPort"}),
         TLSCertificate: frozenset({"caCertificates"}),
+        WorkloadEntry: frozenset({"network", "serviceAccount"}),
+        MeshConfig: frozenset(REFUSED_OF_MESHES),
+        MeshOutboundTrafficPolicy: frozenset({"tls"}),
+        MeshProxyConfig: frozenset(REFUSED_OF_PROXIES),
+        ProxyImage: frozenset({"imageType"}),
+        Topology: frozenset(REFUSED_OF_TOPOLOGIES),
     }
 )
 
@@ -47,6 +62,9 @@ REFUSED_VALUES: Mapping[tuple[type[Message], str], frozenset[str]] = MappingProx
     {
         (ServerTLSSettings, "mode"): frozenset(ServerTLSMode) - {ServerTLSMode.PASSTHROUGH},
         (ClientTLSSettings, "mode"): frozenset({ClientTLSMode.ISTIO_MUTUAL.value}),
+        (MeshOutboundTrafficPolicy, "mode"): frozenset(
+            {MeshOutboundTrafficPolicyMode.ALLOW_ANY_DYNAMIC_DNS.value}
+        ),
         (Port, "protocol"): frozenset({*PROTOCOLS, *UNCOMMON_PROTOCOLS} - {*GATEWAY_PROTOCOLS}),
         (ServicePort, "protocol"): frozenset(UNCOMMON_PROTOCOLS),
         (SidecarPort, "protocol"): frozenset(UNCOMMON_PROTOCOLS),
@@ -56,6 +74,15 @@ REFUSED_VALUES: Mapping[tuple[type[Message], str], frozenset[str]] = MappingProx
 
 REASONS: Mapping[tuple[type[Message], str], str] = MappingProxyType(
     {
+        **{(MeshConfig, field): why for field, why in REFUSED_OF_MESHES.items()},
+        **{(MeshProxyConfig, field): why for field, why in REFUSED_OF_PROXIES.items()},
+        **{(Topology, field): why for field, why in REFUSED_OF_TOPOLOGIES.items()},
+        (MeshOutboundTrafficPolicy, "mode"): "proxies look up no names for strangers; write ALLOW_ANY",
+        (
+            MeshOutboundTrafficPolicy,
+            "tls",
+        ): "it is for ALLOW_ANY_DYNAMIC_DNS alone; declare a ServiceEntry instead",
+        (ProxyImage, "imageType"): "no containers are started here, so there is no image to choose",
         (Delay, "exponentialDelay"): "Envoy holds requests for a fixed time only; write fixedDelay",
         (Abort, "http2Error"): "Envoy aborts with a status only; write httpStatus or grpcStatus",
         (ServerTLSSettings, "mode"): "gateways end no TLS; write PASSTHROUGH, which leaves it to the service",

@@ -1,0 +1,321 @@
+"""MeshConfig: what holds for the whole mesh wherever nothing closer says otherwise.
+
+The kind is our own, its fields are those of Istio's MeshConfig, which is a file there and no object. There is one:
+``default`` in the root namespace. What is decided elsewhere (by the daemon's settings, by a proxy's bootstrap) is not
+decided here a second time, but for ``outboundTrafficPolicy``, where the object goes before the setting.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from xdsd.model.intent.base import (
+    Bool,
+    Count,
+    Finding,
+    Message,
+    Notation,
+    PortNumber,
+    Str,
+    UInt32,
+    absent,
+    invalid,
+    many,
+    missing,
+    shown,
+    table,
+    wrong,
+)
+from xdsd.model.intent.commands import command_fault
+from xdsd.model.intent.connection_pool import ConnectionPoolSettings, TcpKeepalive
+from xdsd.model.intent.destination_rule import OutlierDetection
+from xdsd.model.intent.durations import Duration, DurationOrZero
+from xdsd.model.intent.hosts import ExportTo, ServiceExportTo
+from xdsd.model.intent.http_actions import HTTPRetry
+from xdsd.model.intent.load_balancer import LocalityLoadBalancerSetting, ZoneAwareLoadBalancerSetting
+from xdsd.model.intent.proxy_config import ProxyImage, Variables
+from xdsd.model.intent.selector import export_findings
+from xdsd.model.problem import Reason
+
+NAME = "default"
+"""The name of the one MeshConfig."""
+
+_RUNTIME_KEY = re.compile(r"[A-Za-z0-9_.\-]+")
+
+
+def _map(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise invalid(f"{shown(value)} is not a map of fields", Reason.WRONG_TYPE)
+    return value
+
+
+Whole = Annotated[dict[str, Any], BeforeValidator(_map), Notation("object")]
+"""A message that is refused as a whole, whatever is in it."""
+
+
+class MeshOutboundTrafficPolicyMode(StrEnum):
+    """What happens to traffic for unknown destinations."""
+
+    REGISTRY_ONLY = "REGISTRY_ONLY"
+    ALLOW_ANY = "ALLOW_ANY"
+    ALLOW_ANY_DYNAMIC_DNS = "ALLOW_ANY_DYNAMIC_DNS"
+
+
+class MeshOutboundTrafficPolicy(Message):
+    """What happens to traffic for unknown destinations, where no Sidecar says otherwise."""
+
+    mode: MeshOutboundTrafficPolicyMode | None = absent(
+        "Let it pass or refuse it; the daemon's setting if left out."
+    )
+    tls: Whole | None = absent("TLS to unknown destinations.")
+
+
+class InboundTrafficPolicyMode(StrEnum):
+    """Where a sidecar sends what its workload is to take in."""
+
+    PASSTHROUGH = "PASSTHROUGH"
+    LOCALHOST = "LOCALHOST"
+
+
+class InboundTrafficPolicy(Message):
+    """Where programs are that have no Sidecar's ingress listeners."""
+
+    mode: InboundTrafficPolicyMode | None = absent(
+        "PASSTHROUGH: at the address that callers meant; LOCALHOST: at 127.0.0.1."
+    )
+
+
+class MeshH2UpgradePolicy(StrEnum):
+    """Whether HTTP/1.1 connections to services are upgraded to HTTP/2."""
+
+    DO_NOT_UPGRADE = "DO_NOT_UPGRADE"
+    UPGRADE = "UPGRADE"
+
+
+class AccessLogEncoding(StrEnum):
+    """How a line of the access log is written."""
+
+    TEXT = "TEXT"
+    JSON = "JSON"
+
+
+class PathNormalizationType(StrEnum):
+    """How much of a path is brought into one form."""
+
+    DEFAULT = "DEFAULT"
+    NONE = "NONE"
+    BASE = "BASE"
+    MERGE_SLASHES = "MERGE_SLASHES"
+    DECODE_AND_MERGE_SLASHES = "DECODE_AND_MERGE_SLASHES"
+
+
+class ProxyPathNormalization(Message):
+    """How paths of requests are brought into one form, before anything looks at them."""
+
+    normalization: PathNormalizationType | None = absent("How far; BASE if left out.")
+
+
+class DefaultTrafficPolicy(Message):
+    """Blocks of a traffic policy for services whose DestinationRule leaves them out."""
+
+    connection_pool: ConnectionPoolSettings | None = absent("Limits on what services are asked to carry.")
+    outlier_detection: OutlierDetection | None = absent("Eviction of endpoints that fail.")
+
+    def findings(self) -> Iterator[Finding]:
+        if self.connection_pool is None and self.outlier_detection is None:
+            yield missing("is empty; give connectionPool or outlierDetection")
+
+
+class Topology(Message):
+    """What stands in front of gateways."""
+
+    num_trusted_proxies: UInt32 | None = absent(
+        "Proxies in front of gateways whose x-forwarded-for is believed."
+    )
+    forward_client_cert_details: Str | None = absent("What gateways do with x-forwarded-client-cert.")
+    proxy_protocol: Whole | None = absent("That gateways are spoken to in the PROXY protocol.")
+
+
+class MeshProxyConfig(Message):
+    """What proxies are started with, where no ProxyConfig says otherwise."""
+
+    concurrency: Count | None = absent(
+        "Worker threads; 0 is one for each core, as if left out.", nullable=True
+    )
+    proxy_metadata: Variables = table(
+        "Environment of proxies; names that begin with ISTIO_META_ become metadata of their nodes."
+    )
+    runtime_values: dict[Str, Str] = table("Envoy's runtime, by key.")
+    drain_duration: Duration | None = absent(
+        "How long Envoy drains connections of what it replaces; 45s if left out."
+    )
+    proxy_admin_port: PortNumber | None = absent("Port of Envoy's admin page on loopback; 15000 if left out.")
+    gateway_topology: Topology | None = absent("What stands in front of gateways.")
+    image: ProxyImage | None = absent("Container that proxies run in.")
+    availability_zone: Str | None = absent("Where proxies run.")
+    binary_path: Str | None = absent("Where Envoy is installed.")
+    ca_certificates_pem: tuple[Str, ...] = many("Further authorities of workloads' certificates.")
+    config_path: Str | None = absent("Folder of generated files.")
+    connection_settings: Whole | None = absent("Limits and timeouts of connections.")
+    control_plane_auth_policy: Str | None = absent("How proxies reach the control plane.")
+    custom_config_file: Str | None = absent("Bootstrap of one's own.")
+    discovery_address: Str | None = absent("Address of the control plane.")
+    discovery_refresh_delay: DurationOrZero | None = absent("Pause between two polls.")
+    envoy_access_log_service: Whole | None = absent("Service that access logs are sent to.")
+    envoy_metrics_service: Whole | None = absent("Service that statistics are sent to.")
+    envoy_metrics_service_address: Str | None = absent("Its address.")
+    extra_stat_tags: tuple[Str, ...] = many("Further tags of statistics.")
+    file_flush_interval: DurationOrZero | None = absent("How often access logs are written out.")
+    file_flush_min_size_kb: UInt32 | None = absent("How much access log is held back.")
+    hold_application_until_proxy_starts: Bool | None = absent(
+        "Whether programs wait for their proxy.", nullable=True
+    )
+    interception_mode: Str | None = absent("How traffic reaches sidecars.")
+    mesh_id: Str | None = absent("Name of the mesh.")
+    private_key_provider: Whole | None = absent("Hardware that signs.")
+    proxy_bootstrap_template_path: Str | None = absent("Template of the bootstrap.")
+    proxy_headers: Whole | None = absent("Headers that proxies add.")
+    proxy_stats_matcher: Whole | None = absent("Which statistics are kept.")
+    readiness_probe: Whole | None = absent("How it is found out that a program is ready.")
+    sds: Whole | None = absent("Where secrets come from.")
+    service_cluster: Str | None = absent("Name of the workload for traces.")
+    stat_name_length: Count | None = absent("Longest name of a statistic.")
+    stats_compression: Bool | None = absent("Whether statistics are compressed.", nullable=True)
+    statsd_udp_address: Str | None = absent("Where statistics are sent.")
+    status_port: Count | None = absent("Port of the agent.")
+    termination_drain_duration: DurationOrZero | None = absent("How long a proxy that is stopped drains.")
+    tracing: Whole | None = absent("Where spans are sent.")
+    tracing_service_name: Str | None = absent("How workloads are called in traces.")
+    zipkin_address: Str | None = absent("Where spans are sent.")
+
+    def findings(self) -> Iterator[Finding]:
+        for key in self.runtime_values:
+            if not _RUNTIME_KEY.fullmatch(key):
+                yield wrong(f"{shown(key)} is no key of Envoy's runtime", "runtimeValues", key)
+
+
+class MeshConfig(Message):
+    """What holds for the whole mesh where nothing closer says otherwise."""
+
+    outbound_traffic_policy: MeshOutboundTrafficPolicy | None = absent("Traffic for unknown destinations.")
+    inbound_traffic_policy: InboundTrafficPolicy | None = absent(
+        "Where programs are, seen from their sidecars."
+    )
+    connect_timeout: Duration | None = absent("Time limit of connecting to an endpoint; 10s if left out.")
+    tcp_keepalive: TcpKeepalive | None = absent("TCP keepalive of connections to endpoints.")
+    h2_upgrade_policy: MeshH2UpgradePolicy | None = absent("Whether to upgrade HTTP/1.1 to HTTP/2.")
+    dns_refresh_rate: Duration | None = absent(
+        "How often names are looked up anew that have no time to live of their own; 60s if left out."
+    )
+    default_traffic_policy: DefaultTrafficPolicy | None = absent(
+        "Blocks of a traffic policy for services whose DestinationRule leaves them out."
+    )
+    locality_lb_setting: LocalityLoadBalancerSetting | None = absent("Preference for near endpoints.")
+    zone_aware_lb_setting: ZoneAwareLoadBalancerSetting | None = absent(
+        "Preference for the own zone; goes before localityLbSetting."
+    )
+    default_http_retry_policy: HTTPRetry | None = absent("Retries of routes that say nothing of them.")
+    default_service_export_to: tuple[ServiceExportTo, ...] = many("exportTo of services that have none.")
+    default_virtual_service_export_to: tuple[ExportTo, ...] = many(
+        "exportTo of VirtualServices that have none."
+    )
+    default_destination_rule_export_to: tuple[ExportTo, ...] = many(
+        "exportTo of DestinationRules that have none."
+    )
+    access_log_file: Str | None = absent(
+        "File of the proxies' access logs; /dev/stdout if left out, and empty text for none.", keep_empty=True
+    )
+    access_log_format: Str | None = absent(
+        "Line of the log: text with Envoy's commands, or (JSON) a map of such."
+    )
+    access_log_encoding: AccessLogEncoding | None = absent("TEXT or JSON; TEXT if left out.")
+    path_normalization: ProxyPathNormalization | None = absent("How paths are brought into one form.")
+    protocol_detection_timeout: DurationOrZero | None = absent(
+        "How long a client may be silent where its protocol is found out; 0s (no limit) if left out."
+    )
+    default_config: MeshProxyConfig | None = absent("What proxies are started with.")
+    ca: Whole | None = absent("Authority that issues workloads' certificates.")
+    ca_certificates: tuple[Whole, ...] = many("Further authorities of workloads' certificates.")
+    certificates: tuple[Whole, ...] = many("Certificates of the control plane.")
+    config_sources: tuple[Whole, ...] = many("Where objects come from.")
+    default_inbound_http_retry_policy: Whole | None = absent("Retries from sidecars to their programs.")
+    default_providers: Whole | None = absent("Extension providers that are used by default.")
+    disable_envoy_listener_log: Bool | None = absent("Whether listeners write no log.")
+    discovery_selectors: tuple[Whole, ...] = many("Kubernetes namespaces to look at.")
+    enable_auto_mtls: Bool | None = absent(
+        "Whether mutual TLS is spoken without being asked for.", nullable=True
+    )
+    enable_envoy_access_log_service: Bool | None = absent("Whether access logs are sent to a service.")
+    enable_prometheus_merge: Bool | None = absent(
+        "Whether programs' metrics are joined to proxies'.", nullable=True
+    )
+    enable_tracing: Bool | None = absent("Whether proxies trace.")
+    extension_providers: tuple[Whole, ...] = many("Services that telemetry and authorization use.")
+    hbone_idle_timeout: DurationOrZero | None = absent("How long tunnels of ambient meshes are kept.")
+    inbound_cluster_stat_name: Str | None = absent("Pattern of statistics' names.")
+    ingress_class: Str | None = absent("Class of Kubernetes' Ingress.")
+    ingress_controller_mode: Str | None = absent("Which Ingress are read.")
+    ingress_selector: Str | None = absent("Gateway of Ingress.")
+    ingress_service: Str | None = absent("Service of Ingress.")
+    mesh_mTLS: Whole | None = absent("TLS between workloads.")  # noqa: N815 - it is published as meshMTLS
+    outbound_cluster_stat_name: Str | None = absent("Pattern of statistics' names.")
+    proxy_http_port: Count | None = absent("Port of sidecars' HTTP proxy.")
+    proxy_inbound_listen_port: Count | None = absent("Port that inbound traffic is redirected to.")
+    proxy_listen_port: Count | None = absent("Port that outbound traffic is redirected to.")
+    root_namespace: Str | None = absent("Namespace of objects for the whole mesh.")
+    service_entry_visibility: Whole | None = absent("Who sees ServiceEntries.")
+    service_scope_configs: tuple[Whole, ...] = many("Services of ambient meshes that all clusters see.")
+    service_settings: tuple[Whole, ...] = many("Services that stay within a Kubernetes cluster.")
+    tls_defaults: Whole | None = absent("TLS that is not between workloads.")
+    trust_domain: Str | None = absent("Name of the authority over identities.")
+    trust_domain_aliases: tuple[Str, ...] = many("Its other names.")
+    verify_certificate_at_client: Bool | None = absent(
+        "Whether servers are verified by default.", nullable=True
+    )
+
+    def findings(self) -> Iterator[Finding]:
+        for field, names in (
+            ("defaultServiceExportTo", self.default_service_export_to),
+            ("defaultVirtualServiceExportTo", self.default_virtual_service_export_to),
+            ("defaultDestinationRuleExportTo", self.default_destination_rule_export_to),
+        ):
+            yield from export_findings(names, field)
+        fault = _log_format_fault(self.access_log_format, self.access_log_encoding)
+        if fault:
+            yield wrong(fault, "accessLogFormat")
+        if self.access_log_file and not self.access_log_file.startswith("/"):
+            yield wrong(
+                f"{shown(self.access_log_file)} is no path of a file, such as /dev/stdout", "accessLogFile"
+            )
+
+
+def _log_format_fault(text: str | None, encoding: AccessLogEncoding | None) -> str | None:
+    """Says why Envoy would refuse a log's format, or None."""
+    if not text:
+        return None
+    if encoding is not AccessLogEncoding.JSON:
+        fault = command_fault(text)
+        return f"{shown(text)} {fault}" if fault else None
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return f"is no JSON, as accessLogEncoding wants: {error}"
+    if not isinstance(fields, dict) or not fields:
+        return 'is no map of JSON\'s, such as {"path": "%REQ(:PATH)%"}'
+    return next((f"{shown(each)} {fault}" for each in _texts(fields) if (fault := command_fault(each))), None)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for each in value.values():
+                yield from _texts(each)
+        case list():
+            for each in value:
+                yield from _texts(each)

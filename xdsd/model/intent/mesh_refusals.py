@@ -1,0 +1,96 @@
+"""What of Istio's MeshConfig is refused, and what to do instead."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_CERTIFICATES = "the mesh issues no certificates; name files in a DestinationRule's tls"
+_INGRESS = "Kubernetes' Ingress is not read; write a Gateway and a VirtualService"
+_AMBIENT = "there are no ambient meshes here, only proxies"
+_STATISTICS = "statistics are read from each proxy's admin page"
+_AGENT = "there is no agent beside Envoy"
+_TRACES = "proxies do not trace; an EnvoyFilter makes them"
+_BOOTSTRAP = "it is a proxy's own; write xdsctl bootstrap"
+_PORTS = "redirection is set up for the ports 15001 and 15006"
+_NAMES = "clusters' names are those of statistics"
+
+REFUSED_OF_MESHES: Mapping[str, str] = MappingProxyType(
+    {
+        "ca": _CERTIFICATES,
+        "caCertificates": _CERTIFICATES,
+        "certificates": _CERTIFICATES,
+        "configSources": "objects are in the daemon's store, which is its setting store",
+        "defaultInboundHttpRetryPolicy": "what a closing connection kept from a program is sent again, nothing else is",
+        "defaultProviders": "there are no extension providers",
+        "disableEnvoyListenerLog": "listeners log connections into the access log itself; write accessLogFile",
+        "discoverySelectors": "platforms are chosen by the daemon's setting registry",
+        "enableAutoMtls": _CERTIFICATES,
+        "enableEnvoyAccessLogService": "access logs go to a file; write accessLogFile",
+        "enablePrometheusMerge": "programs and proxies are scraped apart",
+        "enableTracing": _TRACES,
+        "extensionProviders": "nothing names providers; an EnvoyFilter adds what Envoy has",
+        "hboneIdleTimeout": _AMBIENT,
+        "inboundClusterStatName": _NAMES,
+        "ingressClass": _INGRESS,
+        "ingressControllerMode": _INGRESS,
+        "ingressSelector": _INGRESS,
+        "ingressService": _INGRESS,
+        "meshMTLS": _CERTIFICATES,
+        "outboundClusterStatName": _NAMES,
+        "proxyHttpPort": f"{_BOOTSTRAP} --http-proxy-port",
+        "proxyInboundListenPort": _PORTS,
+        "proxyListenPort": _PORTS,
+        "rootNamespace": "it is the daemon's setting root-namespace, by which this very object is found",
+        "serviceEntryVisibility": "write defaultServiceExportTo",
+        "serviceScopeConfigs": _AMBIENT,
+        "serviceSettings": "endpoints are of no Kubernetes cluster; write exportTo, or localityLbSetting",
+        "tlsDefaults": "write the tls of DestinationRules",
+        "trustDomain": _CERTIFICATES,
+        "trustDomainAliases": _CERTIFICATES,
+        "verifyCertificateAtClient": "servers are always verified, unless a DestinationRule's tls says otherwise",
+    }
+)
+
+REFUSED_OF_PROXIES: Mapping[str, str] = MappingProxyType(
+    {
+        "availabilityZone": f"{_BOOTSTRAP} --locality",
+        "binaryPath": f"{_AGENT}; Envoy is started as its unit says",
+        "caCertificatesPem": _CERTIFICATES,
+        "configPath": f"{_AGENT}; xdsctl bootstrap prints the one file there is",
+        "connectionSettings": "write a DestinationRule's connectionPool; an EnvoyFilter says the rest",
+        "controlPlaneAuthPolicy": f"{_BOOTSTRAP} --xds-address",
+        "customConfigFile": f"{_AGENT}; an EnvoyFilter for BOOTSTRAP changes what xdsctl bootstrap prints",
+        "discoveryAddress": f"{_BOOTSTRAP} --xds-address",
+        "discoveryRefreshDelay": "nothing is polled",
+        "envoyAccessLogService": "access logs go to a file; write accessLogFile",
+        "envoyMetricsService": _STATISTICS,
+        "envoyMetricsServiceAddress": _STATISTICS,
+        "extraStatTags": f"{_STATISTICS}; an EnvoyFilter for BOOTSTRAP adds tags",
+        "fileFlushInterval": "Envoy has it from its command line: --file-flush-interval-msec",
+        "fileFlushMinSizeKb": "Envoy has it from its command line: --file-flush-min-size-kb",
+        "holdApplicationUntilProxyStarts": f"{_AGENT}; order their units",
+        "interceptionMode": f"{_BOOTSTRAP} --interception",
+        "meshId": "write proxyMetadata with ISTIO_META_MESH_ID",
+        "privateKeyProvider": _CERTIFICATES,
+        "proxyBootstrapTemplatePath": f"{_AGENT}; an EnvoyFilter for BOOTSTRAP changes what xdsctl bootstrap prints",
+        "proxyHeaders": "an EnvoyFilter for NETWORK_FILTER changes what proxies add",
+        "proxyStatsMatcher": f"{_STATISTICS}; an EnvoyFilter for BOOTSTRAP chooses among them",
+        "readinessProbe": f"{_AGENT}; what registries call unhealthy gets no requests",
+        "sds": _CERTIFICATES,
+        "serviceCluster": "it is made of the label app and the namespace",
+        "statNameLength": "Envoy knows no longest name",
+        "statsCompression": f"{_AGENT}; Envoy's admin page compresses nothing",
+        "statsdUdpAddress": f"{_STATISTICS}; an EnvoyFilter for BOOTSTRAP adds a sink",
+        "statusPort": f"{_AGENT}; Envoy's admin page answers /ready",
+        "terminationDrainDuration": f"{_AGENT}; Envoy's unit says how it is stopped",
+        "tracing": _TRACES,
+        "tracingServiceName": "it is made of the label app and the namespace",
+        "zipkinAddress": _TRACES,
+    }
+)
+
+REFUSED_OF_TOPOLOGIES: Mapping[str, str] = MappingProxyType(
+    {
+        "forwardClientCertDetails": "gateways replace the header by what they verified themselves (SANITIZE_SET)",
+        "proxyProtocol": "an EnvoyFilter for LISTENER_FILTER makes gateways read it",
+    }
+)
