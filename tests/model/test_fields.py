@@ -78,7 +78,6 @@ def test_one_kind_can_be_listed_alone() -> None:
         ("MeshConfig", "spec.defaultConfig.concurrency", True),
         ("MeshConfig", "spec.defaultConfig.discoveryAddress", False),
         ("ProxyConfig", "spec.image.imageType", False),
-        ("WorkloadEntry", "spec.serviceAccount", False),
         ("WorkloadEntry", "spec.weight", True),
     ],
 )

@@ -19,7 +19,7 @@ from xdsd.model.intent.mesh_config import (
 )
 from xdsd.model.intent.mesh_refusals import REFUSED_OF_MESHES, REFUSED_OF_PROXIES, REFUSED_OF_TOPOLOGIES
 from xdsd.model.intent.proxy_config import ProxyImage
-from xdsd.model.intent.service_entry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
+from xdsd.model.intent.service_entry import Resolution, ServiceEntry, ServicePort
 from xdsd.model.intent.sidecar import IngressTLSSettings, SidecarPort
 from xdsd.model.intent.values import PROTOCOLS, UNCOMMON_PROTOCOLS
 
@@ -47,7 +47,6 @@ REFUSED_FIELDS: Mapping[type[Message], frozenset[str]] = MappingProxyType(
         ServerTLSSettings: _TLS_TERMINATION,
         Port: frozenset({"targetPort"}),
         TLSCertificate: frozenset({"caCertificates"}),
-        WorkloadEntry: frozenset({"network", "serviceAccount"}),
         MeshConfig: frozenset(REFUSED_OF_MESHES),
         MeshOutboundTrafficPolicy: frozenset({"tls"}),
         MeshProxyConfig: frozenset(REFUSED_OF_PROXIES),
