@@ -18,6 +18,7 @@ from api.access.caller import Role
 from api.access.certificates import ServerTls
 from api.access.directory import Directory
 from api.access.proving import Prover
+from api.access.throttle import Throttle
 from api.client import Client
 from api.credentials import Credentials
 from api.server import admin_services, serve_admin
@@ -34,7 +35,6 @@ from xdsd.server import ProxyStatus
 from xdsd.settings import Address, LogFormat, LogLevel, UnixAddress
 from xdsd.snapshot import Snapshot
 from xdsd.telemetry import make_logger
-from xdsd.throttle import Throttle
 
 NO_CREDENTIALS = Credentials()
 

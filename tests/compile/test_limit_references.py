@@ -113,7 +113,7 @@ def test_an_edit_reaches_what_the_filter_is_told_and_nothing_else() -> None:
     last = mesh.settle()
     for type_url in (LISTENER, ROUTE, EXTENSION):
         assert versions(last, type_url) == versions(without, type_url)
-    assert versions(last, EXTENSION) == {}
+    assert not any("ratelimit" in name for name in versions(last, EXTENSION))
 
 
 def test_delegated_routes_are_limited_by_either_name() -> None:
@@ -125,4 +125,4 @@ def test_delegated_routes_are_limited_by_either_name() -> None:
         _, outcome = edge(*base, limit("a", targetRefs=target))
         assert told(outcome) == []
         assert versions(outcome, ROUTE) != plain, target
-        assert len(versions(outcome, EXTENSION)) == 1, target
+        assert sum("ratelimit" in name for name in versions(outcome, EXTENSION)) == 1, target

@@ -189,7 +189,7 @@ def test_a_proxy_that_moves_is_served_for_its_new_place() -> None:
     change = made.settle()
     assert priorities(made, node)["us/a"] == 0
     assert made.snapshot.assigned[node][0] == before[0]
-    assert change.dropped == (before[-1],)
+    assert change.dropped == (before[2],)
 
 
 def test_what_depends_on_places_is_patched_too() -> None:

@@ -42,6 +42,8 @@ def _whole(listener: Any, extensions: Sequence[Any]) -> Any:
     if listener.HasField("default_filter_chain"):
         chains.append(listener.default_filter_chain)
     for network_filter in (each for chain in chains for each in chain.filters):
+        if network_filter.HasField("config_discovery") and network_filter.name in told:
+            network_filter.typed_config.CopyFrom(told[network_filter.name])
         manager = HttpConnectionManager()
         if not network_filter.typed_config.Unpack(manager):
             continue

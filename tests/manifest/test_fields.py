@@ -13,6 +13,7 @@ from xdsd.model.intent.schema import FieldLine, field_lines
 from xdsd.model.problem import Problem, Reason
 
 SAMPLE = {
+    "AuthorizationPolicy": {"rules": [{"to": [{"operation": {"methods": ["GET"]}}]}]},
     "DestinationRule": {"host": "a", "trafficPolicy": {"loadBalancer": {"simple": "RANDOM"}}},
     "EnvoyFilter": {
         "configPatches": [
@@ -25,6 +26,7 @@ SAMPLE = {
     "MeshConfig": {"connectTimeout": "5s"},
     "ProxyConfig": {"concurrency": 2},
     "RateLimit": {"local": [{"limit": {"requests": 1, "unit": "SECOND"}}]},
+    "RequestAuthentication": {"jwtRules": [{"issuer": "https://issuer.example"}]},
     "ServiceEntry": {"hosts": ["a.example.com"], "ports": [{"number": 80, "name": "http"}]},
     "Sidecar": {"egress": [{"hosts": ["*/*"]}]},
     "VirtualService": {"hosts": ["a"], "http": [{"route": [{"destination": {"host": "a"}}]}]},
@@ -32,7 +34,7 @@ SAMPLE = {
 }
 
 
-UNWRITTEN = ("mirror_percent", "targetRefs[].namespace")
+UNWRITTEN = ("mirror_percent", "jwks_uri", "targetRefs[].namespace", "targetRef.namespace")
 """Leaves that no object has as it is written: another spelling, and one that may only be empty."""
 
 

@@ -21,9 +21,8 @@ def test_api_resources_are_listed(alone: Xdsctl) -> None:
     assert text[0].split() == ["NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND"]
     rows = [line.split() for line in text]
     assert ["virtualservices", "vs", "networking.istio.io/v1", "true", "VirtualService"] in rows
-    assert (
-        alone("api-resources", "-o", "name").stdout.splitlines()[0] == "destinationrules.networking.istio.io"
-    )
+    names = alone("api-resources", "-o", "name").stdout.splitlines()
+    assert names[0] == "authorizationpolicies.security.istio.io"
     found = json.loads(alone("api-resources", "-o", "json").stdout)["resources"]
     by_name = {each["name"]: each for each in found}
     assert by_name["gateways"]["shortNames"] == ["gw"]
@@ -49,6 +48,7 @@ def test_fields_are_one_line_a_leaf(alone: Xdsctl) -> None:
     assert all(len(row) == 4 and row[3] in {"yes", "refused"} for row in rows)
     assert ["VirtualService", "spec.http[].route[].weight", "integer(int32)", "yes"] in rows
     assert {row[0] for row in rows} == {
+        "AuthorizationPolicy",
         "DestinationRule",
         "EnvoyFilter",
         "Gateway",
@@ -57,6 +57,7 @@ def test_fields_are_one_line_a_leaf(alone: Xdsctl) -> None:
         "MeshConfig",
         "ProxyConfig",
         "RateLimit",
+        "RequestAuthentication",
         "ServiceEntry",
         "Sidecar",
         "VirtualService",

@@ -53,7 +53,7 @@ def http_connection_manager(
         codec_type=HttpConnectionManager.AUTO,
         # The semicolon ends the name for the tag extractors of Istio's bootstrap and dashboards.
         stat_prefix=f"{_stat_direction(side)}_{listener};",
-        http_filters=http_filters(settings.limiting),
+        http_filters=http_filters(settings.limiting, settings.guarding),
         access_log=access_logs(settings.access_log),
         normalize_path=BoolValue(value=settings.paths is not PathNormalizationType.NONE),
         merge_slashes=settings.paths in _MERGING,

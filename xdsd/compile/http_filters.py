@@ -5,16 +5,15 @@ what a filter may rely on stands with it. Filters that only act where a route as
 CORS) are in every chain, so that a route update alone turns them on: adding a filter would change the
 listener, and a changed listener drains connections.
 
-1. ``grpc_stats`` counts calls by their gRPC status; first, so that calls refused further down count
-too. 2. (an external authorizer of CUSTOM policies: before anything spends work on the request) 3. (JWT
-authentication: proves who asks, which authorization and rate limits refer to) 4. (RBAC: authorization
-by peer and by request) 5. ``cors`` answers preflight requests; before faults, so that a browser sees
-an injected abort for what it is. 6. ``fault`` delays and aborts; after authorization, so that nobody
-learns of a route by its faults. 7. rate limits, local ones first; last before
-routing, so that they count what would really be sent; only in listeners that have some (``xdsd.compile.limits``). 8.
-``router`` sends the request; always last, Envoy refuses it elsewhere.
-
-Parentheses mark the places that are kept for filters to come.
+1. ``grpc_stats`` counts calls by their gRPC status; first, so that calls refused further down count too.
+2. An external authorizer of CUSTOM policies: before anything spends work on the request, and able to put in a token.
+3. JWT authentication: proves who asks, which authorization and rate limits refer to.
+4. RBAC: authorization by peer and by request. 2 to 4 only where listeners are guarded (``xdsd.compile.authorization``).
+5. ``cors`` answers preflight requests; before faults, so that a browser sees an injected abort for what it is.
+6. ``fault`` delays and aborts; after authorization, so that nobody learns of a route by its faults.
+7. Rate limits, local ones first; last before routing, so that they count what would really be sent; only in listeners that
+   have some (``xdsd.compile.limits``).
+8. ``router`` sends the request; always last, Envoy refuses it elsewhere.
 """
 
 from envoy.extensions.filters.http.cors.v3.cors_pb2 import Cors
@@ -26,6 +25,7 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import BoolValue
 
+from xdsd.compile.authorization.heads import UNGUARDED, Guarding
 from xdsd.compile.limits.limiting import NO_LIMITS, Limiting
 
 # Names are keys: a route's ``typed_per_filter_config`` refers to a filter by them.
@@ -35,10 +35,11 @@ GRPC_STATS = "envoy.filters.http.grpc_stats"
 ROUTER = "envoy.filters.http.router"
 
 
-def http_filters(limiting: Limiting = NO_LIMITS) -> list[HttpFilter]:
-    """The filters of an HTTP connection manager, in the order above; rate limits only where there are any."""
+def http_filters(limiting: Limiting = NO_LIMITS, guarding: Guarding = UNGUARDED) -> list[HttpFilter]:
+    """The filters of an HTTP connection manager, in the order above; rate limits and guards only where there are any."""
     return [
         _filter(GRPC_STATS, GrpcStats(emit_filter_state=True, stats_for_all_methods=BoolValue(value=False))),
+        *guarding.http,
         _filter(CORS, Cors()),
         _filter(FAULT, HTTPFault()),
         *limiting.filters,

@@ -89,7 +89,7 @@ def virtual_inbound(
     # As on the way out: a connection to the port itself would be passed to itself for ever.
     blackhole = FilterChainMatch(destination_port=UInt32Value(value=port))
     listener.filter_chains.append(
-        _chain("virtualInbound-blackhole", tcp_proxy(BLACK_HOLE_CLUSTER, settings), blackhole)
+        _chain("virtualInbound-blackhole", [tcp_proxy(BLACK_HOLE_CLUSTER, settings)], blackhole)
     )
     ports = sorted(ports, key=lambda p: p.port)
     known = {served.port for served in ports}
@@ -142,11 +142,11 @@ def _chains(
 ) -> list[FilterChain]:
     """The filter chains of a port, that of the widest match last."""
     if port.admits is Admits.NOTHING:
-        return [_chain(port.name, tcp_proxy(BLACK_HOLE_CLUSTER, settings), Door().match(destination_port))]
+        return [_chain(port.name, [tcp_proxy(BLACK_HOLE_CLUSTER, settings)], Door().match(destination_port))]
     return [
         _chain(
             port.name,
-            _http_filter(port, settings) if door.http else tcp_proxy(port.cluster, settings, port.options),
+            [_http_filter(port, settings)] if door.http else _carried(port.cluster, settings, port.options),
             door.match(destination_port),
             door.socket,
         )
@@ -159,13 +159,18 @@ def _undeclared(
 ) -> list[FilterChain]:
     """The filter chains of a port that no service declares, or with the number 0 of all of them."""
     if taken is Admits.NOTHING:
-        closed = tcp_proxy(BLACK_HOLE_CLUSTER, settings)
+        closed = [tcp_proxy(BLACK_HOLE_CLUSTER, settings)]
         return [_chain(VIRTUAL_INBOUND_LISTENER, closed, Door().match(number))] if number else []
-    onward = tcp_proxy(INBOUND_PASSTHROUGH_CLUSTER, settings)
+    onward = _carried(INBOUND_PASSTHROUGH_CLUSTER, settings)
     return [
         _chain(VIRTUAL_INBOUND_LISTENER, onward, door.match(number), door.socket)
         for door in doors(Protocol.TCP, taken, trust)
     ]
+
+
+def _carried(cluster: str, settings: ListenerSettings, options: TcpOptions = DEFAULT_OPTIONS) -> list[Filter]:
+    """The filters of connections that are not HTTP."""
+    return [*settings.guarding.network, tcp_proxy(cluster, settings, options)]
 
 
 def _http_filter(port: InboundPort, settings: ListenerSettings) -> Filter:
@@ -210,9 +215,9 @@ def _inbound(name: str, bind: str, port: int, settings: ListenerSettings) -> Lis
 
 
 def _chain(
-    name: str, network_filter: Filter, match: FilterChainMatch, socket: TransportSocket | None = None
+    name: str, filters: Sequence[Filter], match: FilterChainMatch, socket: TransportSocket | None = None
 ) -> FilterChain:
-    chain = FilterChain(name=name, filters=[network_filter], transport_socket=socket)
+    chain = FilterChain(name=name, filters=filters, transport_socket=socket)
     if match.ByteSize():
         chain.filter_chain_match.CopyFrom(match)
     return chain

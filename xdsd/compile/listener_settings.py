@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from xdsd.compile.access_logs import AccessLog
+from xdsd.compile.authorization.heads import UNGUARDED, Guarding
 from xdsd.compile.limits.limiting import NO_LIMITS, Limiting
 from xdsd.model.intent import PathNormalizationType
 
@@ -16,7 +17,8 @@ class ListenerSettings:
     gateway faces clients nobody knows, so a stream without a byte for ``gateway_stream_idle_timeout``
     ends there. ``xff_trusted_hops`` counts the proxies before a gateway whose ``x-forwarded-for`` is
     believed. ``buffer_limit`` is bytes a connection may hold in memory; 0 leaves Envoy's own (1 MiB).
-    ``limiting`` is what RateLimits put into a listener. ``paths`` says how far paths are normalized; ``detection_timeout``
+    ``limiting`` is what RateLimits put into a listener, ``guarding`` what lets policies decide there.
+    ``paths`` says how far paths are normalized; ``detection_timeout``
     is how long a client may be silent whose protocol is found out, None for Envoy's own and on the way out no limit.
     """
 
@@ -26,6 +28,7 @@ class ListenerSettings:
     xff_trusted_hops: int = 0
     buffer_limit: int = 0
     limiting: Limiting = NO_LIMITS
+    guarding: Guarding = UNGUARDED
     paths: PathNormalizationType = PathNormalizationType.BASE
     detection_timeout: timedelta | None = None
 

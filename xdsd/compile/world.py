@@ -19,6 +19,7 @@ from xdsd.compile.matches import MESH, gateway_key
 from xdsd.compile.names import resolve_host
 from xdsd.model.catalog import Endpoint, Service, ServiceKey
 from xdsd.model.intent import (
+    AuthorizationPolicy,
     DestinationRule,
     EnvoyFilter,
     Gateway,
@@ -29,11 +30,13 @@ from xdsd.model.intent import (
     PeerAuthentication,
     ProxyConfig,
     RateLimit,
+    RequestAuthentication,
     Sidecar,
     TargetKind,
     VirtualService,
 )
 from xdsd.model.intent.mesh_config import NAME
+from xdsd.model.intent.policy_target import GATEWAY_NAME, KUBERNETES
 from xdsd.model.mesh import MeshSettings, Proxy
 from xdsd.model.problem import ObjectRef
 from xdsd.model.virtual_addresses import VirtualAddresses, addresses_at
@@ -212,6 +215,7 @@ class World:
     def _index_keys(self, obj: AnyObject) -> Iterable[Key]:
         namespace = obj.metadata.namespace
         spec = obj.spec
+        yield from _guard_keys(spec, namespace)
         if isinstance(spec, VirtualService):
             yield from self._virtual_service_keys(spec, namespace)
         elif isinstance(spec, DestinationRule):
@@ -254,6 +258,20 @@ def _rate_limit_keys(spec: RateLimit, namespace: str) -> Iterable[Key]:
             yield ("rate-limits-of-virtual-services",)
 
 
+def _guard_keys(spec: Any, namespace: str) -> Iterable[Key]:
+    if isinstance(spec, RequestAuthentication):
+        yield ("all-request-authentications",)
+        name = "request-authentications"
+    elif isinstance(spec, AuthorizationPolicy):
+        name = "authorization-policies"
+    else:
+        return
+    if not spec.targets:
+        yield (name, namespace)
+    for target in spec.targets:
+        yield (f"{name}-of", target.group or "", namespace, target.name)
+
+
 def _age(obj: AnyObject) -> tuple[str, str, str]:
     return obj.age
 
@@ -278,7 +296,15 @@ def _selector_labels(obj: AnyObject) -> dict[str, frozenset[str]]:
         return {"gateway-labels": frozenset(selector or ())}
     if isinstance(spec, MeshConfig):
         return {"near-labels": default_labels(spec)}
-    return {}
+    return _guard_labels(spec)
+
+
+def _guard_labels(spec: Any) -> dict[str, frozenset[str]]:
+    if not isinstance(spec, AuthorizationPolicy | RequestAuthentication):
+        return {}
+    keys = set(spec.selector.match_labels if spec.selector else ())
+    keys.update(GATEWAY_NAME for target in spec.targets if target.group == KUBERNETES)
+    return {"gateway-labels": frozenset(keys)}
 
 
 def _service_index_keys(service: Service) -> Iterable[Key]:

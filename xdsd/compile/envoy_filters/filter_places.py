@@ -84,4 +84,5 @@ def network_end(added: Any) -> Callable[[Any], int]:
 
 def type_of(each: Any) -> str:
     """The name of the message that configures a filter."""
-    return str(each.typed_config.type_url.rpartition("/")[2])
+    discovered = each.config_discovery.type_urls if each.HasField("config_discovery") else ()
+    return str((discovered[0] if discovered else each.typed_config.type_url).rpartition("/")[2])

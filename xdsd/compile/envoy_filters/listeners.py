@@ -43,14 +43,21 @@ def patch_listener(listener: Any, work: Work) -> bool:
 
 
 def _is_named(name: str | None) -> Named | None:
-    return None if name is None else lambda each: each.name == name
+    if name is None:
+        return None
+    return lambda each: name in (each.name, each.name.partition("|")[0] if _is_discovered(each) else "")
+
+
+def _is_discovered(each: Any) -> bool:
+    """True for a filter that is told elsewhere what to do; its name goes on behind a bar."""
+    return bool(each.HasField("config_discovery"))
 
 
 def _change_filters(filters: Any, patch: ReadyPatch, name: str | None, work: Work) -> None:
     named = _is_named(name)
     if patch.merges:
         for each in filters:
-            if (named is None or named(each)) and merge_filter(each, patch):
+            if (named is None or named(each)) and not _is_discovered(each) and merge_filter(each, patch):
                 work.done(patch)
     elif change_list(filters, patch, named):
         work.done(patch)

@@ -6,6 +6,7 @@ There is one cell a proxy; what equal proxies have in common is asked for, so th
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec
 from xdsd.compile.layers.edge import edge_layer
+from xdsd.compile.layers.guarding import guards_layer, guards_of
 from xdsd.compile.layers.near import near_layer, place_of
 from xdsd.compile.layers.outbound import outbound_layer
 from xdsd.compile.layers.patched import with_patches
@@ -36,7 +37,8 @@ def layers_of(graph: Graph, node_id: str) -> tuple[LayerSpec, ...]:
     # Without redirection nothing reaches ports that nobody declares.
     undeclared = UNREAD if explicit else undeclared_of(graph, node_id)
     specs = graph.ask(outbound_and_own, view, place, served, explicit, undeclared)
-    return (*with_patches(graph, node_id, specs), *alike)
+    own = guards_layer(guards_of(graph, node_id))
+    return (*with_patches(graph, node_id, specs), own, *alike)
 
 
 def edge_and_near(graph: Graph, view: View, place: Place) -> tuple[LayerSpec, ...]:

@@ -5,6 +5,7 @@ A gateway gets the clusters to which its routes lead and no others: an edge prox
 
 from typing import NamedTuple, cast
 
+from xdsd.compile.authorization.heads import Extras, heads
 from xdsd.compile.delegates import routing
 from xdsd.compile.gateways import (
     BoundService,
@@ -21,6 +22,7 @@ from xdsd.compile.layers.checks import check_for
 from xdsd.compile.layers.defaults import default_retries
 from xdsd.compile.layers.destinations import MeshDestinations, Target
 from xdsd.compile.layers.edge_tcp import edge_connections, edge_tcp_members
+from xdsd.compile.layers.guarding import Guards, extras_of, gateway_guards, guarded, head_members
 from xdsd.compile.layers.hosts import HostPart, do_clash, group, host_part, join, without_clashes
 from xdsd.compile.layers.limits import (
     limit_routes,
@@ -33,7 +35,7 @@ from xdsd.compile.layers.limits import (
 from xdsd.compile.layers.outbound import Rules, cluster_members, subset_names
 from xdsd.compile.limits.terms import Side
 from xdsd.compile.matches import Source, gateway_key
-from xdsd.compile.names import resolve_host
+from xdsd.compile.names import listener_name, resolve_host
 from xdsd.compile.resolve import View, rules_for, sees, settings, virtual_service_spec
 from xdsd.compile.routes import merge_routes, rule_routes
 from xdsd.compile.virtual_hosts import virtual_host
@@ -140,11 +142,19 @@ def all_edge_limits(graph: Graph, view: View) -> tuple[ObjectRef, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def edge_guards(graph: Graph, view: View, number: int, bind: str) -> Guards:
+    """What guards a port: the gateway's own policies, and those of its Gateways."""
+    port = _port(graph, view, number, bind)
+    gateways = dict.fromkeys(server.gateway for server in port.servers) if port else ()
+    return gateway_guards(graph, view, gateways)
+
+
 def edge_listener(
-    graph: Graph, bind: str, number: int, route: str, limits: tuple[ObjectRef, ...]
+    graph: Graph, bind: str, number: int, route: str, limits: tuple[ObjectRef, ...], extras: Extras
 ) -> Resource:
     """The listener of a port."""
-    listener = gateway_listener(bind, number, route, settings=limited(graph, limits, Side.GATEWAY))
+    found = guarded(limited(graph, limits, Side.GATEWAY), extras, listener_name(bind, number))
+    listener = gateway_listener(bind, number, route, settings=found)
     return resource(LISTENER, listener.name, listener)
 
 
@@ -156,10 +166,13 @@ def edge_members(graph: Graph, view: View) -> tuple[Member, ...]:
             members |= {(each.type_url, each.name): each for each in edge_tcp_members(graph, view, port)}
             continue
         limits = graph.ask(edge_limits, view, port.port, port.bind)
-        arguments = (port.bind, port.port, port.route_name, limits)
+        guards = graph.ask(edge_guards, view, port.port, port.bind)
+        extras = graph.ask(extras_of, guards.policies)
+        arguments = (port.bind, port.port, port.route_name, limits, extras)
         found = [
             Member(LISTENER, port.listener_name, edge_listener, arguments),
             Member(ROUTE, port.route_name, edge_routes, (view, port.port, port.bind, port.route_name)),
+            *head_members(guards, heads(extras, place=port.listener_name)),
         ]
         for member in found:
             members[member.type_url, member.name] = member

@@ -10,11 +10,13 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import NamedTuple
 
+from xdsd.compile.authorization.heads import NO_EXTRAS, Extras
 from xdsd.compile.clusters import inbound_cluster, inbound_passthrough_cluster
 from xdsd.compile.graph import Graph
 from xdsd.compile.inbound import InboundPort, inbound_listener, virtual_inbound
 from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.defaults import inbound_pool, is_local
+from xdsd.compile.layers.guarding import extras_of, guarded, guards_of
 from xdsd.compile.layers.limits import limited, limiter_members, workload_limits
 from xdsd.compile.layers.listening import explicit_members
 from xdsd.compile.layers.peer_policies import policy_for, unable, undeclared_ports
@@ -49,7 +51,7 @@ class Served(NamedTuple):
     ``bound`` says that it has a listener of its own, which binds the port, even where all else is redirected. ``pool``
     names the Sidecar (and its ingress listener, or -1) whose connection pool applies. ``target`` is empty where the program
     is at the address that callers meant. ``limits`` are the RateLimits of the workload, for ports that speak HTTP.
-    ``admits`` says whom the port takes.
+    ``admits`` says whom the port takes, ``extras`` what policies add to what guards it.
     """
 
     port: int
@@ -62,11 +64,12 @@ class Served(NamedTuple):
     pool: tuple[ObjectRef, int] | None
     limits: tuple[ObjectRef, ...] = ()
     admits: Admits = Admits.PLAINTEXT
+    extras: Extras = NO_EXTRAS
 
     @property
     def onward(self) -> "Served":
         """As much of it as matters from here to the program."""
-        return self._replace(limits=(), admits=Admits.PLAINTEXT)
+        return self._replace(limits=(), admits=Admits.PLAINTEXT, extras=NO_EXTRAS)
 
 
 class Explicit(NamedTuple):
@@ -134,10 +137,12 @@ def served_by(graph: Graph, node_id: str) -> tuple[Served, ...]:
         return ()
     limits = graph.ask(workload_limits, proxy.namespace, tuple(sorted(proxy.labels.items())))
     policy, proven = policy_for(graph, proxy), bool(proxy.identity)
+    extras = graph.ask(extras_of, guards_of(graph, node_id).policies)
     found = tuple(
         port._replace(
             limits=limits if port.protocol.carries_http else (),
             admits=admits(policy.of(port.port).mode, proven=proven),
+            extras=extras,
         )
         for port in _ports(graph, proxy)
     )
@@ -291,10 +296,11 @@ def redirected(
     """The one inbound listener of a proxy to which the kernel redirects."""
     ports = [_inbound(graph, port) for port in served]
     limits = next((port.limits for port in served if port.limits), ())
+    extras = served[0].extras if served else NO_EXTRAS
     listener = virtual_inbound(
         ports,
         bind=bind,
-        settings=limited(graph, limits, Side.INBOUND),
+        settings=guarded(limited(graph, limits, Side.INBOUND), extras),
         undeclared=undeclared,
         trust=settings(graph).trusted,
     )
@@ -303,6 +309,6 @@ def redirected(
 
 def own_listener(graph: Graph, served: Served) -> Resource:
     """The inbound listener of one port, which it binds itself."""
-    found = limited(graph, served.limits, Side.INBOUND)
+    found = guarded(limited(graph, served.limits, Side.INBOUND), served.extras)
     listener = inbound_listener(_inbound(graph, served), settings=found, trust=settings(graph).trusted)
     return resource(LISTENER, listener.name, listener)

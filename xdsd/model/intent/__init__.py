@@ -7,6 +7,17 @@ that one object can obey. Rules between objects belong to the compiler. What thi
 is listed in ``support`` and refused by ``xdsd.manifest``, which reads objects from files and JSON.
 """
 
+from xdsd.model.intent.authorization_policy import (
+    Action,
+    AuthorizationPolicy,
+    Condition,
+    ExtensionProvider,
+    From,
+    Operation,
+    Rule,
+    Source,
+    To,
+)
 from xdsd.model.intent.base import Message
 from xdsd.model.intent.connection_pool import (
     ConnectionPoolSettings,
@@ -42,7 +53,6 @@ from xdsd.model.intent.envoy_filter import (
     Patch,
     PatchContext,
     PatchOperation,
-    PolicyTargetReference,
     ProxyMatch,
     RouteAction,
     RouteConfigurationMatch,
@@ -114,6 +124,7 @@ from xdsd.model.intent.mesh_config import (
 )
 from xdsd.model.intent.metadata import Metadata, Object
 from xdsd.model.intent.peer_authentication import MutualTLS, MutualTLSMode, PeerAuthentication
+from xdsd.model.intent.policy_target import PolicyTargetReference
 from xdsd.model.intent.proxy_config import ProxyConfig, ProxyImage
 from xdsd.model.intent.rate_limit import (
     FailureMode,
@@ -139,6 +150,13 @@ from xdsd.model.intent.rate_limit_descriptor import (
     RemoteAddressDescriptor,
     SourceDescriptor,
     ValueDescriptor,
+)
+from xdsd.model.intent.request_authentication import (
+    ClaimToHeader,
+    JWTHeader,
+    JWTRule,
+    Presence,
+    RequestAuthentication,
 )
 from xdsd.model.intent.selector import Destination, LabelSelector, Percent, PortSelector, WorkloadSelector
 from xdsd.model.intent.service_entry import Location, Resolution, ServiceEntry, ServicePort, WorkloadEntry
@@ -168,13 +186,17 @@ __all__ = [
     "NOT_YET",
     "Abort",
     "AccessLogEncoding",
+    "Action",
     "ApplyTo",
+    "AuthorizationPolicy",
     "BackendUtilization",
     "CaptureMode",
     "ClaimDescriptor",
+    "ClaimToHeader",
     "ClientTLSMode",
     "ClientTLSSettings",
     "ClusterMatch",
+    "Condition",
     "ConnectionPoolSettings",
     "ConsistentHashLB",
     "ConstantDescriptor",
@@ -189,11 +211,13 @@ __all__ = [
     "EnvoyConfigObjectMatch",
     "EnvoyConfigObjectPatch",
     "EnvoyFilter",
+    "ExtensionProvider",
     "Failover",
     "FailureMode",
     "FilterChainMatch",
     "FilterClass",
     "FilterMatch",
+    "From",
     "GRPCHealthCheck",
     "Gateway",
     "GlobalLimit",
@@ -221,6 +245,8 @@ __all__ = [
     "InboundTrafficPolicyMode",
     "IstioEgressListener",
     "IstioIngressListener",
+    "JWTHeader",
+    "JWTRule",
     "KeepaliveSettings",
     "Kind",
     "L4MatchAttributes",
@@ -243,6 +269,7 @@ __all__ = [
     "MutualTLS",
     "MutualTLSMode",
     "Object",
+    "Operation",
     "OutboundTrafficPolicy",
     "OutboundTrafficPolicyMode",
     "OutlierDetection",
@@ -257,6 +284,7 @@ __all__ = [
     "Port",
     "PortSelector",
     "PortTrafficPolicy",
+    "Presence",
     "ProxyConfig",
     "ProxyImage",
     "ProxyMatch",
@@ -273,6 +301,7 @@ __all__ = [
     "RedirectPortSelection",
     "RegexRewrite",
     "RemoteAddressDescriptor",
+    "RequestAuthentication",
     "Resolution",
     "RetryBudget",
     "RingHash",
@@ -280,6 +309,7 @@ __all__ = [
     "RouteConfigurationMatch",
     "RouteDestination",
     "RouteMatch",
+    "Rule",
     "Server",
     "ServerTLSMode",
     "ServerTLSSettings",
@@ -288,6 +318,7 @@ __all__ = [
     "Sidecar",
     "SidecarPort",
     "SimpleLB",
+    "Source",
     "SourceDescriptor",
     "StringMatch",
     "SubFilterMatch",
@@ -301,6 +332,7 @@ __all__ = [
     "TLSRoute",
     "TargetKind",
     "TcpKeepalive",
+    "To",
     "Topology",
     "TrafficPolicy",
     "TunnelSettings",

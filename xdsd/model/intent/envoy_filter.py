@@ -24,11 +24,11 @@ from xdsd.model.intent.base import (
     invalid,
     many,
     missing,
-    needed,
     shown,
     table,
     wrong,
 )
+from xdsd.model.intent.policy_target import PolicyTargetReference
 from xdsd.model.intent.selector import WorkloadSelector
 from xdsd.model.intent.values import Regex
 from xdsd.model.problem import Reason
@@ -383,19 +383,6 @@ class EnvoyConfigObjectPatch(Message):
             given = chosen is not None and chosen.sub_filter is not None
         if not given:
             yield missing(f"is missing; say which filter to {operation.lower()}", "match", "listener", *path)
-
-
-class PolicyTargetReference(Message):
-    """Another object by its name, in the same namespace."""
-
-    group: Str | None = absent("Group of the object.", max_length=253)
-    kind: Str = needed("Kind of the object.", min_length=1, max_length=63)
-    name: Str = needed("Name of the object.", min_length=1, max_length=253)
-    namespace: Str | None = absent("Namespace of the object; only the own one, so leave it out.")
-
-    def findings(self) -> Iterator[Finding]:
-        if self.namespace:
-            yield wrong("an object of another namespace cannot be referred to; leave it out", "namespace")
 
 
 class EnvoyFilter(Message):

@@ -197,14 +197,22 @@ def _endpoint_address(text: str) -> str:
     return text
 
 
-def _subnet(text: str) -> str:
+def subnet_fault(text: str) -> str | None:
+    """Says why ``text`` is neither an address nor a range, to follow its text, or None."""
     address, slash, bits = text.partition("/")
     try:
         ipaddress.ip_network(text, strict=False)
     except ValueError:
-        raise invalid(f"{shown(text)} is no IP address or CIDR range") from None
+        return "is no IP address or CIDR range"
     if "%" in address or (slash and not bits.isdecimal()):
-        raise invalid(f"{shown(text)} is no IP address or CIDR range")
+        return "is no IP address or CIDR range"
+    return None
+
+
+def _subnet(text: str) -> str:
+    fault = subnet_fault(text)
+    if fault:
+        raise invalid(f"{shown(text)} {fault}")
     return text
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from xdsd.model.intent.authorization_policy import AuthorizationPolicy
 from xdsd.model.intent.base import Message
 from xdsd.model.intent.destination_rule import DestinationRule
 from xdsd.model.intent.envoy_filter import EnvoyFilter
@@ -13,6 +14,7 @@ from xdsd.model.intent.mesh_config import MeshConfig
 from xdsd.model.intent.peer_authentication import PeerAuthentication
 from xdsd.model.intent.proxy_config import ProxyConfig
 from xdsd.model.intent.rate_limit import RateLimit
+from xdsd.model.intent.request_authentication import RequestAuthentication
 from xdsd.model.intent.service_entry import ServiceEntry, WorkloadEntry
 from xdsd.model.intent.sidecar import Sidecar
 from xdsd.model.intent.virtual_service import VirtualService
@@ -54,10 +56,15 @@ def _networking(kind: str, plural: str, short_names: tuple[str, ...], spec: type
     return Kind(kind, NETWORKING, plural, kind.lower(), short_names, ("v1", "v1beta1", "v1alpha3"), spec)
 
 
+def _security(kind: str, plural: str, short_names: tuple[str, ...], spec: type[Message]) -> Kind:
+    return Kind(kind, SECURITY, plural, kind.lower(), short_names, ("v1", "v1beta1"), spec)
+
+
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         kind.kind: kind
         for kind in (
+            _security("AuthorizationPolicy", "authorizationpolicies", ("ap",), AuthorizationPolicy),
             _networking("DestinationRule", "destinationrules", ("dr",), DestinationRule),
             Kind(
                 "EnvoyFilter", NETWORKING, "envoyfilters", "envoyfilter", ("ef",), ("v1alpha3",), EnvoyFilter
@@ -76,6 +83,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Kind("MeshConfig", MESH, "meshconfigs", "meshconfig", ("mc",), ("v1",), MeshConfig),
             Kind("ProxyConfig", NETWORKING, "proxyconfigs", "proxyconfig", (), ("v1beta1",), ProxyConfig),
             Kind("RateLimit", POLICY, "ratelimits", "ratelimit", ("rl",), ("v1",), RateLimit),
+            _security("RequestAuthentication", "requestauthentications", ("ra",), RequestAuthentication),
             _networking("ServiceEntry", "serviceentries", ("se",), ServiceEntry),
             _networking("Sidecar", "sidecars", (), Sidecar),
             _networking("VirtualService", "virtualservices", ("vs",), VirtualService),
@@ -86,8 +94,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 
 NOT_YET: Mapping[str, str] = MappingProxyType(
     {
-        "AuthorizationPolicy": "security.istio.io",
-        "RequestAuthentication": "security.istio.io",
         "Telemetry": "telemetry.istio.io",
         "TrafficExtension": "extensions.istio.io",
         "WasmPlugin": "extensions.istio.io",
