@@ -290,7 +290,20 @@ HTTP = "ports: [{number: 80, name: http, protocol: HTTP}]"
         ),
         (
             f"{{hosts: ['*.a.com'], {HTTP}, resolution: DYNAMIC_DNS}}",
-            ["5 spec.resolution NotSupported: DYNAMIC_DNS is not supported yet"],
+            [],
+        ),
+        (
+            (
+                "{hosts: ['*.a.com'], ports: [{number: 80, name: a, protocol: HTTP, targetPort: 443},"
+                " {number: 8443, name: b, protocol: TLS, targetPort: 443},"
+                " {number: 8080, name: c, protocol: HTTP, targetPort: 80}], resolution: DYNAMIC_DNS}"
+            ),
+            [
+                (
+                    "5 spec.ports[2].targetPort InvalidValue: the request's host says which port, so it is 8080; "
+                    "only 80 may become 443, by a rule's tls"
+                )
+            ],
         ),
         (
             "{hosts: [a.com, b.com], ports: [{number: 1, name: t, protocol: TCP}], resolution: DNS}",

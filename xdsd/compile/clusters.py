@@ -17,6 +17,7 @@ from envoy.config.core.v3.config_source_pb2 import ApiVersion
 from envoy.extensions.clusters.common.dns.v3.dns_pb2 import DnsLookupFamily
 from envoy.extensions.clusters.dns.v3.dns_cluster_pb2 import DnsCluster
 
+from xdsd.compile.dynamic_forward import is_dynamic, resolve_dynamically
 from xdsd.compile.endpoints import UNIX_SCHEME, load_assignment, selected, set_address
 from xdsd.compile.health_checks import apply_health_check, asked_host, why_unchecked
 from xdsd.compile.load_balancing import apply_load_balancer, apply_outlier_detection, is_passthrough
@@ -85,14 +86,17 @@ def outbound_cluster(
         check_port = (check.endpoint_port or 0) if check else 0
         assigned = load_assignment(name, port, hosts, None, nearness_of(policy), place, check_port)
         _resolve_by_dns(cluster, service, assigned, refresh)
+    elif service.resolution is Resolution.DYNAMIC_DNS and not is_passthrough(policy.load_balancer):
+        resolve_dynamically(cluster)
     else:
         cluster.type = Cluster.ORIGINAL_DST
         if service.resolution is Resolution.NONE and port.target != port.number:
             cluster.original_dst_lb_config.upstream_port_override.value = port.target
     apply_connection_pool(cluster, policy.connection_pool, policy.retry_budget)
     apply_http_options(cluster, port.protocol, policy)
-    apply_load_balancer(cluster, policy.load_balancer)
-    if cluster.type != Cluster.ORIGINAL_DST:
+    if not is_dynamic(cluster):
+        apply_load_balancer(cluster, policy.load_balancer)
+    if cluster.type != Cluster.ORIGINAL_DST and not is_dynamic(cluster):
         apply_locality(cluster, policy)
     apply_outlier_detection(cluster, policy.outlier_detection)
     http2 = speaks_http2(port.protocol, policy)
@@ -111,7 +115,7 @@ def discovers_endpoints(
     service: Service, policy: Policy = DEFAULT_POLICY, *, intercepted: bool = True
 ) -> bool:
     """True if the service's clusters get their endpoints by EDS: these need a load assignment, if an empty one."""
-    if is_passthrough(policy.load_balancer) or service.resolution in _DNS:
+    if is_passthrough(policy.load_balancer) or service.resolution in (*_DNS, Resolution.DYNAMIC_DNS):
         return False
     return service.resolution is Resolution.STATIC or not intercepted
 

@@ -39,15 +39,17 @@ _RESOLVER = "envoy.network.dns_resolver.cares"
 _RESOLVER_SECONDS = 5
 _PENDING = 1024
 _RETRIES = 3
+_REAL = frozenset({Resolution.NONE, Resolution.DYNAMIC_DNS})
 _UNSPECIFIED = frozenset({"0.0.0.0", "::"})
 
 
 def wants_address(service: Service) -> bool:
     """True for services that need an address of the mesh's: they have none, and connections to them are told by one.
 
-    Without resolution connections go where they were meant to go, so their addresses must be real ones.
+    Without resolution connections go where they were meant to go, so their addresses must be real ones; and with
+    DYNAMIC_DNS hosts have real ones, which the proxy looks up too, and are told by name.
     """
-    return not service.addresses and service.resolution is not Resolution.NONE and is_answered(service)
+    return not service.addresses and service.resolution not in _REAL and is_answered(service)
 
 
 def is_answered(service: Service) -> bool:

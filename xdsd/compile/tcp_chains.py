@@ -14,6 +14,7 @@ from google.protobuf.any_pb2 import Any
 
 from xdsd.compile.access_logs import OFF, access_logs
 from xdsd.compile.addresses import cidr_range
+from xdsd.compile.dynamic_forward import sni_filter
 from xdsd.compile.listener_settings import ListenerSettings
 from xdsd.compile.object_metadata import note_origin
 from xdsd.compile.tcp_proxies import tcp_proxy
@@ -51,7 +52,8 @@ def log_connections(listener: Listener, settings: ListenerSettings) -> ListenerS
 def tcp_chain(target: TcpTarget, settings: ListenerSettings) -> FilterChain:
     """The chain of one target."""
     proxy = tcp_proxy(target.cluster, settings, target.options, target.weighted)
-    chain = FilterChain(name=target.name, filters=[proxy])
+    port = target.options.sni_port
+    chain = FilterChain(name=target.name, filters=[sni_filter(port), proxy] if port else [proxy])
     if target.origin is not None:
         note_origin(chain.metadata, target.origin.owner, target.origin.place)
     if not target.takes_everything:

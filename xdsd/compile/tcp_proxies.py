@@ -33,13 +33,15 @@ class TcpOptions:
     default.
 
     ``idle_timeout`` 0 means none at all (Envoy's default is an hour); ``hash_source_ip`` keeps a
-    client on one endpoint. ``tunnel`` wraps connections in HTTP.
+    client on one endpoint. ``tunnel`` wraps connections in HTTP. With ``sni_port`` the server that TLS names is
+    looked up, and is called at that port.
     """
 
     idle_timeout: timedelta | None = None
     max_connection_duration: timedelta | None = None
     hash_source_ip: bool = False
     tunnel: Tunnel | None = None
+    sni_port: int = 0
 
 
 DEFAULT_OPTIONS = TcpOptions()

@@ -128,9 +128,10 @@ def _target(rule: TcpRule, port: int, destinations: TcpDestinations) -> TcpTarge
         WeightedCluster(cluster, each.weight or 0) for cluster, each in zip(clusters, chosen, strict=True)
     )
     hashed = any(each.hash_source_ip for each in options)
+    looked_up = next((each.sni_port for each in options if each.sni_port), 0)
     return replace(
         target,
         cluster=f"{owner.name}.{owner.namespace}",
         weighted=shares,
-        options=replace(options[0], hash_source_ip=hashed),
+        options=replace(options[0], hash_source_ip=hashed, sni_port=looked_up),
     )

@@ -1,5 +1,6 @@
 """What a destination named in a route means: the cluster that carries it and how it is hashed."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from xdsd.compile.graph import Graph
@@ -8,7 +9,7 @@ from xdsd.compile.names import outbound_cluster_name
 from xdsd.compile.policy import DEFAULT_POLICY, Policy, effective_policy
 from xdsd.compile.resolve import ALL_HOSTS, EgressHosts, Labels, destination_service, merged_rule, rules_for
 from xdsd.compile.tcp_proxies import TcpOptions, tcp_options
-from xdsd.model.catalog import Service, ServiceKey
+from xdsd.model.catalog import Resolution, Service, ServiceKey
 from xdsd.model.intent import ConsistentHashLB, Destination
 
 
@@ -18,6 +19,15 @@ class Target(NamedTuple):
     key: ServiceKey
     port: int
     subset: str
+
+
+def service_options(policy: Policy, service: Service | None, number: int) -> TcpOptions:
+    """What connections to a port of a service need: as its policy asks, and as its endpoints are found."""
+    options = tcp_options(policy)
+    port = service.port(number) if service else None
+    if service is None or port is None or service.resolution is not Resolution.DYNAMIC_DNS:
+        return options
+    return replace(options, sni_port=port.target)
 
 
 class MeshDestinations:
@@ -52,7 +62,8 @@ class MeshDestinations:
         if service is None:
             return tcp_options(DEFAULT_POLICY)
         rules = self._graph.ask(rules_for, self._namespace, self._labels, service.key)
-        return tcp_options(cluster_policy(self._graph, rules, port, destination.subset or ""))
+        policy = cluster_policy(self._graph, rules, port, destination.subset or "")
+        return service_options(policy, service, port)
 
     def _policy(self, destination: Destination, namespace: str, listener_port: int) -> Policy:
         """What its own rules say; how hashes find endpoints is nothing that the mesh decides."""

@@ -8,6 +8,7 @@ from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
 from xdsd.compile.delegates import routing
+from xdsd.compile.dynamic_forward import keep_to_port
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Query, encode
 from xdsd.compile.layers.defaults import default_retries
@@ -40,7 +41,7 @@ from xdsd.compile.virtual_hosts import (
     virtual_host,
 )
 from xdsd.compile.world import read_routed_hosts, read_service
-from xdsd.model.catalog import ServiceKey
+from xdsd.model.catalog import Resolution, ServiceKey
 from xdsd.model.problem import ObjectRef
 from xdsd.snapshot import ROUTE, Resource, content_version, field_bytes
 
@@ -90,6 +91,8 @@ def service_host(graph: Graph, scope: HostScope, key: ServiceKey, number: int) -
     domains = service_domains(
         key.hostname, number, scope.namespace, settings(graph).domain, service.addresses, ports=scope.form
     )
+    if service.resolution is Resolution.DYNAMIC_DNS:
+        keep_to_port(routes, port)
     return host_part(key.hostname, virtual_host(f"{key.hostname}:{number}", domains, routes))
 
 
@@ -115,13 +118,16 @@ def plain_host(
 ) -> HostPart | None:
     """The virtual host of a service that no VirtualService routes; shared by every view of the same rules."""
     service = read_service(graph, key)
-    if service is None:
+    port = service.port(number) if service else None
+    if service is None or port is None:
         return None
     policy = effective_policy(graph.ask(merged_rule, rules), number)
     hashing = policy.load_balancer.consistent_hash if policy.load_balancer else None
     route = default_http_route(
         outbound_cluster_name(number, "", key.hostname), hashing, default_retries(graph)
     )
+    if service.resolution is Resolution.DYNAMIC_DNS:
+        keep_to_port([route], port)
     domains = service_domains(
         key.hostname, number, namespace, settings(graph).domain, service.addresses, ports=form
     )

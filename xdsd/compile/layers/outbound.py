@@ -33,7 +33,7 @@ from xdsd.snapshot import CLUSTER, ENDPOINT, ROUTE, LayerId, Resource
 
 Rules = tuple[ObjectRef, ...]
 
-_DNS = frozenset({Resolution.DNS, Resolution.DNS_ROUND_ROBIN})
+_DNS = frozenset({Resolution.DNS, Resolution.DNS_ROUND_ROBIN, Resolution.DYNAMIC_DNS})
 
 
 def outbound_layer(view: View) -> LayerSpec:

@@ -13,7 +13,7 @@ from xdsd.compile.dns import wants_address
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import resource
 from xdsd.compile.layers.defaults import cluster_policy
-from xdsd.compile.layers.destinations import MeshDestinations
+from xdsd.compile.layers.destinations import MeshDestinations, service_options
 from xdsd.compile.layers.scope import Claim, lost, told_by_address
 from xdsd.compile.layers.settings import listener_settings
 from xdsd.compile.listeners import outbound_tcp_listener
@@ -28,7 +28,6 @@ from xdsd.compile.resolve import (
     virtual_service_for,
     virtual_service_spec,
 )
-from xdsd.compile.tcp_proxies import tcp_options
 from xdsd.compile.tcp_routes import TcpRule, rule_targets, tcp_rules, tls_rules
 from xdsd.compile.tcp_targets import TcpTarget, distinct
 from xdsd.compile.world import read_service, read_virtual_addresses
@@ -79,7 +78,8 @@ def _addresses(graph: Graph, scope: TcpScope, claim: Claim) -> tuple[str, ...] |
 def claim_targets(graph: Graph, scope: TcpScope, claim: Claim, address: str) -> tuple[TcpTarget, ...]:
     """Where connections to a service that arrive at ``address`` belong: as its VirtualService says, else to the service."""
     applying = graph.ask(rules_for, scope.namespace, scope.labels, claim.key)
-    options = tcp_options(cluster_policy(graph, applying, claim.port.number))
+    policy = cluster_policy(graph, applying, claim.port.number)
+    options = service_options(policy, read_service(graph, claim.key), claim.port.number)
     own = TcpTarget(outbound_cluster_name(claim.port.number, "", claim.key.hostname), options=options)
     if address == scope.anywhere:
         ranges = tuple(each for each in _addresses(graph, scope, claim) or () if "/" in each)

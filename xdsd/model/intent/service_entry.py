@@ -189,7 +189,11 @@ def _dynamic(entry: ServiceEntry) -> Iterator[Finding]:
     for index, host in enumerate(entry.hosts):
         if not host.startswith("*"):
             yield wrong(f"{shown(host)} is no wildcard, as resolution DYNAMIC_DNS wants", "hosts", index)
-    for field, value in (("addresses", entry.addresses), ("endpoints", entry.endpoints)):
+    for field, value in (
+        ("addresses", entry.addresses),
+        ("endpoints", entry.endpoints),
+        ("workloadSelector", entry.workload_selector),
+    ):
         if value:
             yield wrong("resolution DYNAMIC_DNS takes none; the request's host says where to go", field)
     for index, port in enumerate(entry.ports):
@@ -197,6 +201,15 @@ def _dynamic(entry: ServiceEntry) -> Iterator[Finding]:
             yield wrong(
                 f"resolution DYNAMIC_DNS works with {', '.join(DYNAMIC)} only", "ports", index, "protocol"
             )
+        elif port.protocol != "TLS" and port.target_port not in (None, port.number):
+            yield from _dynamic_target(port, index)
+
+
+def _dynamic_target(port: ServicePort, index: int) -> Iterator[Finding]:
+    """Requests are sent to the port that their host names, or means; only TLS that the proxy adds changes that."""
+    if (port.number, port.target_port) != (80, 443):
+        why = f"the request's host says which port, so it is {port.number}; only 80 may become 443, by a rule's tls"
+        yield wrong(why, "ports", index, "targetPort")
 
 
 _RESOLUTIONS = MappingProxyType(

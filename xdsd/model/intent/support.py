@@ -19,7 +19,7 @@ from xdsd.model.intent.mesh_config import (
 )
 from xdsd.model.intent.mesh_refusals import REFUSED_OF_MESHES, REFUSED_OF_PROXIES, REFUSED_OF_TOPOLOGIES
 from xdsd.model.intent.proxy_config import ProxyImage
-from xdsd.model.intent.service_entry import Resolution, ServiceEntry, ServicePort
+from xdsd.model.intent.service_entry import ServicePort
 from xdsd.model.intent.sidecar import IngressTLSSettings, SidecarPort
 from xdsd.model.intent.values import PROTOCOLS, UNCOMMON_PROTOCOLS
 
@@ -67,7 +67,6 @@ REFUSED_VALUES: Mapping[tuple[type[Message], str], frozenset[str]] = MappingProx
         (Port, "protocol"): frozenset({*PROTOCOLS, *UNCOMMON_PROTOCOLS} - {*GATEWAY_PROTOCOLS}),
         (ServicePort, "protocol"): frozenset(UNCOMMON_PROTOCOLS),
         (SidecarPort, "protocol"): frozenset(UNCOMMON_PROTOCOLS),
-        (ServiceEntry, "resolution"): frozenset({Resolution.DYNAMIC_DNS.value}),
     }
 )
 
