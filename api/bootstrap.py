@@ -13,10 +13,12 @@ outlives every config that the proxy gets later:
 - The admin page listens on loopback alone and stays reachable when the connection limit is hit.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Any
 
 from betterproto2 import Message
@@ -77,6 +79,7 @@ from envoy_data_plane.google.protobuf import Any as AnyMessage
 from envoy_data_plane.google.protobuf import Struct
 
 from xdsd.model.mesh import Interception, Role
+from xdsd.model.proxy_start import METADATA
 from xdsd.settings import Address as ListenAddress
 from xdsd.settings import UnixAddress
 
@@ -85,6 +88,8 @@ LOCAL_CLUSTER = "local_cluster"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _MAX_CONNECTIONS = 50_000
 _PLENTY = 100_000
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_TRUTH: Mapping[str, bool] = MappingProxyType({"true": True, "false": False})
 _TAGS = {
     "cluster_name": r"^cluster\.((.+?);\.)",
     "http_conn_manager_prefix": r"^http\.((.+?);\.)",
@@ -105,6 +110,7 @@ class BootstrapOptions:
     ``http_proxy_port`` needs ``Interception.NONE``. ``outbound_bind`` is where a sidecar without redirection listens for its
     program, and a gateway for everybody (``0.0.0.0`` if left out). With ``zone_aware`` it asks for its like, without which
     Envoy balances no zones. With ``dns_capture`` a sidecar answers DNS, at ``dns_address`` or on port 15053 of loopback.
+    ``runtime`` is Envoy's, and takes out what is empty; ``start`` is what objects said of the proxy when this was written.
     """
 
     role: Role
@@ -126,6 +132,8 @@ class BootstrapOptions:
     dns_address: str = ""
     admin_port: int = 15000
     metadata: Mapping[str, str] = field(default_factory=dict)
+    runtime: Mapping[str, str] = field(default_factory=dict)
+    start: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def node_id(self) -> str:
@@ -165,7 +173,7 @@ def bootstrap(options: BootstrapOptions) -> Bootstrap:
             layers=[
                 RuntimeLayer(
                     name="static",
-                    static_layer=Struct.from_dict({"re2.max_program_size.error_level": 32768}),
+                    static_layer=Struct.from_dict(_runtime(options.runtime)),
                 ),
                 RuntimeLayer(name="admin", admin_layer=RuntimeLayerAdminLayer()),
             ]
@@ -177,6 +185,17 @@ def bootstrap(options: BootstrapOptions) -> Bootstrap:
 def bootstrap_json(options: BootstrapOptions) -> dict[str, Any]:
     """The bootstrap as the JSON value that Envoy reads; Any, because JSON nests freely."""
     return bootstrap(options).to_dict()
+
+
+def _runtime(values: Mapping[str, str]) -> dict[str, Any]:
+    """Ours and others' values; true and false are no texts to Envoy, nor are numbers."""
+    found: dict[str, Any] = {"re2.max_program_size.error_level": 32768}
+    for key, text in values.items():
+        if text:
+            found[key] = _TRUTH.get(text, float(text) if _NUMBER.fullmatch(text) else text)
+        else:
+            found.pop(key, None)
+    return found
 
 
 def _node(options: BootstrapOptions) -> Node:
@@ -196,6 +215,7 @@ def _node(options: BootstrapOptions) -> Node:
             metadata["HTTP_PROXY_PORT"] = str(options.http_proxy_port)
         metadata["DNS_CAPTURE"] = "true" if options.dns_capture else ""
         metadata["DNS_PROXY_ADDR"] = options.dns_address if options.dns_capture else ""
+    metadata[METADATA] = dict(options.start)
     said = {key: value for key, value in metadata.items() if value not in ("", {})}
     region, zone, sub_zone = (*options.locality.split("/"), "", "", "")[:3]
     return Node(

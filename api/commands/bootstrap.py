@@ -1,9 +1,10 @@
 """``xdsctl bootstrap``: an Envoy's bootstrap, ready for ``envoy -c``."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_address
-from typing import Any
+from pathlib import Path
 
 import click
 from pydantic_core import PydanticCustomError
@@ -11,6 +12,8 @@ from pydantic_core import PydanticCustomError
 from api.commands.connection import Connection, pass_connection
 from api.commands.output import to_json, to_yaml
 from api.commands.patching import from_daemon, from_files, with_patches
+from api.commands.starting import command_line, start_of, warn_of_covered
+from api.commands.starting import environment_file as unit_environment
 from xdsd.model.mesh import Interception, Role
 from xdsd.setting_values import parse_resolver
 from xdsd.settings import Address, TcpAddress, parse_address
@@ -127,9 +130,15 @@ def _xds_address(value: str) -> Address:
     help="The daemon: HOST:PORT or unix:PATH; again for each further daemon on the same store.",
 )
 @click.option(
-    "--admin-port", type=click.IntRange(1, 65535), default=15000, help="Envoy's admin page on loopback."
+    "--admin-port",
+    type=click.IntRange(1, 65535),
+    help="Envoy's admin page on loopback; 15000 if nobody says.",
 )
-@click.option("--concurrency", type=click.IntRange(1), help="Worker threads; goes to Envoy's command line.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(0),
+    help="Worker threads, 0 for one a core; goes to Envoy's command line.",
+)
 @click.option(
     "--metadata",
     multiple=True,
@@ -138,7 +147,9 @@ def _xds_address(value: str) -> Address:
     help="Further node metadata, which EnvoyFilters may match, such as ISTIO_VERSION.",
 )
 @click.option(
-    "--patched", is_flag=True, help="Merge the BOOTSTRAP patches of the daemon's EnvoyFilters into it."
+    "--patched",
+    is_flag=True,
+    help="Write down what the daemon's ProxyConfigs, its MeshConfig and the BOOTSTRAP patches of EnvoyFilters say.",
 )
 @click.option(
     "-f",
@@ -146,9 +157,14 @@ def _xds_address(value: str) -> Address:
     "filenames",
     multiple=True,
     type=click.Path(path_type=str),
-    help="The same with the EnvoyFilters of a file, a folder or - for the standard input.",
+    help="The same with the objects of a file, a folder or - for the standard input.",
 )
-@click.option("--root-namespace", default="istio-system", help="The daemon's setting, for these patches.")
+@click.option("--root-namespace", default="istio-system", help="The daemon's setting, for these objects.")
+@click.option(
+    "--environment-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write there what Envoy's unit needs beside the bootstrap: /etc/xdsd/envoy/NAME.env.",
+)
 @click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml")
 @pass_connection
 def bootstrap(
@@ -170,12 +186,13 @@ def bootstrap(
     zone_aware: bool,
     domain: str,
     xds_addresses: tuple[Address, ...],
-    admin_port: int,
+    admin_port: int | None,
     concurrency: int | None,
     metadata: dict[str, str],
     patched: bool,
     filenames: tuple[str, ...],
     root_namespace: str,
+    environment_file: Path | None,
     output: str,
 ) -> None:
     """Print a complete Envoy bootstrap: incremental ADS from the daemon, for a sidecar or a gateway.
@@ -205,6 +222,9 @@ def bootstrap(
         raise click.BadParameter(f"{namespace!r} is not a namespace's name", param_hint="--namespace")
     if zone_aware and "/" not in locality:
         raise click.UsageError("--zone-aware needs to know the zone: add --locality REGION/ZONE")
+    objects = from_daemon(connection) if patched else []
+    objects += from_files(filenames, namespace) if filenames else []
+    said = start_of(objects, namespace, labels, root_namespace)
     options = BootstrapOptions(
         role=Role(role),
         name=name,
@@ -223,37 +243,20 @@ def bootstrap(
         zone_aware=zone_aware,
         dns_capture=dns_capture,
         dns_address=dns_address,
-        admin_port=admin_port,
-        metadata=metadata,
+        admin_port=admin_port or said.admin_port or 15000,
+        metadata={**said.metadata, **metadata},
+        runtime=said.runtime,
+        start=said.written(),
     )
-    made = _patched(
-        connection, bootstrap_json(options), namespace, root_namespace, filenames, patched=patched
-    )
-    run = _command_line(concurrency)
+    made = with_patches(bootstrap_json(options), objects, root_namespace)
+    warn_of_covered(said, made)
+    start = said if concurrency is None else replace(said, concurrency=concurrency)
+    run = command_line(start)
+    if environment_file is not None:
+        environment_file.write_text(unit_environment(start))
     if output == "json":
         click.echo(to_json(made))
-        if concurrency:
+        if start.concurrency or start.environment or start.drain:
             click.echo(f"Run: {run}", err=True)
     else:
         click.echo(f"# Run: {run}\n{to_yaml(made)}")
-
-
-def _patched(
-    connection: Connection,
-    made: Mapping[str, Any],
-    namespace: str,
-    root: str,
-    filenames: Sequence[str],
-    *,
-    patched: bool,
-) -> Mapping[str, Any]:
-    """The bootstrap with the patches that were asked for."""
-    objects = from_daemon(connection) if patched else []
-    objects += from_files(filenames, namespace) if filenames else []
-    return with_patches(made, objects, root) if objects else made
-
-
-def _command_line(concurrency: int | None) -> str:
-    """What a bootstrap cannot say: workers, and a stop that lets connections end."""
-    workers = f" --concurrency {concurrency}" if concurrency else ""
-    return f"envoy -c FILE{workers} --drain-time-s 45 --parent-shutdown-time-s 60"

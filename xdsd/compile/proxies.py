@@ -7,6 +7,7 @@ from typing import Any
 from xdsd.compile.dns import DNS_PORT
 from xdsd.model.mesh import Interception, Proxy, Role
 from xdsd.model.node import ClaimRefused, Node, NodeRefused
+from xdsd.model.proxy_start import METADATA
 
 _FORM = "ROLE~ADDRESS~NAME.NAMESPACE~DOMAIN, such as sidecar~10.0.0.1~reviews-v1.default~default.svc.cluster.local"
 
@@ -43,6 +44,7 @@ def proxy_of(node: Node) -> Proxy:
         bind=_text(metadata, "OUTBOUND_BIND"),
         dns=_dns(metadata, address),
         metadata={key: value for key, value in metadata.items() if isinstance(value, str)},
+        start=_start(metadata),
         identity=node.identity,
     )
 
@@ -82,6 +84,12 @@ def _labels(metadata: Mapping[str, Any]) -> dict[str, str]:
     if not isinstance(value, Mapping) or not all(isinstance(text, str) for text in value.values()):
         raise NodeRefused(f"node metadata LABELS is {_shown(value)}; it must be a map of texts")
     return dict(value)
+
+
+def _start(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Whatever else stands there is another control plane's."""
+    value = metadata.get(METADATA)
+    return dict(value) if isinstance(value, Mapping) else {}
 
 
 def _interception(metadata: Mapping[str, Any]) -> Interception:

@@ -31,12 +31,14 @@ from xdsd.model.intent import (
     HealthCheck,
     MeshConfig,
     PeerAuthentication,
+    ProxyConfig,
     RateLimit,
     Sidecar,
     TrafficPolicy,
     VirtualService,
 )
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
+from xdsd.model.proxy_start import idle
 from xdsd.model.singletons import misplaced
 from xdsd.model.unreachable import unreachable_rules
 from xdsd.model.vain_limits import vain_limits
@@ -151,6 +153,14 @@ def _mesh_config(graph: Graph, ref: ObjectRef, spec: MeshConfig) -> Iterator[Bro
         yield Broken(problem.path, f"has no effect: {problem.message}", problem.reason)
 
 
+def _proxy_config(graph: Graph, ref: ObjectRef, spec: ProxyConfig) -> Iterator[Broken]:
+    del spec
+    found = (read_object(graph, each) for each in read_refs(graph, "proxy-configs", ref.namespace))
+    for problem in idle(obj for obj in found if obj is not None):
+        if problem.object == ref:
+            yield Broken(problem.path, problem.message, problem.reason)
+
+
 _CHECKS: Mapping[type, Callable[[Graph, ObjectRef, Any], Iterator[Broken]]] = MappingProxyType(
     {
         VirtualService: virtual_service_references,
@@ -159,6 +169,7 @@ _CHECKS: Mapping[type, Callable[[Graph, ObjectRef, Any], Iterator[Broken]]] = Ma
         HealthCheck: _health_check,
         PeerAuthentication: _peer_authentication,
         MeshConfig: _mesh_config,
+        ProxyConfig: _proxy_config,
         RateLimit: _rate_limit,
         Sidecar: _sidecar,
     }

@@ -21,6 +21,7 @@ from xdsd.model.intent import (
     HealthCheck,
     PeerAuthentication,
     PortSelector,
+    ProxyConfig,
     RateLimit,
     ServiceEntry,
     Sidecar,
@@ -43,8 +44,8 @@ def _warnings(world: World, obj: AnyObject) -> Iterator[Problem]:
         return vain_limits(obj.spec, obj.ref, world.get)
     if isinstance(obj.spec, HealthCheck):
         return _health_check(world, obj, obj.spec)
-    if isinstance(obj.spec, PeerAuthentication):
-        return _of_peers(world, obj, obj.spec)
+    if isinstance(obj.spec, PeerAuthentication | ProxyConfig):
+        return _of_workloads(world, obj, obj.spec)
     return _of_networking(world, obj)
 
 
@@ -57,7 +58,7 @@ def _health_check(world: World, obj: AnyObject, spec: HealthCheck) -> Iterator[P
         yield from _selector(world, obj, "spec.workloadSelector.matchLabels", labels)
 
 
-def _of_peers(world: World, obj: AnyObject, spec: PeerAuthentication) -> Iterator[Problem]:
+def _of_workloads(world: World, obj: AnyObject, spec: PeerAuthentication | ProxyConfig) -> Iterator[Problem]:
     if spec.is_wide:
         yield from _overruled(world, obj)
     elif spec.selector is not None:

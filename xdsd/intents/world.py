@@ -15,6 +15,7 @@ from xdsd.model.intent import (
     HealthCheck,
     MeshConfig,
     PeerAuthentication,
+    ProxyConfig,
     RateLimit,
     ServiceEntry,
     Sidecar,
@@ -173,7 +174,7 @@ class World:
         return host.lower() in self._checks
 
     def wide(self, kind: str, namespace: str) -> Iterable[AnyObject]:
-        """Sidecars or PeerAuthentications for a whole namespace."""
+        """Sidecars, PeerAuthentications or ProxyConfigs for a whole namespace."""
         return tuple(self._wide.get((kind, namespace), {}).values())
 
     def referring(self, obj: AnyObject) -> Iterable[AnyObject]:
@@ -203,7 +204,7 @@ class World:
                     yield self._mesh_hosts, resolve_host(host, namespace, self.domain).lower(), obj
             case Sidecar() if spec.workload_selector is None:
                 yield self._wide, (obj.kind, namespace), obj
-            case PeerAuthentication() if spec.is_wide:
+            case PeerAuthentication() | ProxyConfig() if spec.is_wide:
                 yield self._wide, (obj.kind, namespace), obj
         for name in _needs(obj, self.domain):
             yield self._mentions, name, None
@@ -223,7 +224,7 @@ def _needs(obj: AnyObject, domain: str) -> set[str]:
             return needs | ({f"workloads {namespace}"} if spec.workload_selector else set())
         case ServiceEntry() | Sidecar() if spec.workload_selector is not None:
             return {f"workloads {namespace}"}
-        case PeerAuthentication() if not spec.is_wide:
+        case PeerAuthentication() | ProxyConfig() if not spec.is_wide:
             return {f"workloads {namespace}"}
         case RateLimit():
             targets = [(each.kind, each.name) for each in spec.target_refs]

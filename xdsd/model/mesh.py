@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from xdsd.model.identity import SpiffeID
 
@@ -28,8 +29,9 @@ class Proxy:
     Equal proxies are interchangeable for the compiler. ``http_proxy_port`` (metadata ``HTTP_PROXY_PORT``) asks a sidecar
     without redirection for an HTTP proxy listener. ``bind`` (metadata ``OUTBOUND_BIND``) is where such a sidecar puts its
     outbound listeners, and a gateway those of servers without an address. ``dns`` (metadata ``DNS_CAPTURE`` and
-    ``DNS_PROXY_ADDR``) is where a sidecar answers DNS, as address and port. ``metadata`` is all of it that is text.
-    ``identity`` is what it proved, None where it proved nothing; ``node_id`` then tells it apart from others of its id.
+    ``DNS_PROXY_ADDR``) is where a sidecar answers DNS, as address and port. ``metadata`` is all of it that is text,
+    ``start`` (metadata ``PROXY_CONFIG``) what objects said of it when its bootstrap was written. ``identity`` is what it
+    proved, None where it proved nothing; ``node_id`` then tells it apart from others of its id.
     """
 
     node_id: str
@@ -48,6 +50,7 @@ class Proxy:
     dns: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     identity: SpiffeID | None = None
+    start: Mapping[str, Any] = field(default_factory=dict)
 
 
 SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"

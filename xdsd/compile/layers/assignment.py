@@ -11,6 +11,7 @@ from xdsd.compile.layers.near import near_layer, place_of
 from xdsd.compile.layers.outbound import outbound_layer
 from xdsd.compile.layers.patched import with_patches
 from xdsd.compile.layers.replicas import replicas_layers
+from xdsd.compile.layers.starts import report_other_start
 from xdsd.compile.layers.workload import (
     Explicit,
     Served,
@@ -30,6 +31,7 @@ def layers_of(graph: Graph, node_id: str) -> tuple[LayerSpec, ...]:
     view = view_of(graph, node_id)
     if view is None:
         return ()
+    report_other_start(graph, node_id)
     place, alike = place_of(graph, node_id), replicas_layers(graph, node_id)
     if view.role is Role.ROUTER:
         return (*with_patches(graph, node_id, graph.ask(edge_and_near, view, place)), *alike)

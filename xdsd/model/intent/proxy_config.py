@@ -4,7 +4,7 @@ None of it travels with the config that a daemon serves: ``xdsctl bootstrap --pa
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -51,6 +51,15 @@ class ProxyConfig(Message):
         "Environment of the proxy; names that begin with ISTIO_META_ become metadata of its node."
     )
     image: ProxyImage | None = absent("Container that the proxy runs in.")
+
+    @property
+    def is_wide(self) -> bool:
+        """True for one that is for a whole namespace."""
+        return self.selector is None or not self.selector.match_labels
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """True for a workload with these labels."""
+        return self.selector is None or self.selector.match_labels.items() <= labels.items()
 
     def findings(self) -> Iterator[Finding]:
         if self.concurrency is None and not self.environment_variables and self.image is None:
