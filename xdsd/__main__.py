@@ -29,7 +29,6 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 from api.access.caller import Role
 from api.access.directory import Directory
 from api.access.proving import Prover
-from api.access.throttle import Throttle
 from api.server import admin_services, serve_admin
 from api.services.etcd import Etcd
 from api.services.etcd.policy import KeyPolicy
@@ -66,6 +65,7 @@ from xdsd.ratelimit import RateLimitService
 from xdsd.reconcile import STORE, ObjectsChange, Reconciler, SourceSink
 from xdsd.server import XdsServer
 from xdsd.telemetry import Metrics, library_logs, make_logger, watch_event_loop, watch_store
+from xdsd.throttle import Throttle
 from xdsd.watchdog import tell_watchdog
 
 HOUR = 3600.0

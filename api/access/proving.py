@@ -16,8 +16,8 @@ from api.access.caller import Binding, Caller, Method, Role
 from api.access.directory import Directory
 from api.access.door import Peer
 from api.access.sessions import Sessions
-from api.access.throttle import Throttle, TooManyAttempts
 from api.access.users import User, is_name, password_holds, token_id
+from xdsd.throttle import Throttle, TooManyAttempts
 
 Context = grpc.aio.ServicerContext[object, object]
 

@@ -18,7 +18,6 @@ from api.access.caller import Role
 from api.access.certificates import ServerTls
 from api.access.directory import Directory
 from api.access.proving import Prover
-from api.access.throttle import Throttle
 from api.client import Client
 from api.credentials import Credentials
 from api.server import admin_services, serve_admin
@@ -35,6 +34,7 @@ from xdsd.server import ProxyStatus
 from xdsd.settings import Address, LogFormat, LogLevel, UnixAddress
 from xdsd.snapshot import Snapshot
 from xdsd.telemetry import make_logger
+from xdsd.throttle import Throttle
 
 NO_CREDENTIALS = Credentials()
 

@@ -2,13 +2,22 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from storage.base import Compacted, EventType, KeyValue, StorageError, Store, prefix_end
+from storage.base import Compacted, EventType, StorageError, Store, prefix_end
 
 _PAUSE = 1.0
 
-Take = Callable[[Mapping[bytes, KeyValue | None], bool], None]
-"""Told of keys and what they hold now (None: nothing); ``complete`` says that there are no others."""
+
+class Held(NamedTuple):
+    """What a key holds since a revision; None: nothing."""
+
+    value: bytes | None
+    revision: int
+
+
+Take = Callable[[Mapping[bytes, Held], bool], None]
+"""Told of keys and what they hold now; True says that there are no others."""
 
 
 async def follow(store: Store, prefix: bytes, take: Take, away: Callable[[str], None]) -> None:
@@ -27,12 +36,15 @@ async def follow(store: Store, prefix: bytes, take: Take, away: Callable[[str], 
 
 async def _follow(store: Store, prefix: bytes, take: Take) -> None:
     found = await store.range(prefix, prefix_end(prefix))
-    take({kv.key: kv for kv in found.kvs}, True)
+    take({kv.key: Held(kv.value, kv.mod_revision) for kv in found.kvs}, True)
     watch = store.watch(prefix, prefix_end(prefix), start_revision=found.revision + 1)
     try:
         async for batch in watch:
             changes = {
-                event.kv.key: None if event.type is EventType.DELETE else event.kv for event in batch.events
+                event.kv.key: Held(
+                    None if event.type is EventType.DELETE else event.kv.value, event.kv.mod_revision
+                )
+                for event in batch.events
             }
             if changes:
                 take(changes, False)

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 from structlog.typing import FilteringBoundLogger
 
-from storage.base import Compare, KeyValue, Op, Put, StorageError, Store, Target
+from storage.base import Compare, Op, Put, StorageError, Store, Target
 from xdsd.ca.authority import CaError, LocalSigner, Trust
 from xdsd.ca.checking import faults
-from xdsd.ca.following import follow
+from xdsd.ca.following import Held, follow
 from xdsd.ca.issuer import CLOCK_SKEW, Ca, make_root, serial_of
 from xdsd.ca.keys import new_key, private_pem
 from xdsd.ca.reading import Unreadable, read_key
@@ -77,17 +77,15 @@ class StoredRoots:
             expires = ca.certificate.not_valid_after_utc.date().isoformat()
             self._logger.info("a CA is made", trust_domain=self._trust_domain, root=root.id, expires=expires)
 
-    def _read(
-        self, take: Callable[[Trust], None], changes: Mapping[bytes, KeyValue | None], complete: bool
-    ) -> None:
+    def _read(self, take: Callable[[Trust], None], changes: Mapping[bytes, Held], complete: bool) -> None:
         if ROOTS not in changes and not complete:
             return
-        kept = changes.get(ROOTS)
+        kept = changes[ROOTS].value if ROOTS in changes else None
         if kept is None:
             self._logger.warning("the roots are gone from the store; those that were known hold")
             return
         try:
-            trust = self._trust(decode(kept.value))
+            trust = self._trust(decode(kept))
         except (InvalidRoots, SealingError, Unreadable) as error:
             if not self._begun:
                 raise CaError(f"the CA cannot be used: {error}") from error

@@ -1,6 +1,7 @@
 """The server: its port, its sessions, and the news that goes round among them."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -9,19 +10,24 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from xdsd.protocol.commands import Code
+from xdsd.model.identity import StreamIdentity
+from xdsd.protocol.commands import Close, Code
 from xdsd.protocol.exchange import Exchange
 from xdsd.protocol.observer import Observer, Unobserved
 from xdsd.protocol.stream import Dialect, Stream
 from xdsd.protocol.watch import TypeStatus
 from xdsd.protocol.wire import RequestCache
+from xdsd.server.gate import Gate, Guard
 from xdsd.server.house import House, Logger
 from xdsd.server.mesh import Mesh
-from xdsd.server.services import Method, handlers, methods
+from xdsd.server.services import Method, Serve, handlers, methods
 from xdsd.server.session import Session
 from xdsd.server.settings import ServerSettings
 from xdsd.server.status import ProxyStatus
 from xdsd.snapshot import SnapshotChange
+
+RECHECK = 5.0
+"""Seconds between two looks at whether the proofs of streams have expired."""
 
 
 class XdsServer:
@@ -33,7 +39,9 @@ class XdsServer:
         log: Logger,
         observer: Observer | None = None,
         settings: ServerSettings = ServerSettings(),  # noqa: B008 - immutable
+        gate: Gate | None = None,
     ) -> None:
+        self._gate = gate
         self.exchange = Exchange(mesh.snapshot)
         self._settings = settings
         self._observer = observer or Unobserved()
@@ -44,36 +52,74 @@ class XdsServer:
         self._news: dict[Stream, None] = {}
         self._going_round = False
         self._joins = 0
-        self._server = grpc.aio.server(options=settings.channel_options())
-        self._server.add_generic_rpc_handlers(tuple(handlers(self._serve)))
-        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         services = {method.service for method in methods()}
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
+        self._server = self._made(grpc.aio.server(options=settings.channel_options()), self._serve_anybody)
+        self._themselves = {*services, health.SERVICE_NAME}
+        self._secure: grpc.aio.Server | None = None
+        if gate is not None:
+            guard = Guard(gate, self._themselves)
+            secure = grpc.aio.server(options=settings.channel_options(), interceptors=(guard,))
+            self._secure = self._made(secure, self._serve_proven)
         reflection.enable_server_reflection(
             (*sorted(services), health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
         )
 
-    def listen(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
-        """Binds ``host:port`` or ``unix:path`` before ``start`` and returns the port; raises RuntimeError if it is taken.
-
-        Without ``credentials`` the port is plaintext.
+    def listen(self, address: str) -> int:
+        """Binds ``host:port`` or ``unix:path`` in plaintext before ``start``, for whoever can reach it: nothing that is
+        served there is a secret. Returns the port; raises RuntimeError if it is taken.
         """
-        if credentials is None:
-            return self._server.add_insecure_port(address)
-        return self._server.add_secure_port(address, credentials)
+        return self._server.add_insecure_port(address)
+
+    def listen_tls(self, address: str, credentials: grpc.ServerCredentials) -> int:
+        """The same over TLS, for those who prove an identity to the gate."""
+        if self._secure is None:
+            raise AssertionError("there is no gate")
+        return self._secure.add_secure_port(address, credentials)
 
     def also_serve(self, handler: Any) -> None:
-        """Another service of the port: a generic handler of gRPC's; before ``start``."""
-        self._server.add_generic_rpc_handlers((handler,))
+        """Another service of all ports: a generic handler of gRPC's, of calls without streams; before ``start``. Over TLS
+        those alone reach it who prove an identity.
+        """
+        for server in self._servers():
+            server.add_generic_rpc_handlers((handler,))
+
+    def also_serve_tls(self, service: str, handler: Any) -> None:
+        """Another service of the TLS ports alone, which asks the gate itself."""
+        if self._secure is None:
+            raise AssertionError("there is no gate")
+        self._themselves.add(service)
+        self._secure.add_generic_rpc_handlers((handler,))
 
     async def start(self) -> None:
-        await self._server.start()
+        for server in self._servers():
+            await server.start()
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, grace: float) -> None:
         """Drains: no new connections, a GOAWAY on the old ones, and after ``grace`` seconds the streams end."""
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace)
+        await asyncio.gather(*(server.stop(grace) for server in self._servers()))
+
+    async def watch_proofs(self, *changes: Callable[[], asyncio.Event]) -> None:
+        """Ends streams whose proof no longer holds, until cancelled: at once when one of these changes, and some seconds
+        after a token or a certificate has expired.
+        """
+        while True:
+            waiting = [asyncio.ensure_future(change().wait()) for change in changes]
+            try:
+                self.recheck()
+                await asyncio.wait(waiting, timeout=RECHECK, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for each in waiting:
+                    each.cancel()
+
+    def recheck(self) -> None:
+        """Ends streams whose proof no longer holds."""
+        for session in list(self._sessions.values()):
+            identity = session.stream.identity
+            if self._gate is not None and identity is not None and (why := self._gate.lapsed(identity)):
+                session.end(Close(Code.UNAUTHENTICATED, why))
 
     def published(self, change: SnapshotChange, seen: float | None = None) -> None:
         """The snapshot has taken ``change`` in, whose first cause was ``seen`` at this time of the loop's clock."""
@@ -123,14 +169,35 @@ class XdsServer:
         else:
             self._going_round = False
 
-    async def _serve(self, method: Method, context: Any) -> None:
+    def _made(self, server: grpc.aio.Server, serve: Serve) -> grpc.aio.Server:
+        server.add_generic_rpc_handlers(tuple(handlers(serve)))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        return server
+
+    def _servers(self) -> Sequence[grpc.aio.Server]:
+        return [server for server in (self._server, self._secure) if server is not None]
+
+    async def _serve_anybody(self, method: Method, context: Any) -> None:
+        await self._serve(method, context, None)
+
+    async def _serve_proven(self, method: Method, context: Any) -> None:
+        if self._gate is None:
+            raise AssertionError("there is no gate")
+        await self._serve(method, context, await self._gate.admit(context))
+
+    async def _serve(self, method: Method, context: Any, identity: StreamIdentity | None) -> None:
         if len(self._sessions) >= self._settings.streams:
             self._observer.refused(Code.RESOURCE_EXHAUSTED)
             await context.abort(
                 grpc.StatusCode.RESOURCE_EXHAUSTED, f"{self._settings.streams} streams are open already"
             )
         stream = Stream(
-            self.exchange, method.dialect, method.type_url, self._settings.timing, self._settings.limits
+            self.exchange,
+            method.dialect,
+            method.type_url,
+            self._settings.timing,
+            self._settings.limits,
+            identity,
         )
         parse = self._cache.delta if method.dialect is Dialect.DELTA else self._cache.sotw
         session = self._sessions[stream] = Session(self._house, context, stream, parse)
@@ -152,6 +219,7 @@ def _status(session: Session, now: float) -> ProxyStatus:
         session.peer,
         now - session.since,
         tuple(_ago(each, now) for each in stream.status()),
+        stream.identity,
     )
 
 

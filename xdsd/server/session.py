@@ -26,6 +26,7 @@ class Session:
         "_loop",
         "_outbox",
         "_parse",
+        "_reader",
         "_timer",
         "_writer",
         "since",
@@ -42,6 +43,7 @@ class Session:
         self._writer: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closing: Close | None = None
+        self._reader: asyncio.Task[None] | None = None
         self.since = self._loop.time()
 
     @property
@@ -50,13 +52,24 @@ class Session:
 
     async def run(self) -> None:
         """Serves until the client leaves, is refused or the call is cancelled; then everything is freed."""
+        self._reader = asyncio.current_task()
         try:
             await self._read()
+        except asyncio.CancelledError:
+            if self._closing is None or self._reader is None or self._reader.uncancel():
+                raise
         finally:
             self._end()
+            self._reader = None
         if self._closing is not None:
             self._house.observer.refused(self._closing.code)
             await self._context.abort(grpc.StatusCode[self._closing.code], self._closing.message)
+
+    def end(self, close: Close) -> None:
+        """Ends the stream from our side."""
+        if self._closing is None and self._reader is not None:
+            self._closing = close
+            self._reader.cancel()
 
     def published(self) -> None:
         self._perform(self.stream.handle(Published(self._loop.time())))

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 
+from xdsd.model.identity import StreamIdentity
 from xdsd.model.node import Node
 from xdsd.protocol.watch import TypeStatus
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyStatus:
-    """One stream of one proxy. ``since`` and the times within ``types`` are seconds ago, as of the moment of asking."""
+    """One stream of one proxy; ``identity`` is what it proved.
+
+    ``since`` and the times within ``types`` are seconds ago, as of the moment of asking.
+    """
 
     node: Node
     dialect: str
@@ -16,3 +20,4 @@ class ProxyStatus:
     peer: str
     since: float
     types: tuple[TypeStatus, ...]
+    identity: StreamIdentity | None = None

@@ -15,13 +15,13 @@ from api.access.directory import PREFIX, Directory
 from api.access.door import Peer
 from api.access.proving import Prover, Unproven, UsersUnknown
 from api.access.sessions import SESSION
-from api.access.throttle import Throttle
 from api.access.users import User, encode, hash_password, new_token
 from storage.base import Unavailable
 from storage.memory import MemoryStore
 from tests.api.access.people import NOW, binding
 from xdsd.settings import LogFormat, LogLevel
 from xdsd.telemetry import make_logger
+from xdsd.throttle import Throttle
 
 
 @dataclass

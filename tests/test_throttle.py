@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from api.access.throttle import FORGIVEN, LONGEST, MOST, PATIENCE, Throttle, TooManyAttempts
+from xdsd.throttle import FORGIVEN, LONGEST, MOST, PATIENCE, Throttle, TooManyAttempts
 
 
 class Clock:

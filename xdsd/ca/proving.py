@@ -1,0 +1,179 @@
+"""Finding out whose a stream is, by what it shows: a join token, or a certificate whose chain the transport verified.
+
+What a node says of itself is not looked at here: that is held against what is found here. A refusal is a sentence for
+whoever runs the proxy, and a word for counting; neither has anything of what was shown. Guesses are slowed down by where
+they come from and what they are at; what holds is never slowed.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from ipaddress import IPv6Address, IPv6Network
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+
+from xdsd.ca.authority import Authority
+from xdsd.ca.checking import NotProven, prove
+from xdsd.ca.registers import Revocations, Tokens
+from xdsd.ca.tokens import JoinToken, token_id
+from xdsd.model.identity import Proof, SpiffeID, StreamIdentity
+from xdsd.throttle import Throttle, TooManyAttempts
+
+_LARGEST_CERTIFICATE = 64 << 10
+
+
+class Unproven(Exception):  # noqa: N818 - it is named after what is the matter
+    """Nothing was proved. ``reason`` is a word for counting; the message says what to do."""
+
+    def __init__(self, reason: str, message: str, *, tried: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.tried = tried
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a client shows. ``address`` is where it calls from; ``authorization`` the metadata of that name."""
+
+    address: str
+    authorization: str | None = field(default=None, repr=False)
+    certificate: bytes | None = field(default=None, repr=False)
+
+
+class Identifier:
+    """Who streams are of. ``now`` is the wall clock."""
+
+    def __init__(
+        self,
+        authority: Authority,
+        tokens: Tokens,
+        revocations: Revocations,
+        throttle: Throttle,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._authority = authority
+        self._tokens = tokens
+        self._revocations = revocations
+        self._throttle = throttle
+        self._now = now
+
+    async def identify(self, shown: Shown) -> StreamIdentity:
+        """Raises Unproven."""
+        try:
+            found = self._prove(shown)
+        except Unproven as unproven:
+            if unproven.tried is not None:
+                await self._turn(_keys(shown.address, unproven.tried))
+            raise
+        if (why := self._shut_out(found)) is not None:
+            raise why
+        return found
+
+    def lapsed(self, identity: StreamIdentity) -> str:
+        """Why a stream that began by this is no longer its; empty while it is."""
+        if identity.expires is not None and self._now() >= identity.expires:
+            return (
+                f"the {identity.proof} that this stream began with has expired; connect again with a new one"
+            )
+        if identity.proof is Proof.TOKEN and self._tokens.get(identity.credential) is None:
+            return f"the join token {identity.credential} was revoked"
+        shut = self._shut_out(identity)
+        return str(shut) if shut is not None else ""
+
+    def token(self, identity: StreamIdentity) -> JoinToken | None:
+        """The token that an identity was proved by."""
+        return self._tokens.get(identity.credential) if identity.proof is Proof.TOKEN else None
+
+    async def _turn(self, keys: Sequence[str]) -> None:
+        try:
+            await self._throttle.attempt(keys)
+        except TooManyAttempts as error:
+            raise Unproven("too many attempts", str(error)) from error
+
+    def _prove(self, shown: Shown) -> StreamIdentity:
+        if shown.certificate is not None:
+            return self._by_certificate(shown.certificate)
+        if shown.authorization is not None:
+            return self._by_token(shown.authorization, shown.address)
+        raise Unproven(
+            "no credentials",
+            "who asks is not known: send a join token as the metadata authorization: Bearer TOKEN (an admin makes one "
+            "with xdsctl token create), or use a certificate at the xds-mtls-address",
+        )
+
+    def _by_certificate(self, pem: bytes) -> StreamIdentity:
+        if len(pem) > _LARGEST_CERTIFICATE:
+            raise Unproven("bad certificate", "the certificate is too large")
+        try:
+            certificate = x509.load_pem_x509_certificate(pem)
+            proof = prove(certificate, self._authority.trust_domain, self._now())
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise Unproven("bad certificate", "the certificate cannot be read") from error
+        except NotProven as error:
+            raise Unproven("bad certificate", str(error)) from error
+        return StreamIdentity(proof.identity, Proof.CERTIFICATE, f"{proof.serial:x}", proof.expires)
+
+    def _by_token(self, authorization: str, address: str) -> StreamIdentity:
+        scheme, _, text = authorization.partition(" ")
+        identity = token_id(text.strip())
+        if scheme.lower() != "bearer" or not identity:
+            raise Unproven(
+                "malformed token",
+                "the authorization metadata is not Bearer and a join token, as xdsctl token create prints it",
+                tried="",
+            )
+        if not self._tokens.is_known:
+            raise Unproven(
+                "tokens unknown", "the join tokens are not known yet, as the store did not answer; try again"
+            )
+        token = self._tokens.get(identity)
+        if token is None or not token.is_of(text.strip()):
+            raise Unproven(
+                "unknown token",
+                "the join token is not known, or was revoked; make another with xdsctl token create",
+                tried=f"token {identity}",
+            )
+        if self._now() >= token.expires:
+            raise Unproven(
+                "expired token",
+                f"the join token expired at {token.expires.isoformat()}; make another with xdsctl token create",
+            )
+        if not token.allows(address):
+            raise Unproven(
+                "wrong network",
+                f"the join token is bound to {', '.join(token.networks)}, and this is {address}",
+            )
+        return StreamIdentity(token.identity, Proof.TOKEN, token.id, token.expires)
+
+    def _shut_out(self, found: StreamIdentity) -> Unproven | None:
+        serial = int(found.credential, 16) if found.proof is Proof.CERTIFICATE else 0
+        revoked = self._revocations.of(found.identity, serial, self._now())
+        if revoked is None:
+            return None
+        what = f"the certificate {revoked.name}" if revoked.serial else f"the identity {revoked.name}"
+        return Unproven("revoked", f"{what} is revoked until {revoked.until.isoformat()}")
+
+
+def identity_of_server(trust_domain: str, root_namespace: str) -> SpiffeID:
+    """Who the daemon is to its proxies."""
+    return SpiffeID(trust_domain, root_namespace, SERVER_ACCOUNT)
+
+
+SERVER_ACCOUNT = "xdsd"
+"""The daemon's service account in the root namespace; nobody else gets it."""
+
+
+def _keys(address: str, tried: str) -> tuple[str, ...]:
+    """For the throttle: where an attempt comes from, and what it is at, if there is such a thing."""
+    found: Iterable[str] = (f"join from {_network(address)}", f"join {tried}" if tried else "")
+    return tuple(each for each in found if each)
+
+
+def _network(address: str) -> str:
+    """Of an IPv6 address the network, as whoever has one address has them all."""
+    try:
+        found = IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(found.ipv4_mapped or IPv6Network((found, 64), strict=False))

@@ -1,0 +1,112 @@
+"""What is revoked, as values and as it is kept. Pure.
+
+A revoked *certificate* proves nothing any more. A revoked *identity* is shut out: nobody proves it, by whatever means, and
+no certificate of it is issued. Both end when every certificate that was about has expired.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from xdsd.ca.crl import Revoked
+from xdsd.model.identity import InvalidIdentity, SpiffeID, parse_identity
+
+_LONGEST = 253
+
+
+class InvalidRevocation(ValueError):  # noqa: N818 - it is named after what is the matter
+    """What was asked to be revoked cannot be; the message says what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Of a certificate by its ``serial``, or of an ``identity``: one of both."""
+
+    since: datetime
+    until: datetime
+    serial: int = 0
+    identity: SpiffeID | None = None
+    reason: str = ""
+    author: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.identity is None) == (not self.serial):
+            raise InvalidRevocation("a revocation is of one serial or of one identity")
+        if self.serial and not 0 < self.serial < 1 << 160:
+            raise InvalidRevocation("a serial is a positive number of at most 160 bits")
+        if self.until <= self.since:
+            raise InvalidRevocation("a revocation ends after it begins")
+        if len(self.reason) > _LONGEST:
+            raise InvalidRevocation(f"a reason has at most {_LONGEST} characters")
+
+    @property
+    def name(self) -> str:
+        """What it is of."""
+        return str(self.identity) if self.identity is not None else f"{self.serial:x}"
+
+    @property
+    def key(self) -> str:
+        """Where it is kept, below the others."""
+        return (
+            f"identity/{self.identity.principal}" if self.identity is not None else f"serial/{self.serial:x}"
+        )
+
+
+def parse_serial(text: str) -> int:
+    """A serial in hexadecimal digits, as openssl prints it, with colons or without. Raises InvalidRevocation."""
+    digits = text.replace(":", "").removeprefix("0x")
+    try:
+        serial = int(digits, 16) if len(digits) <= 40 and digits.isalnum() else 0
+    except ValueError:
+        serial = 0
+    if not 0 < serial < 1 << 160:
+        raise InvalidRevocation(
+            "is no serial: write its hexadecimal digits, as `openssl x509 -noout -serial -in FILE` prints them"
+        )
+    return serial
+
+
+def listed(revocations: Iterable[Revocation], now: datetime) -> tuple[Revoked, ...]:
+    """The certificates that a CRL has to name."""
+    return tuple(Revoked(each.serial, each.since) for each in revocations if each.serial and now < each.until)
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    serial: str
+    identity: str
+    since: AwareDatetime
+    until: AwareDatetime
+    reason: str
+    author: str
+
+
+def encode(revocation: Revocation) -> bytes:
+    """As it is kept."""
+    kept = _Kept(
+        serial=f"{revocation.serial:x}" if revocation.serial else "",
+        identity=str(revocation.identity or ""),
+        since=revocation.since,
+        until=revocation.until,
+        reason=revocation.reason,
+        author=revocation.author,
+    )
+    return kept.model_dump_json().encode()
+
+
+def decode(value: bytes) -> Revocation:
+    """As it was kept. Raises InvalidRevocation."""
+    try:
+        kept = _Kept.model_validate_json(value)
+        return Revocation(
+            kept.since,
+            kept.until,
+            parse_serial(kept.serial) if kept.serial else 0,
+            parse_identity(kept.identity) if kept.identity else None,
+            kept.reason,
+            kept.author,
+        )
+    except (ValidationError, InvalidIdentity) as error:
+        raise InvalidRevocation(f"what is kept of a revocation cannot be read: {error}") from None

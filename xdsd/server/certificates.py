@@ -1,0 +1,101 @@
+"""The server's own certificate, of the mesh's CA, and whom it trusts: renewed while it serves, for each new handshake."""
+
+import asyncio
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address
+
+import grpc
+
+from xdsd.ca.authority import Authority, Credential
+from xdsd.ca.issuer import CannotIssue
+from xdsd.model.identity import SpiffeID
+from xdsd.server.house import Logger
+
+SERVER_NAME = "xdsd"
+"""The DNS name that every daemon's certificate has, for clients that check no SPIFFE id."""
+
+_RENEWED_AT = 0.5
+"""Of the lifetime."""
+_PAUSE = 5.0
+_SHORTEST = 1.0
+
+
+class ServerCertificates:
+    """``ready`` returns once there is one."""
+
+    def __init__(
+        self,
+        authority: Authority,
+        identity: SpiffeID,
+        log: Logger,
+        names: Sequence[str] = (),
+        addresses: Sequence[IPv4Address | IPv6Address] = (),
+    ) -> None:
+        self._authority = authority
+        self._identity = identity
+        self._log = log
+        self._names = tuple(dict.fromkeys((SERVER_NAME, *names)))
+        self._addresses = tuple(addresses)
+        self._current: tuple[Credential, bytes] | None = None
+        self._ready = asyncio.Event()
+
+    async def ready(self) -> None:
+        await self._ready.wait()
+
+    async def run(self) -> None:
+        """Keeps a certificate that holds, until cancelled."""
+        await self._authority.known()
+        while True:
+            change = self._authority.next_change
+            pause = await self._renew()
+            try:
+                async with asyncio.timeout(pause):
+                    await change.wait()
+            except TimeoutError:
+                continue
+
+    async def _renew(self) -> float:
+        """The seconds until the next time."""
+        try:
+            credential = await self._authority.credential(
+                self._identity, names=self._names, addresses=self._addresses
+            )
+        except CannotIssue as error:
+            self._log.warning("the server's certificate is not renewed", why=str(error))
+            if self._current is not None:  # the bundle may be new all the same
+                self._current = (self._current[0], self._authority.bundle)
+            return _PAUSE
+        self._current = (credential, self._authority.bundle)
+        self._ready.set()
+        left = (credential.svid.expires - self._authority.now()).total_seconds()
+        return max(left * _RENEWED_AT, _SHORTEST)
+
+    def credentials(self, *, demand: bool) -> grpc.ServerCredentials:
+        """For one port, once ready; ``demand`` a client's certificate of the mesh."""
+        taken: list[tuple[Credential, bytes]] = [self._held()]
+
+        def changed() -> grpc.ServerCertificateConfiguration | None:
+            """Asked by gRPC, in a thread of its own, before each handshake."""
+            now = self._held()
+            if now is taken[0]:
+                return None
+            taken[0] = now
+            return _configuration(now, demand=demand)
+
+        return grpc.dynamic_ssl_server_credentials(
+            _configuration(taken[0], demand=demand),
+            changed,  # type: ignore[arg-type]  # None says that nothing changed
+            require_client_authentication=demand,
+        )
+
+    def _held(self) -> tuple[Credential, bytes]:
+        if self._current is None:
+            raise AssertionError("there is no certificate before ready")
+        return self._current
+
+
+def _configuration(held: tuple[Credential, bytes], *, demand: bool) -> grpc.ServerCertificateConfiguration:
+    credential, bundle = held
+    return grpc.ssl_server_certificate_configuration(
+        [(credential.key, credential.svid.chain)], bundle if demand else None
+    )
