@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -34,6 +34,8 @@ from api.services.etcd import Etcd
 from api.services.etcd.policy import KeyPolicy
 from storage.base import Corrupted, StorageError, Store, StoreStatus
 from xdsd.audit import audit_log
+from xdsd.ca.authority import CaError
+from xdsd.ca.sealing import SealingError
 from xdsd.compile.admissible import admissible
 from xdsd.compile.compiler import Compiler
 from xdsd.config import STORE_FILE, ConfigError, Settings, dump, load, settings
@@ -44,8 +46,9 @@ from xdsd.fleet.statuses import StatusWriter
 from xdsd.health import Check
 from xdsd.housekeeping import keep_house
 from xdsd.http import http_app, serve_http
+from xdsd.identity import Identity, listen_tls, make_identity
 from xdsd.intents import Intents
-from xdsd.listening import Port, open_port
+from xdsd.listening import Port, open_ports
 from xdsd.model.intent import KINDS
 from xdsd.model.problem import ObjectRef, Severity
 from xdsd.model.singletons import misplaced
@@ -69,6 +72,8 @@ from xdsd.throttle import Throttle
 from xdsd.watchdog import tell_watchdog
 
 HOUR = 3600.0
+XDS_ADDRESSES = frozenset({"xds_address", "xds_tls_address", "xds_mtls_address"})
+CANNOT_START = (StorageError, CaError, SealingError)
 RELOADABLE = frozenset(
     {"settle_quiet", "settle_max", "outbound_traffic_policy", "root_namespace", "system_ca"}
 )
@@ -108,7 +113,7 @@ class Daemon:
 
 
 async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callable[[], Settings]) -> None:
-    """Runs the daemon until SIGTERM or SIGINT. Raises StorageError or OSError where it cannot start."""
+    """Runs the daemon until SIGTERM or SIGINT. Raises one of CANNOT_START, or OSError, where it cannot start."""
     clock = asyncio.get_running_loop().time
     started = datetime.now(UTC)
     metrics = Metrics(CollectorRegistry(), version("xdsd"))
@@ -129,7 +134,10 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         for why in outage:
             objects.stale(why)
         watched = [(registry, mesh.expect(registry.name)) for registry in registries(options)]
-        server = XdsServer(mesh, logger, metrics, server_settings(options))
+        identity = make_identity(options, store, logger, clock, metrics.refused)
+        server = XdsServer(
+            mesh, logger, metrics, server_settings(options), identity.gate if identity is not None else None
+        )
         if options.rate_limit_service is None:
             server.also_serve(limiter.handler())
         intents = Intents(
@@ -147,9 +155,9 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         directory = Directory(store, logger)
         prover = Prover(directory, Throttle(clock), clock, anonymous=anonymous_role(options))
         policy = KeyPolicy(tuple(map(str.encode, options.foreign_keys)), alone=not options.store.etcd)
-        port = open_port(options.xds_address, "xds-address")
-        stack.callback(port.close)
-        _listen(server, port, options)
+        ports = _ports(options)
+        stack.callback(_close, ports)
+        _listen(server, identity, ports)
         await stack.enter_async_context(
             serve_http(http_app(metrics.registry, daemon.checks, mesh.problems), options.http_address, logger)
         )
@@ -183,18 +191,19 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
                     keep_house(lambda: not mesh.busy, lambda: _chores(server, mesh, metrics)),
                     name="housekeeping",
                 ),
-                tasks.create_task(_welcome(daemon, options, logger, metrics), name="start"),
+                tasks.create_task(_welcome(daemon, identity, options, logger, metrics), name="start"),
                 tasks.create_task(_reloads(reload, options, mesh, logger), name="reload"),
                 tasks.create_task(tell_watchdog(), name="watchdog"),
                 tasks.create_task(directory.run(), name="users"),
                 tasks.create_task(membership.run(), name="membership"),
                 tasks.create_task(singletons.run(), name="singletons"),
+                *(tasks.create_task(job, name=name) for name, job in _identity_jobs(identity, server)),
             ]
             await stop.wait()
             notify("STOPPING=1")
             metrics.ready.set(0)
             logger.info("draining", seconds=options.drain_time.total_seconds())
-            await port.release()
+            await asyncio.gather(*(port.release() for port in ports.values()))
             await server.stop(options.drain_time.total_seconds())
             for task in work:
                 task.cancel()
@@ -237,23 +246,62 @@ def _make_state_dir(folder: Path) -> None:
         ) from error
 
 
-def _listen(server: XdsServer, port: Port, options: Settings) -> None:
-    try:
-        port.listen(server.listen)
-    except RuntimeError as error:
-        raise OSError(
-            f"cannot listen on {options.xds_address}: {error}; set another --xds-address"
-        ) from error
+def _identity_jobs(
+    identity: Identity | None, server: XdsServer
+) -> Iterable[tuple[str, Coroutine[Any, Any, None]]]:
+    return identity.jobs(server).items() if identity is not None else ()
 
 
-async def _welcome(daemon: Daemon, options: Settings, logger: FilteringBoundLogger, metrics: Metrics) -> None:
+def _ports(options: Settings) -> dict[str, Port]:
+    """The ports for proxies, by the settings that name them. Raises OSError."""
+    wanted = [
+        (address, setting.name)
+        for setting in settings()
+        if setting.field in XDS_ADDRESSES and (address := getattr(options, setting.field)) is not None
+    ]
+    return {name: port for (_, name), port in zip(wanted, open_ports(wanted), strict=True)}
+
+
+def _close(ports: Mapping[str, Port]) -> None:
+    for port in ports.values():
+        port.close()
+
+
+def _listen(server: XdsServer, identity: Identity | None, ports: Mapping[str, Port]) -> None:
+    for name, port in ports.items():
+        try:
+            if name == "xds-address":
+                port.listen(server.listen)
+            elif identity is not None:
+                listen_tls(server, identity, {name: port})
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {port.address}: {error}; set another --{name}") from error
+
+
+async def _welcome(
+    daemon: Daemon,
+    identity: Identity | None,
+    options: Settings,
+    logger: FilteringBoundLogger,
+    metrics: Metrics,
+) -> None:
     """Serves once all is there, and says so to whoever started the daemon."""
     await daemon.mesh.until_ready()
+    if identity is not None:
+        await identity.ready()
     await daemon.server.start()
     metrics.ready.set(1)
     logger.info(
         "ready",
         xds=str(options.xds_address),
+        **{
+            name: str(address)
+            for name, address in (
+                ("xds_tls", options.xds_tls_address),
+                ("xds_mtls", options.xds_mtls_address),
+            )
+            if address is not None
+        },
         admin=str(options.admin_address),
         http=str(options.http_address),
         sources=[source.name for source in daemon.mesh.sources()],
@@ -349,10 +397,10 @@ def serve_command(config: Path | None, **flags: object) -> None:
     logger = make_logger(options.log_format, options.log_level, sys.stderr)
     try:
         asyncio.run(serve(options, logger, lambda: load(config, os.environ, flags)))
-    except (StorageError, OSError) as error:
+    except (*CANNOT_START, OSError) as error:
         _give_up(error, options)
     except BaseExceptionGroup as group:
-        failed, faults = group.split(StorageError)
+        failed, faults = group.split(CANNOT_START)
         if failed is None or faults is not None:
             raise
         _give_up(_first(failed), options)

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.lab.ports import free_port
-from xdsd.listening import inherited, open_port
+from xdsd.listening import inherited, open_port, open_ports
 from xdsd.listening.port import STORED
 from xdsd.setting_values import Address, TcpAddress, UnixAddress
 
@@ -55,6 +55,25 @@ def test_a_socket_is_put_into_the_store_of_the_manager(
     port.close()
     with socket.socket(fileno=fds[0]), socket.create_connection((address.host, address.port)):
         pass
+
+
+def test_each_setting_has_a_socket_of_its_own_in_the_store(
+    manager: tuple[socket.socket, dict[str, str]],
+) -> None:
+    """Several ports are kept under several names, so that one can be given up without the others."""
+    ear, environ = manager
+    wanted = [
+        (TcpAddress("127.0.0.1", free_port()), "xds-address"),
+        (TcpAddress("127.0.0.1", free_port()), "xds-tls-address"),
+    ]
+    ports = open_ports(wanted, environ)
+    assert [port.address for port in ports] == [address for address, _ in wanted]
+    for name in (STORED, f"{STORED}-xds-tls-address"):
+        text, fds, _, _ = socket.recv_fds(ear, 100, 4)
+        assert text == f"FDSTORE=1\nFDNAME={name}".encode()
+        os.close(fds[0])
+    for port in ports:
+        port.close()
 
 
 @pytest.mark.parametrize(

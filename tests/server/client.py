@@ -1,7 +1,7 @@
 """A gRPC client that says and hears discovery messages."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -22,10 +22,16 @@ NODE = "sidecar~127.0.0.1~a.default~default.svc.cluster.local"
 class Call:
     """One stream. The first request introduces ``node`` unless it is empty."""
 
-    def __init__(self, channel: grpc.aio.Channel, method: str, node: str = NODE) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        method: str,
+        node: str = NODE,
+        metadata: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self.is_delta = "Delta" in method.rsplit("/", maxsplit=1)[-1]
         stream: Any = channel.stream_stream(method, None, None)
-        self._call: Any = stream()
+        self._call: Any = stream(metadata=tuple(metadata) or None)
         self._node = node
 
     async def asks(

@@ -14,6 +14,15 @@ would pass through Python twice).
 
 from xdsd.listening.adopt import Adopted, CannotAdoptError, adopt
 from xdsd.listening.inherit import Inherited, inherited
-from xdsd.listening.port import Port, open_port
+from xdsd.listening.port import Port, open_port, open_ports
 
-__all__ = ["Adopted", "CannotAdoptError", "Inherited", "Port", "adopt", "inherited", "open_port"]
+__all__ = [
+    "Adopted",
+    "CannotAdoptError",
+    "Inherited",
+    "Port",
+    "adopt",
+    "inherited",
+    "open_port",
+    "open_ports",
+]

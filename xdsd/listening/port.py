@@ -23,7 +23,7 @@ class Port:
     """``listen`` before the server starts, ``release`` before it drains, ``close`` when it has ended."""
 
     def __init__(self, address: Address, kept: socket.socket | None) -> None:
-        self._address = address
+        self.address = address
         self._kept = kept
         self._adopted: Adopted | None = None
 
@@ -40,7 +40,7 @@ class Port:
             OSError: gRPC cannot take the kept socket over.
         """
         if self._kept is None:
-            listen(str(self._address))
+            listen(str(self.address))
         else:
             self._adopted = adopt(listen, self._kept)
 
@@ -64,44 +64,66 @@ class Port:
 
 
 def open_port(address: Address, setting: str, environ: Mapping[str, str] = os.environ) -> Port:
-    """The port for ``address``, which ``setting`` names. Takes the sockets that the service manager handed over.
+    """The port for ``address``, which ``setting`` names, where there is no other; see ``open_ports``."""
+    return open_ports([(address, setting)], environ)[0]
 
-    A socket of a unit must stand for this very address. One from the fd store that does not is of the time before the
+
+def open_ports(wanted: Sequence[tuple[Address, str]], environ: Mapping[str, str] = os.environ) -> list[Port]:
+    """The ports for addresses and the settings that name them. Takes the sockets that the service manager handed over.
+
+    A socket of a unit must stand for one of these addresses. One from the fd store that does not is of the time before the
     setting was changed, and is given up.
 
     Raises:
-        OSError: its sentence says why the address cannot be had, and what can be changed.
+        OSError: its sentence says why an address cannot be had, and what can be changed.
     """
     given = inherited(environ)
-    units = [each for each in given if each.name != STORED]
-    stored = [each for each in given if each.name == STORED]
+    units = [each for each in given if not each.name.startswith(STORED)]
     for each in units:
-        _check(each, address, setting)
-    found = [each.socket for each in (*units, *stored) if _is(each, address)]
-    _give_up([each for each in stored if each.socket not in found[:1]], environ)
+        _check(each, wanted)
+    ports = []
+    for address, setting in wanted:
+        named = [each for each in given if each.name == stored_name(setting)]
+        found = [each.socket for each in (*units, *named) if _is(each, address)]
+        _give_up([each for each in named if each.socket not in found[:1]], environ)
+        ports.append(_port(address, setting, found, environ))
+    _give_up([each for each in given if each.name.startswith(STORED) and not _known(each, wanted)], environ)
+    return ports
+
+
+def stored_name(setting: str) -> str:
+    """What the socket of a setting is called in the fd store."""
+    return STORED if setting == "xds-address" else f"{STORED}-{setting}"
+
+
+def _known(stored: Inherited, wanted: Sequence[tuple[Address, str]]) -> bool:
+    return any(stored.name == stored_name(setting) for _, setting in wanted)
+
+
+def _port(address: Address, setting: str, found: Sequence[socket.socket], environ: Mapping[str, str]) -> Port:
     if found:
         return Port(address, found[0])
     refuse_taken(address, setting)
     if not environ.get("NOTIFY_SOCKET") or not isinstance(address, TcpAddress) or not address.port:
         return Port(address, None)
     kept = _listening(address)
-    notify(f"FDSTORE=1\nFDNAME={STORED}", environ, fds=[kept.fileno()])
+    notify(f"FDSTORE=1\nFDNAME={stored_name(setting)}", environ, fds=[kept.fileno()])
     return Port(address, kept)
 
 
 def _give_up(stored: Sequence[Inherited], environ: Mapping[str, str]) -> None:
-    if stored:
-        notify(f"FDSTOREREMOVE=1\nFDNAME={STORED}", environ)
-        for each in stored:
-            each.socket.close()
+    for each in stored:
+        notify(f"FDSTOREREMOVE=1\nFDNAME={each.name}", environ)
+        each.socket.close()
 
 
-def _check(unit: Inherited, address: Address, setting: str) -> None:
+def _check(unit: Inherited, wanted: Sequence[tuple[Address, str]]) -> None:
     if not unit.listens:
         raise OSError(f"the socket {unit.name!r} that the service manager hands over does not listen")
-    if not _is(unit, address):
+    if not any(_is(unit, address) for address, _ in wanted):
+        said = ", ".join(f"--{setting} is {address}" for address, setting in wanted)
         raise OSError(
-            f"the socket unit listens on {unit.where}, but --{setting} is {address}; "
+            f"the socket unit listens on {unit.where}, but {said}; "
             "change one of them: systemctl edit xdsd.socket (ListenStream=)"
         )
 

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address
 
 import grpc
 
 from xdsd.ca.authority import Authority, Credential
-from xdsd.ca.issuer import CannotIssue
+from xdsd.ca.issuer import CannotIssue, Request, issue, make_root, pem
+from xdsd.ca.keys import new_key, private_pem
+from xdsd.ca.proving import identity_of_server
 from xdsd.model.identity import SpiffeID
 from xdsd.server.house import Logger
 
@@ -36,7 +39,7 @@ class ServerCertificates:
         self._log = log
         self._names = tuple(dict.fromkeys((SERVER_NAME, *names)))
         self._addresses = tuple(addresses)
-        self._current: tuple[Credential, bytes] | None = None
+        self._current = _throwaway(authority)
         self._ready = asyncio.Event()
 
     async def ready(self) -> None:
@@ -62,7 +65,7 @@ class ServerCertificates:
             )
         except CannotIssue as error:
             self._log.warning("the server's certificate is not renewed", why=str(error))
-            if self._current is not None:  # the bundle may be new all the same
+            if self._ready.is_set():  # the bundle may be new all the same
                 self._current = (self._current[0], self._authority.bundle)
             return _PAUSE
         self._current = (credential, self._authority.bundle)
@@ -71,12 +74,12 @@ class ServerCertificates:
         return max(left * _RENEWED_AT, _SHORTEST)
 
     def credentials(self, *, demand: bool) -> grpc.ServerCredentials:
-        """For one port, once ready; ``demand`` a client's certificate of the mesh."""
-        taken: list[tuple[Credential, bytes]] = [self._held()]
+        """For one port; ``demand`` a client's certificate of the mesh. Before it is ready nobody trusts the server."""
+        taken = [self._current]
 
         def changed() -> grpc.ServerCertificateConfiguration | None:
             """Asked by gRPC, in a thread of its own, before each handshake."""
-            now = self._held()
+            now = self._current
             if now is taken[0]:
                 return None
             taken[0] = now
@@ -88,10 +91,14 @@ class ServerCertificates:
             require_client_authentication=demand,
         )
 
-    def _held(self) -> tuple[Credential, bytes]:
-        if self._current is None:
-            raise AssertionError("there is no certificate before ready")
-        return self._current
+
+def _throwaway(authority: Authority) -> tuple[Credential, bytes]:
+    """A certificate that nobody trusts, and whose key signs no client's: gRPC wants one before it listens."""
+    now, minute, key = authority.now(), timedelta(minutes=1), new_key()
+    ca = make_root(new_key(), authority.trust_domain, minute, now, 1)
+    identity = identity_of_server(authority.trust_domain, "nobody")
+    svid = issue(ca, Request(key.public_key(), identity, minute, now, 1))
+    return Credential(svid, private_pem(key)), pem(ca.certificate)
 
 
 def _configuration(held: tuple[Credential, bytes], *, demand: bool) -> grpc.ServerCertificateConfiguration:
