@@ -17,9 +17,10 @@ from typing import Any, NamedTuple, Self
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse, DiscoveryResponse
 
+from xdsd.model.identity import StreamIdentity
 from xdsd.model.node import Node
 from xdsd.protocol.commands import Attach, Close, Command, Send, Wait
-from xdsd.protocol.events import Attached, Closed, Elapsed, Event, Published, Received, Written
+from xdsd.protocol.events import Attached, Closed, Elapsed, Entrusted, Event, Published, Received, Written
 from xdsd.protocol.exchange import Exchange
 from xdsd.protocol.limits import Limits, Timing
 from xdsd.protocol.stream import Dialect, Stream
@@ -94,10 +95,11 @@ class Talk:
         timing: Timing = Timing(),  # noqa: B008 - immutable
         limits: Limits = Limits(),  # noqa: B008 - immutable
         attach: bool = True,
+        identity: StreamIdentity | None = None,
     ) -> None:
         self.stage = stage
         self.node = node
-        self.stream = Stream(stage.exchange, self.dialect, type_url, timing, limits)
+        self.stream = Stream(stage.exchange, self.dialect, type_url, timing, limits, identity)
         self.stalled = False
         self.heard: list[Heard] = []
         self.said: list[Command] = []
@@ -131,6 +133,10 @@ class Talk:
     def changes(self, *upserts: Resource, removed: Iterable[tuple[str, str]] = ()) -> Self:
         self.stage.change(*upserts, removed=removed)
         return self
+
+    def entrusts(self, *resources: Resource) -> Self:
+        """The stream's secrets are these now."""
+        return self.tell(Entrusted(resources, self.stage.now))
 
     def removes(self, type_url: str, *names: str) -> Self:
         return self.changes(removed=[(type_url, name) for name in names])

@@ -134,9 +134,14 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         for why in outage:
             objects.stale(why)
         watched = [(registry, mesh.expect(registry.name)) for registry in registries(options)]
-        identity = make_identity(options, store, logger, clock, metrics.refused)
+        identity = make_identity(options, store, logger, clock, metrics)
         server = XdsServer(
-            mesh, logger, metrics, server_settings(options), identity.gate if identity is not None else None
+            mesh,
+            logger,
+            metrics,
+            server_settings(options),
+            identity.gate if identity is not None else None,
+            identity.keeper if identity is not None else None,
         )
         if options.rate_limit_service is None:
             server.also_serve(limiter.handler())

@@ -4,8 +4,9 @@ import os
 import platform
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from random import SystemRandom
 from typing import Any
 
 from structlog.typing import FilteringBoundLogger
@@ -15,16 +16,21 @@ from xdsd.ca.authority import Authority, Source
 from xdsd.ca.files import CaFiles, FileCa
 from xdsd.ca.proving import Identifier, identity_of_server
 from xdsd.ca.registers import Revocations, Tokens
+from xdsd.ca.revocations import listed
 from xdsd.ca.sealing import OWN_FILE, KeyPlaces, find_sealer
 from xdsd.ca.stored import StoredRoots
 from xdsd.ca.vault import VaultCa, VaultSettings
 from xdsd.listening import Port
+from xdsd.secrets.keeper import Keeper
 from xdsd.server import XdsServer
 from xdsd.server.certificates import ServerCertificates
 from xdsd.server.gate import Gate
 from xdsd.setting_checks import serves_identity
 from xdsd.settings import Settings
+from xdsd.telemetry import Metrics
 from xdsd.throttle import Throttle
+
+LISTS_HOLD = timedelta(days=3650)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,7 @@ class Identity:
     revocations: Revocations
     gate: Gate
     certificates: ServerCertificates
+    keeper: Keeper
 
     async def ready(self) -> None:
         """Returns once everything is known that says who may have what."""
@@ -52,7 +59,16 @@ class Identity:
             "revocations": self.revocations.run(),
             "server certificate": self.certificates.run(),
             "proofs of streams": server.watch_proofs(*changes),
+            "secrets of proxies": self.keeper.run(),
+            "revocations for proxies": self._tell_revocations(),
         }
+
+    async def _tell_revocations(self) -> None:
+        changed = self.revocations.next_change
+        while True:
+            await changed.wait()
+            changed = self.revocations.next_change
+            self.keeper.revocations_changed()
 
 
 def make_identity(
@@ -60,7 +76,7 @@ def make_identity(
     store: Store,
     logger: FilteringBoundLogger,
     clock: Callable[[], float],
-    count: Callable[[str], None],
+    metrics: Metrics,
 ) -> Identity | None:
     """None where no TLS port is set. Raises SealingError where the store needs a key that is not given."""
     if not serves_identity(options):
@@ -73,7 +89,28 @@ def make_identity(
     server = identity_of_server(options.trust_domain, options.root_namespace)
     names, addresses = _called(options)
     certificates = ServerCertificates(authority, server, logger, names, addresses)
-    return Identity(authority, tokens, revocations, Gate(identifier, logger, count), certificates)
+    keeper = Keeper(
+        authority,
+        clock,
+        SystemRandom().random,
+        logger,
+        metrics,
+        revoked=lambda: _revoked(authority, revocations),
+    )
+    gate = Gate(identifier, logger, metrics.refused)
+    return Identity(authority, tokens, revocations, gate, certificates, keeper)
+
+
+def _revoked(authority: Authority, revocations: Revocations) -> bytes:
+    """Lists of revoked certificates for proxies; none while none is revoked.
+
+    They hold for long: a proxy that we cannot reach must not stop believing its peers because its list is old.
+    """
+    now = authority.now()
+    found = listed(revocations.all(), now)
+    if not found:
+        return b""
+    return b"".join(authority.crls(found, int(now.timestamp() * 1000), LISTS_HOLD))
 
 
 def listen_tls(server: XdsServer, identity: Identity, ports: Mapping[str, Port]) -> None:

@@ -66,7 +66,7 @@ class Resource:
     type_url: str
     name: str
     version: str
-    encoded: bytes
+    encoded: bytes = field(repr=False)  # it may be a secret, and is unreadable anyway
     sotw_offset: int
     body_offset: int
     ttl: float = 0.0

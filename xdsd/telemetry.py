@@ -164,6 +164,13 @@ class Metrics:
         self._refused_calls = counter(
             "xdsd_refused_calls_total", "Calls of the admin API that were refused.", "reason"
         )
+        self._withheld = counter(
+            "xdsd_refused_secrets_total", "Secrets that proxies asked for and had no right to."
+        )
+        self._issued = counter(
+            "xdsd_certificates_total", "Certificates that were made for proxies, or could not be.", "result"
+        )
+        self._leases = gauge("xdsd_secret_streams", "Streams that are given secrets.")
         self._limited = counter(
             "xdsd_rate_limit_requests_total",
             "Requests that proxies asked the daemon's limiter about.",
@@ -207,6 +214,20 @@ class Metrics:
 
     def rejected(self, type_url: str) -> None:
         self._nacks[type_url].inc()
+
+    def withheld(self, names: int) -> None:
+        self._withheld.inc(names)
+
+    # The observer of those who make certificates (xdsd.secrets.keeper).
+
+    def certificate_issued(self) -> None:
+        self._issued.labels("issued").inc()
+
+    def certificate_failed(self) -> None:
+        self._issued.labels("failed").inc()
+
+    def leases(self, count: int) -> None:
+        self._leases.set(count)
 
     # What is looked at now and then.
 

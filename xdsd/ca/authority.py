@@ -93,7 +93,7 @@ class LocalSigner:
             asked.names,
             asked.addresses,
         )
-        return issuer.issue(self._ca, request)
+        return await asyncio.to_thread(issuer.issue, self._ca, request)
 
 
 class Authority:

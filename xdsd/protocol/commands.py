@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple
 
+from xdsd.model.identity import SpiffeID
 from xdsd.model.node import Node
 
 
@@ -16,6 +17,18 @@ class Detach(NamedTuple):
     """The proxy's stream is gone. Comes once if ``Attach`` came."""
 
     node: Node
+
+
+class Entrust(NamedTuple):
+    """The proxy asks for secrets: say ``Entrusted`` of those of its proven identity, until the stream ends. Comes once."""
+
+    identity: SpiffeID
+
+
+class Withheld(NamedTuple):
+    """The proxy asked for secrets that it has no right to, or that nobody has. It is told that there are none."""
+
+    names: tuple[str, ...]
 
 
 class Send(NamedTuple):
@@ -72,4 +85,4 @@ class Log(NamedTuple):
     fields: dict[str, str | int]
 
 
-Command = Attach | Detach | Send | Wait | Close | Accepted | Rejected | Log
+Command = Attach | Detach | Entrust | Withheld | Send | Wait | Close | Accepted | Rejected | Log

@@ -35,9 +35,10 @@ def secrets_again(watch: Watch, offer: Offer, before: Offer | None) -> None:
 
 
 def _again(watch: Watch, names: frozenset[str]) -> None:
-    found = [n for n in names if watch.interest.wants(n) and watch.layers.find(watch.type_url, n) is not None]
+    wanted = [name for name in names if watch.interest.wants(name)]
+    found = [name for name in wanted if watch.layers.find(watch.type_url, name) is not None]
     if watch.known is not None:
-        for name in found:
+        for name in wanted:
             watch.known.pop(name, None)
     if found:
         watch.again = watch.again.union(found)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from xdsd.protocol.wire import DeltaRequest, SotwRequest
+from xdsd.snapshot import Resource
 
 
 class Received(NamedTuple):
@@ -15,6 +16,13 @@ class Received(NamedTuple):
 class Attached(NamedTuple):
     """The mesh has taken the node in: what it gets is in the snapshot, or will be. Answers the command ``Attach``."""
 
+    now: float
+
+
+class Entrusted(NamedTuple):
+    """These are all the secrets of the stream's identity now. Answers ``Entrust``, and comes again when they change."""
+
+    resources: tuple[Resource, ...]
     now: float
 
 
@@ -40,4 +48,4 @@ class Closed(NamedTuple):
     """The stream is over, for whatever reason."""
 
 
-Event = Received | Attached | Published | Written | Elapsed | Closed
+Event = Received | Attached | Entrusted | Published | Written | Elapsed | Closed

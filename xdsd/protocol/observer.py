@@ -31,6 +31,9 @@ class Observer(Protocol):
     def rejected(self, type_url: str) -> None:
         """A response was rejected."""
 
+    def withheld(self, names: int) -> None:
+        """A proxy asked for so many secrets that it has no right to, or that nobody has."""
+
 
 class Unobserved:
     """Measures nothing."""
@@ -49,3 +52,5 @@ class Unobserved:
     def accepted(self, type_url: str, seconds: float | None) -> None: ...
 
     def rejected(self, type_url: str) -> None: ...
+
+    def withheld(self, names: int) -> None: ...

@@ -12,12 +12,13 @@ from xdsd.model.identity import StreamIdentity
 from xdsd.model.node import SEPARATOR, Node
 from xdsd.protocol import delta, gates, offers, sotw
 from xdsd.protocol.answers import answered
-from xdsd.protocol.commands import Attach, Close, Code, Command, Detach, Log, Send, Wait
+from xdsd.protocol.commands import Attach, Close, Code, Command, Detach, Entrust, Log, Send, Wait, Withheld
 from xdsd.protocol.companions import endpoints_again, secrets_again
-from xdsd.protocol.events import Attached, Closed, Elapsed, Event, Received, Written
+from xdsd.protocol.events import Attached, Closed, Elapsed, Entrusted, Event, Received, Written
 from xdsd.protocol.exchange import Exchange
 from xdsd.protocol.layers import LayerSet
 from xdsd.protocol.limits import Limits, Timing
+from xdsd.protocol.private import Private
 from xdsd.protocol.subscription import Turn
 from xdsd.protocol.watch import NOTHING, Flight, Offer, Rejection, TypeStatus, Watch
 from xdsd.protocol.wire import DeltaRequest, SotwRequest
@@ -45,6 +46,7 @@ class Stream:
         "_count",
         "_ordered",
         "_owed",
+        "_private",
         "_ready",
         "_resumed",
         "_strangers",
@@ -77,6 +79,7 @@ class Stream:
         self.limits = limits
         self.node: Node | None = None
         self.layers = _NO_LAYERS
+        self._private: Private | None = None
         self._watches: dict[str, Watch] = {}
         self._ordered: tuple[Watch, ...] = ()
         self._owed: frozenset[str] = NOTHING
@@ -112,6 +115,8 @@ class Stream:
             self._received(event.request, event.now, out)
         elif isinstance(event, Attached):
             self._attached()
+        elif isinstance(event, Entrusted):
+            self._entrusted(event, out)
         elif isinstance(event, Elapsed):
             self._armed = None
         if not self._closed:
@@ -125,6 +130,8 @@ class Stream:
         old, self.layers = self.layers, layers
         self._ready = True
         for watch in self._ordered:
+            if self._private is not None and watch.type_url == SECRET:
+                continue
             interest = watch.interest
             self.exchange.withdraw(watch)
             if old is not _NO_LAYERS:
@@ -134,6 +141,39 @@ class Stream:
             watch.layers = layers
             self.exchange.enrol(watch, interest)
         return True
+
+    # Secrets
+
+    def _place(self, watch: Watch) -> Exchange:
+        """Where what a watch needs is found."""
+        private = self._private if watch.type_url == SECRET else None
+        return self.exchange if private is None else private.exchange
+
+    def _may_have_secrets(self, out: list[Command]) -> None:
+        """The stream asks for secrets for the first time."""
+        if self.identity is not None:
+            self._private = Private()
+            out.append(Entrust(self.identity.identity))
+
+    def _entrusted(self, event: Entrusted, out: list[Command]) -> None:
+        private, watch = self._private, self._watches.get(SECRET)
+        if private is None or watch is None:
+            return
+        was_ready = private.ready
+        private.take(event.resources, event.now)
+        if not was_ready:
+            interest = watch.interest
+            private.exchange.withdraw(watch)
+            watch.layers = private.layers
+            private.exchange.enrol(watch, interest)
+            self._withhold(interest.names, out)
+
+    def _withhold(self, names: Iterable[str], out: list[Command]) -> None:
+        """Tells of names that are asked for and not this stream's to have."""
+        private = self._private
+        strange = tuple(sorted(names)) if private is None else private.strange(names) if private.ready else ()
+        if strange:
+            out.append(Withheld(strange))
 
     # Requests
 
@@ -181,14 +221,15 @@ class Stream:
             return
         watch = self._watches.get(type_url)
         if watch is None:
-            watch = self._begin(type_url)
+            watch = self._begin(type_url, out)
             self._resumed |= type_url == CLUSTER and bool(request.initial_versions)
-            self._turn(watch, delta.first(watch, request, self._owed if type_url == ENDPOINT else NOTHING))
+            owed = self._owed if type_url == ENDPOINT else NOTHING
+            self._turn(watch, delta.first(watch, request, owed), out)
             return
         if request.nonce:
             self._answered(watch, request, now, out, portions=True)
         if request.subscribe or request.unsubscribe:
-            self._turn(watch, delta.following(watch, request))
+            self._turn(watch, delta.following(watch, request), out)
 
     def _received_sotw(self, request: SotwRequest, type_url: str, now: float, out: list[Command]) -> None:
         watch = self._watches.get(type_url)
@@ -196,12 +237,12 @@ class Stream:
         if self._too_many(len(request.names) - others, out):
             return
         if watch is None:
-            watch = self._begin(type_url)
+            watch = self._begin(type_url, out)
             self._resumed |= type_url == CLUSTER and bool(request.version)
-            self._turn(watch, sotw.first(watch, request))
+            self._turn(watch, sotw.first(watch, request), out)
         elif request.nonce == watch.nonce:
             self._answered(watch, request, now, out, portions=type_url not in sotw.FULL)
-            self._turn(watch, sotw.following(watch, request))
+            self._turn(watch, sotw.following(watch, request), out)
 
     def _answered(
         self,
@@ -216,12 +257,17 @@ class Stream:
         if command:
             out.append(command)
 
-    def _begin(self, type_url: str) -> Watch:
-        watch = self._watches[type_url] = Watch(self, type_url, self.layers)
+    def _begin(self, type_url: str, out: list[Command]) -> Watch:
+        if type_url == SECRET:
+            self._may_have_secrets(out)
+        private = type_url == SECRET and self._private is not None
+        watch = self._watches[type_url] = Watch(self, type_url, _NO_LAYERS if private else self.layers)
         self._ordered = tuple(sorted(self._watches.values(), key=lambda each: gates.ORDER[each.type_url]))
         return watch
 
-    def _turn(self, watch: Watch, turn: Turn) -> None:
+    def _turn(self, watch: Watch, turn: Turn, out: list[Command]) -> None:
+        if watch.type_url == SECRET and turn.answer:
+            self._withhold(turn.answer, out)
         if watch.rejected:
             # Asked for by name, a refused content is offered again; what nobody asks for any more is not a grievance.
             kept = {
@@ -231,7 +277,7 @@ class Stream:
             if not kept and not watch.trials:
                 watch.error = ""
         if turn.interest != watch.interest:
-            self.exchange.enrol(watch, turn.interest)
+            self._place(watch).enrol(watch, turn.interest)
 
     def _too_many(self, more: int, out: list[Command]) -> bool:
         held = sum(len(watch.interest.names) for watch in self._ordered) if more > 0 else 0
@@ -248,6 +294,8 @@ class Stream:
             return
         wake: float | None = None
         for watch in self._ordered:
+            if watch.type_url == SECRET and self._private is not None and not self._private.ready:
+                continue
             if watch.due or watch.held or watch.beat_at is not None:
                 was_due = watch.due
                 if self._try(watch, now, out):
@@ -288,7 +336,9 @@ class Stream:
 
     def _offer(self, watch: Watch, now: float) -> Offer | None:
         ordered = self._watches if not self.type_url else {}
-        scene = offers.Scene(self.exchange, ordered, self.timing, self._resumed and not self.type_url, now)
+        scene = offers.Scene(
+            self._place(watch), ordered, self.timing, self._resumed and not self.type_url, now
+        )
         if self.dialect is Dialect.DELTA:
             return offers.next_delta(watch, scene)
         if watch.type_url in sotw.FULL:
@@ -317,12 +367,12 @@ class Stream:
         self._count += 1
         nonce = str(self._count)
         if self.dialect is Dialect.DELTA:
-            parts = delta.frame(offer, watch.type_url, nonce, self.exchange)
+            parts = delta.frame(offer, watch.type_url, nonce, self._place(watch))
         else:
-            parts = sotw.frame(offer, watch.type_url, nonce, self.exchange)
+            parts = sotw.frame(offer, watch.type_url, nonce, self._place(watch))
         if watch.flight is not None:
             watch.late = (*watch.late[-3:], watch.flight)
-        generation = watch.settled if is_trial else self.exchange.generation
+        generation = watch.settled if is_trial else self._place(watch).generation
         watch.flight = Flight(nonce, offer, generation, now, None if is_trial else since)
         if not is_trial:
             watch.since = None
@@ -357,7 +407,7 @@ class Stream:
             return False
         if now >= watch.beat_at:
             watch.beat_at = None
-            offer = offers.next_beat(watch, self.exchange)
+            offer = offers.next_beat(watch, self._place(watch))
             if offer is not None:
                 self._launch(watch, offer, None, now, is_trial=True, out=out)
                 return True
@@ -375,8 +425,8 @@ class Stream:
         """Frees all that the stream held in the exchange."""
         self._closed = True
         for watch in self._ordered:
-            self.exchange.withdraw(watch)
-        self._watches, self._ordered = {}, ()
+            self._place(watch).withdraw(watch)
+        self._watches, self._ordered, self._private = {}, (), None
         if self.node is not None:
             self.exchange.leave(self, self.node.key)
             out.append(Detach(self.node))

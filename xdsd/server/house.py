@@ -6,6 +6,7 @@ from xdsd.model.node import Node, NodeRefused
 from xdsd.protocol.observer import Observer
 from xdsd.protocol.stream import Stream
 from xdsd.server.mesh import Mesh
+from xdsd.server.secrets import NoSecrets, SecretSource, shown
 
 
 class Logger(Protocol):
@@ -23,8 +24,16 @@ class TooManyStreamsError(Exception):
 class House:
     """Counts the streams of each node, so that the mesh hears when the last one is gone."""
 
-    def __init__(self, mesh: Mesh, observer: Observer, log: Logger, streams_a_node: int) -> None:
+    def __init__(
+        self,
+        mesh: Mesh,
+        observer: Observer,
+        log: Logger,
+        streams_a_node: int,
+        secrets: SecretSource | None = None,
+    ) -> None:
         self.mesh = mesh
+        self.secrets: SecretSource = secrets or NoSecrets()
         self.observer = observer
         self.log = log
         self._streams_a_node = streams_a_node
@@ -60,6 +69,17 @@ class House:
             if key in self._attached:
                 self._attached.discard(key)
                 self.mesh.detach(node)
+
+    def withheld(self, stream: Stream, names: tuple[str, ...]) -> None:
+        """A stream asked for secrets that are not its own, or nobody's."""
+        node = stream.node.id if stream.node is not None else ""
+        self.log.warning(
+            "secrets refused to a proxy",
+            node=node,
+            identity=str(stream.identity.identity) if stream.identity is not None else "",
+            names=shown(names),
+        )
+        self.observer.withheld(len(names))
 
     def rejected(self, stream: Stream, type_url: str, names: tuple[str, ...], message: str) -> None:
         node = stream.node.id if stream.node is not None else ""

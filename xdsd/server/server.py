@@ -11,6 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from xdsd.model.identity import StreamIdentity
+from xdsd.model.secret import SecretStatus
 from xdsd.protocol.commands import Close, Code
 from xdsd.protocol.exchange import Exchange
 from xdsd.protocol.observer import Observer, Unobserved
@@ -20,6 +21,7 @@ from xdsd.protocol.wire import RequestCache
 from xdsd.server.gate import Gate, Guard
 from xdsd.server.house import House, Logger
 from xdsd.server.mesh import Mesh
+from xdsd.server.secrets import SecretSource
 from xdsd.server.services import Method, Serve, handlers, methods
 from xdsd.server.session import Session
 from xdsd.server.settings import ServerSettings
@@ -40,12 +42,13 @@ class XdsServer:
         observer: Observer | None = None,
         settings: ServerSettings = ServerSettings(),  # noqa: B008 - immutable
         gate: Gate | None = None,
+        secrets: SecretSource | None = None,
     ) -> None:
         self._gate = gate
         self.exchange = Exchange(mesh.snapshot)
         self._settings = settings
         self._observer = observer or Unobserved()
-        self._house = House(mesh, self._observer, log, settings.streams_a_node)
+        self._house = House(mesh, self._observer, log, settings.streams_a_node, secrets)
         self._cache = RequestCache(settings.limits.name_bytes)
         self._loop = asyncio.get_running_loop()
         self._sessions: dict[Stream, Session] = {}
@@ -135,6 +138,15 @@ class XdsServer:
         now = self._loop.time()
         return tuple(
             _status(session, now) for session in self._sessions.values() if session.stream.node is not None
+        )
+
+    def secrets(self, key: str) -> tuple[SecretStatus, ...]:
+        """What may be known of the secrets that the streams of a node (``Node.key``) were given."""
+        return tuple(
+            each
+            for session in self._sessions.values()
+            if session.stream.node is not None and session.stream.node.key == key
+            for each in session.secrets()
         )
 
     def rejected(self, type_url: str) -> int:

@@ -7,11 +7,27 @@ from typing import Any
 import grpc
 
 from xdsd.model.node import ClaimRefused, Node, NodeRefused
-from xdsd.protocol.commands import Accepted, Attach, Close, Code, Command, Detach, Log, Rejected, Send, Wait
-from xdsd.protocol.events import Attached, Closed, Elapsed, Published, Received, Written
+from xdsd.model.secret import SecretStatus
+from xdsd.protocol.commands import (
+    Accepted,
+    Attach,
+    Close,
+    Code,
+    Command,
+    Detach,
+    Entrust,
+    Log,
+    Rejected,
+    Send,
+    Wait,
+    Withheld,
+)
+from xdsd.protocol.events import Attached, Closed, Elapsed, Entrusted, Published, Received, Written
 from xdsd.protocol.stream import Stream
 from xdsd.protocol.wire import DeltaRequest, Malformed, SotwRequest
 from xdsd.server.house import House, TooManyStreamsError
+from xdsd.server.secrets import Lease
+from xdsd.snapshot import Resource
 
 Parse = Callable[[bytes], DeltaRequest | SotwRequest]
 
@@ -23,6 +39,7 @@ class Session:
         "_closing",
         "_context",
         "_house",
+        "_lease",
         "_loop",
         "_outbox",
         "_parse",
@@ -39,6 +56,7 @@ class Session:
         self._context = context
         self._parse = parse
         self._loop = asyncio.get_running_loop()
+        self._lease: Lease | None = None
         self._outbox: Send | None = None
         self._writer: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -130,12 +148,23 @@ class Session:
                 self._house.rejected(self.stream, type_url, names, message)
             case Log(event, fields):
                 self._house.log.warning(event, **fields)
+            case Entrust(identity):
+                self._lease = self._house.secrets.open(identity, self._entrusted)
+            case Withheld(names):
+                self._house.withheld(self.stream, names)
             case Detach(node):
                 self._house.detach(node)
             case Close():
                 self._closing = command
             case _:
                 raise AssertionError(f"not performed: {command}")
+
+    def secrets(self) -> tuple[SecretStatus, ...]:
+        """What may be known of the secrets that the stream was given."""
+        return () if self._lease is None else self._lease.status()
+
+    def _entrusted(self, resources: tuple[Resource, ...]) -> None:
+        self._perform(self.stream.handle(Entrusted(resources, self._loop.time())))
 
     def _elapsed(self) -> None:
         self._timer = None
@@ -158,6 +187,9 @@ class Session:
 
     def _end(self) -> None:
         self._perform(self.stream.handle(Closed()))
+        if self._lease is not None:
+            self._lease.close()
+            self._lease = None
         if self._timer is not None:
             self._timer.cancel()
         if self._writer is not None:
