@@ -5,6 +5,7 @@ from typing import Any
 
 from xdsd.compile.matches import Source
 from xdsd.compile.routes import http_routes
+from xdsd.model.catalog import Protocol
 from xdsd.model.intent import ConsistentHashLB, Destination, VirtualService
 from xdsd.model.problem import ObjectRef
 
@@ -13,10 +14,15 @@ SIDECAR = Source(gateways=frozenset({"mesh"}), namespace="default", labels={"app
 
 
 class AllKnown:
-    """Destinations that all exist; ``hashing`` gives some hosts a consistent hash."""
+    """Destinations that all exist; ``hashing`` gives some hosts a consistent hash, ``protocols`` says what some speak."""
 
-    def __init__(self, hashing: Mapping[str, ConsistentHashLB] | None = None) -> None:
+    def __init__(
+        self,
+        hashing: Mapping[str, ConsistentHashLB] | None = None,
+        protocols: Mapping[str, Protocol] | None = None,
+    ) -> None:
         self.hashing = hashing or {}
+        self.protocols = protocols or {}
 
     def cluster(self, destination: Destination, namespace: str, listener_port: int) -> str:
         port = destination.port.number if destination.port else listener_port
@@ -26,6 +32,9 @@ class AllKnown:
         self, destination: Destination, namespace: str, listener_port: int
     ) -> ConsistentHashLB | None:
         return self.hashing.get(destination.host)
+
+    def protocol(self, destination: Destination, namespace: str, listener_port: int) -> Protocol | None:
+        return self.protocols.get(destination.host)
 
 
 def routes_of(

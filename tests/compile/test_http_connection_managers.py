@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
 
 from tests.compile.listening import manager
 from xdsd.compile.http_connection_managers import Side, http_connection_manager
-from xdsd.compile.http_filters import CORS, FAULT, GRPC_STATS, ROUTER, http_filters
+from xdsd.compile.http_filters import CORS, DEADLINE, FAULT, GRPC_STATS, GRPC_WEB, ROUTER, http_filters
 from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
 
 
@@ -20,14 +21,26 @@ def built(side: Side, settings: ListenerSettings = DEFAULTS) -> Any:
 
 
 def test_filters_stand_in_their_one_order() -> None:
-    """Statistics come first, the router last, and faults behind CORS."""
-    assert [each.name for each in http_filters()] == [GRPC_STATS, CORS, FAULT, ROUTER]
+    """Translation and statistics come first, the router last, faults behind CORS, and what the router reads before it."""
+    assert [each.name for each in http_filters()] == [GRPC_WEB, GRPC_STATS, CORS, FAULT, ROUTER]
+    inbound = [each.name for each in http_filters(inbound=True)]
+    assert inbound == [GRPC_WEB, GRPC_STATS, CORS, FAULT, DEADLINE, ROUTER]
 
 
 @pytest.mark.parametrize("side", Side)
 def test_every_side_has_the_same_filters(side: Side) -> None:
     """No listener ever changes because a route starts to use a filter."""
-    assert list(built(side).http_filters) == http_filters()
+    assert list(built(side).http_filters) == http_filters(inbound=side is Side.INBOUND)
+
+
+@pytest.mark.parametrize("side", Side)
+def test_only_the_inbound_side_hears_of_the_callers_deadline(side: Side) -> None:
+    """What programs and strangers say of it is dropped, as Envoy does by itself."""
+    manager, inbound = built(side), side is Side.INBOUND
+    assert bool(manager.early_header_mutation_extensions) is inbound
+    router = Router()
+    assert manager.http_filters[-1].typed_config.Unpack(router)
+    assert router.respect_expected_rq_timeout is inbound
 
 
 @pytest.mark.parametrize("side", Side)

@@ -61,11 +61,11 @@ SERVER = "port: {number: 80, name: http, protocol: HTTP}"
             ],
         ),
         (
-            "servers: [{port: {number: 443, name: web, protocol: GRPC-WEB}, hosts: ['*']}]",
+            "servers: [{port: {number: 443, name: web, protocol: UDP}, hosts: ['*']}]",
             [
                 (
-                    "5 spec.servers[0].port.protocol NotSupported: GRPC-WEB is not supported yet; "
-                    "write HTTP, HTTP2, GRPC, HTTPS, TLS, TCP, MONGO, MYSQL, REDIS"
+                    "5 spec.servers[0].port.protocol NotSupported: UDP is not supported yet; "
+                    "write HTTP, HTTP2, GRPC, GRPC-WEB, HTTPS, TLS, TCP, MONGO, MYSQL, REDIS"
                 ),
             ],
         ),

@@ -75,4 +75,4 @@ def test_limits_are_in_the_schema() -> None:
     assert "DYNAMIC_DNS" in entry["resolution"]["enum"]
     assert "not" not in entry["resolution"]
     servers = json_schema("Gateway")["properties"]["spec"]["properties"]["servers"]["items"]["properties"]
-    assert "GRPC-WEB" in servers["port"]["properties"]["protocol"]["not"]["enum"]
+    assert "UDP" in servers["port"]["properties"]["protocol"]["not"]["enum"]

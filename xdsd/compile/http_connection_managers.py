@@ -25,6 +25,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue
 
 from xdsd.compile.access_logs import access_logs
+from xdsd.compile.deadlines import keep_expected_timeout
 from xdsd.compile.http_filters import http_filters
 from xdsd.compile.listener_settings import ListenerSettings
 from xdsd.model.intent import PathNormalizationType
@@ -53,7 +54,7 @@ def http_connection_manager(
         codec_type=HttpConnectionManager.AUTO,
         # The semicolon ends the name for the tag extractors of Istio's bootstrap and dashboards.
         stat_prefix=f"{_stat_direction(side)}_{listener};",
-        http_filters=http_filters(settings.limiting, settings.guarding),
+        http_filters=http_filters(settings.limiting, settings.guarding, inbound=side is Side.INBOUND),
         access_log=access_logs(settings.access_log),
         normalize_path=BoolValue(value=settings.paths is not PathNormalizationType.NONE),
         merge_slashes=settings.paths in _MERGING,
@@ -110,6 +111,7 @@ def _rds(route_name: str) -> Rds:
 
 
 def _trust_mesh_peers(manager: HttpConnectionManager) -> None:
+    manager.early_header_mutation_extensions.append(keep_expected_timeout())
     # The program behind sees its own Server header answered unchanged, and who called, if the peer proved
     # it by mTLS; without mTLS Envoy removes the header whatever is set here.
     manager.server_header_transformation = HttpConnectionManager.PASS_THROUGH

@@ -34,7 +34,7 @@ from xdsd.compile.peers import UNREAD, Admits, Undeclared
 from xdsd.compile.routes import inbound_http_route
 from xdsd.compile.tcp_proxies import DEFAULT_OPTIONS, TcpOptions, tcp_proxy
 from xdsd.compile.virtual_hosts import virtual_host
-from xdsd.model.catalog import Protocol
+from xdsd.model.catalog import GRPC, Protocol
 from xdsd.model.intent import ServerTLSSettings
 
 
@@ -128,7 +128,9 @@ def inbound_routes(port: InboundPort) -> RouteConfiguration:
     No time limit of its own, since the caller's route has one. Only what never reached the program is
     sent again; streams of gRPC are not.
     """
-    route = inbound_http_route(port.cluster, retriable=port.protocol is not Protocol.GRPC)
+    route = inbound_http_route(
+        port.cluster, retriable=port.protocol not in GRPC, grpc_web=port.protocol is Protocol.GRPC_WEB
+    )
     if port.host:
         route.decorator.operation = f"{port.host}:{port.port}/*"
     host = virtual_host(f"inbound|http|{port.port}", ["*"], [route], attempt_count=False)

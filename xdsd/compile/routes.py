@@ -7,14 +7,15 @@ other routes with it: a match with an error takes no request, a rule with anothe
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
 from typing import NamedTuple, Protocol
 
 from envoy.config.route.v3.route_components_pb2 import Route, RouteAction, WeightedCluster
 from google.protobuf.message import Message
 
 from xdsd.compile.cors import cors_policy
+from xdsd.compile.deadlines import apply_timeout
 from xdsd.compile.faults import http_fault
+from xdsd.compile.grpc_web import translate_grpc_web
 from xdsd.compile.hashing import hash_policy
 from xdsd.compile.headers import HeaderEdits, apply_edits, header_edits
 from xdsd.compile.http_filters import CORS, FAULT
@@ -25,6 +26,8 @@ from xdsd.compile.percentages import runtime_fraction
 from xdsd.compile.replies import direct_response, redirect
 from xdsd.compile.retries import inbound_retry_policy, retry_policy
 from xdsd.compile.route_checks import action_remarks, has_errors, match_remarks
+from xdsd.model.catalog import GRPC
+from xdsd.model.catalog import Protocol as PortProtocol
 from xdsd.model.intent import (
     ConsistentHashLB,
     Destination,
@@ -55,6 +58,9 @@ class Destinations(Protocol):
         self, destination: Destination, namespace: str, listener_port: int
     ) -> ConsistentHashLB | None:
         """The consistent hash settings that apply to the destination."""
+
+    def protocol(self, destination: Destination, namespace: str, listener_port: int) -> PortProtocol | None:
+        """What the destination's port speaks; None if the host or port is unknown."""
 
 
 class OwnedRule(NamedTuple):
@@ -102,27 +108,38 @@ def rule_routes(
 
 
 def default_http_route(
-    cluster_name: str, hashing: ConsistentHashLB | None = None, retries: HTTPRetry | None = None
+    cluster_name: str,
+    hashing: ConsistentHashLB | None = None,
+    retries: HTTPRetry | None = None,
+    *,
+    grpc_web: bool = False,
 ) -> Route:
-    """The route to a service that no VirtualService names: no conditions, default retries, no timeout."""
+    """The route to a service that no VirtualService names: no conditions, default retries, no timeout.
+
+    ``grpc_web`` is for ports whose callers may be browsers.
+    """
     route = Route(name=DEFAULT_ROUTE, match=route_match(None))
     route.route.cluster = cluster_name
-    _set_timeout(route.route, None)
+    apply_timeout(route.route, None)
     policy = hash_policy(hashing)
     if policy is not None:
         route.route.hash_policy.append(policy)
     _set_retries(route.route, retry_policy(retries, sticky=policy is not None))
     route.decorator.operation = _operation(route, cluster_name)
+    if grpc_web:
+        translate_grpc_web(route)
     return route
 
 
-def inbound_http_route(cluster_name: str, *, retriable: bool = True) -> Route:
+def inbound_http_route(cluster_name: str, *, retriable: bool = True, grpc_web: bool = False) -> Route:
     """The route from a sidecar to its own application; gRPC streams are not retriable."""
     route = Route(name=DEFAULT_ROUTE, match=route_match(None))
     route.route.cluster = cluster_name
-    _set_timeout(route.route, None)
+    apply_timeout(route.route, None)
     if retriable:
         _set_retries(route.route, inbound_retry_policy())
+    if grpc_web:
+        translate_grpc_web(route)
     route.decorator.operation = _operation(route, cluster_name)
     return route
 
@@ -186,7 +203,10 @@ class _Builder:
     def _forward(self, route: Route, rule: HTTPRoute, edits: HeaderEdits) -> None:
         chosen = rule.route if len(rule.route) == 1 else tuple(item for item in rule.route if item.weight)
         action = route.route
-        _set_timeout(action, rule.timeout)
+        protocols = {self._protocol(item.destination) for item in chosen}
+        apply_timeout(action, rule.timeout, grpc=protocols <= GRPC)
+        if protocols == {PortProtocol.GRPC_WEB}:
+            translate_grpc_web(route)
         host = _rewrite(action, rule.rewrite) or edits.authority
         hashing = self._hash_policies(chosen)
         action.hash_policy.extend(hashing)
@@ -231,6 +251,9 @@ class _Builder:
     def _cluster(self, destination: Destination) -> str:
         return self._destinations.cluster(destination, self._namespace, self._source.port)
 
+    def _protocol(self, destination: Destination) -> PortProtocol | None:
+        return self._destinations.protocol(destination, self._namespace, self._source.port)
+
     def _hash_policies(self, chosen: Sequence[HTTPRouteDestination]) -> list[RouteAction.HashPolicy]:
         """Every destination's policy once: Envoy combines all of a route's."""
         policies: list[RouteAction.HashPolicy] = []
@@ -252,11 +275,6 @@ def _rewrite(action: RouteAction, rewrite: HTTPRewrite | None) -> str:
     elif rewrite.uri:
         action.prefix_rewrite = rewrite.uri
     return rewrite.authority or ""
-
-
-def _set_timeout(action: RouteAction, timeout: timedelta | None) -> None:
-    """No timeout unless one is set; Envoy's own default would be 15 seconds."""
-    action.timeout.FromTimedelta(timeout or timedelta())
 
 
 def _set_retries(action: RouteAction, policy: Message | None) -> None:

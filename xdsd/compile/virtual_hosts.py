@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
+from xdsd.compile.deadlines import apply_timeout
 from xdsd.compile.matches import route_match
 from xdsd.compile.names import PASSTHROUGH_CLUSTER
 from xdsd.snapshot import field_bytes
@@ -126,7 +127,7 @@ def allow_any_virtual_host(cluster: str = PASSTHROUGH_CLUSTER) -> VirtualHost:
     """Sends hosts that nobody declared where the client meant them to go, or through a proxy that knows them."""
     route = Route(name=ALLOW_ANY, match=route_match(None))
     route.route.cluster = cluster
-    route.route.timeout.seconds = 0
+    apply_timeout(route.route, None)
     return virtual_host(ALLOW_ANY, ["*"], [route])
 
 

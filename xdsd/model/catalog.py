@@ -53,7 +53,9 @@ class Protocol(StrEnum):
 
 
 _HTTP = frozenset({Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB})
-_HTTP2 = frozenset({Protocol.HTTP2, Protocol.GRPC})
+GRPC = frozenset({Protocol.GRPC, Protocol.GRPC_WEB})
+"""Ports behind which servers speak gRPC."""
+_HTTP2 = frozenset({Protocol.HTTP2, *GRPC})
 _TLS = frozenset({Protocol.HTTPS, Protocol.TLS})
 
 

@@ -340,12 +340,13 @@ def test_http_filter_classes_have_their_places() -> None:
     old = http_filters(outbound(), 0)
     assert found == [
         "STATS1",
+        "envoy.filters.http.grpc_web",
         "envoy.filters.http.grpc_stats",
         "AUTHN1",
         "AUTHN2",
         "AUTHZ1",
         "AUTHZ2",
-        *old[1:-1],
+        *old[2:-1],
         "UNSPECIFIED1",
         ROUTER,
     ]

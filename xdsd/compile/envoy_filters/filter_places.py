@@ -17,6 +17,7 @@ _STATS, _AUTHN, _AUTHZ, _REST, _LAST = 10, 20, 30, 40, 90
 _PLACES: Mapping[str, int] = MappingProxyType(
     {
         "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig": _STATS,
+        "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb": _STATS,
         "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication": _AUTHN,
         "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz": _AUTHZ,
         "envoy.extensions.filters.http.rbac.v3.RBAC": _AUTHZ,

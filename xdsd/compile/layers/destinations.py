@@ -9,7 +9,7 @@ from xdsd.compile.names import outbound_cluster_name
 from xdsd.compile.policy import DEFAULT_POLICY, Policy, effective_policy
 from xdsd.compile.resolve import ALL_HOSTS, EgressHosts, Labels, destination_service, merged_rule, rules_for
 from xdsd.compile.tcp_proxies import TcpOptions, tcp_options
-from xdsd.model.catalog import Resolution, Service, ServiceKey
+from xdsd.model.catalog import Protocol, Resolution, Service, ServiceKey
 from xdsd.model.intent import ConsistentHashLB, Destination
 
 
@@ -55,6 +55,11 @@ class MeshDestinations:
     ) -> ConsistentHashLB | None:
         balancer = self._policy(destination, namespace, listener_port).load_balancer
         return balancer.consistent_hash if balancer else None
+
+    def protocol(self, destination: Destination, namespace: str, listener_port: int) -> Protocol | None:
+        _, service, number = self._resolve(destination, namespace, listener_port)
+        port = service.port(number) if service else None
+        return port.protocol if port else None
 
     def tcp_options(self, destination: Destination, namespace: str, listener_port: int) -> TcpOptions:
         """What the destination's policy asks of connections."""

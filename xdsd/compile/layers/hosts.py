@@ -41,7 +41,7 @@ from xdsd.compile.virtual_hosts import (
     virtual_host,
 )
 from xdsd.compile.world import read_routed_hosts, read_service
-from xdsd.model.catalog import Resolution, ServiceKey
+from xdsd.model.catalog import Protocol, Resolution, ServiceKey
 from xdsd.model.problem import ObjectRef
 from xdsd.snapshot import ROUTE, Resource, content_version, field_bytes
 
@@ -123,8 +123,10 @@ def plain_host(
         return None
     policy = effective_policy(graph.ask(merged_rule, rules), number)
     hashing = policy.load_balancer.consistent_hash if policy.load_balancer else None
+    port = service.port(number)
+    web = port is not None and port.protocol is Protocol.GRPC_WEB
     route = default_http_route(
-        outbound_cluster_name(number, "", key.hostname), hashing, default_retries(graph)
+        outbound_cluster_name(number, "", key.hostname), hashing, default_retries(graph), grpc_web=web
     )
     if service.resolution is Resolution.DYNAMIC_DNS:
         keep_to_port([route], port)

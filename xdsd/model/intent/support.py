@@ -55,7 +55,7 @@ REFUSED_FIELDS: Mapping[type[Message], frozenset[str]] = MappingProxyType(
     }
 )
 
-GATEWAY_PROTOCOLS = ("HTTP", "HTTP2", "GRPC", "HTTPS", "TLS", "TCP", "MONGO", "MYSQL", "REDIS")
+GATEWAY_PROTOCOLS = ("HTTP", "HTTP2", "GRPC", "GRPC-WEB", "HTTPS", "TLS", "TCP", "MONGO", "MYSQL", "REDIS")
 
 REFUSED_VALUES: Mapping[tuple[type[Message], str], frozenset[str]] = MappingProxyType(
     {
