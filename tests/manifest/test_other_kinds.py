@@ -64,7 +64,7 @@ SERVER = "port: {number: 80, name: http, protocol: HTTP}"
             "servers: [{port: {number: 443, name: web, protocol: UDP}, hosts: ['*']}]",
             [
                 (
-                    "5 spec.servers[0].port.protocol NotSupported: UDP is not supported yet; "
+                    "5 spec.servers[0].port.protocol NotSupported: UDP is not supported yet: "
                     "write HTTP, HTTP2, GRPC, GRPC-WEB, HTTPS, TLS, TCP, MONGO, MYSQL, REDIS"
                 ),
             ],

@@ -13,7 +13,7 @@ from xdsd.manifest.faults import MAX_FAULTS, Fault, unknown_field, wrong_type
 from xdsd.manifest.paths import Key, Path, with_keys
 from xdsd.model.intent.base import Message, shown
 from xdsd.model.intent.shape import FieldShape, Leaf, ListOf, MapOf, MessageShape, Shape
-from xdsd.model.intent.support import GATEWAY_PROTOCOLS, is_refused, refusal_reason, refused_values
+from xdsd.model.intent.support import is_refused, refusal_reason, refused_values
 from xdsd.model.problem import Reason
 
 _CONTROL = re.compile(r"[\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -118,10 +118,9 @@ class Walk:
             sentence = f"not supported yet: {why}" if why else "not supported yet; take it out"
             for leaf in _set_leaves(value, path, known.shape):
                 self.faults.append(Fault(Reason.NOT_SUPPORTED, sentence, leaf))
-        elif isinstance(value, str) and value.upper() in (refused := refused_values(message, known.name)):
-            supported = f"; write {', '.join(GATEWAY_PROTOCOLS)}" if len(refused) > 2 else ""
-            supported = f": {why}" if why else supported
-            self.faults.append(Fault(Reason.NOT_SUPPORTED, f"{value} is not supported yet{supported}", path))
+        elif isinstance(value, str) and value.upper() in refused_values(message, known.name):
+            sentence = f"{value} is not supported yet{f': {why}' if why else ''}"
+            self.faults.append(Fault(Reason.NOT_SUPPORTED, sentence, path))
 
 
 def _set_leaves(value: Any, path: Path, shape: Shape) -> Iterator[Path]:

@@ -72,6 +72,7 @@ REFUSED_VALUES: Mapping[tuple[type[Message], str], frozenset[str]] = MappingProx
 
 REASONS: Mapping[tuple[type[Message], str], str] = MappingProxyType(
     {
+        (Port, "protocol"): f"write {', '.join(GATEWAY_PROTOCOLS)}",
         **{(MeshConfig, field): why for field, why in REFUSED_OF_MESHES.items()},
         **{(MeshProxyConfig, field): why for field, why in REFUSED_OF_PROXIES.items()},
         **{(Topology, field): why for field, why in REFUSED_OF_TOPOLOGIES.items()},
