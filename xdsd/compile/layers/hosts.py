@@ -123,8 +123,7 @@ def plain_host(
         return None
     policy = effective_policy(graph.ask(merged_rule, rules), number)
     hashing = policy.load_balancer.consistent_hash if policy.load_balancer else None
-    port = service.port(number)
-    web = port is not None and port.protocol is Protocol.GRPC_WEB
+    web = port.protocol is Protocol.GRPC_WEB
     route = default_http_route(
         outbound_cluster_name(number, "", key.hostname), hashing, default_retries(graph), grpc_web=web
     )
