@@ -33,8 +33,11 @@ ROUTES = Table(
 )
 ENDPOINTS = Table(("ENDPOINT", "STATUS", "CLUSTER", "WEIGHT", "LOCALITY", "PRIORITY"), 3)
 
+NAMES = Table(("NAME", "ADDRESSES"), narrow=2, sorted_by=1)
+
 _MANY_DOMAINS = 1
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_DNS_FILTER = "envoy.extensions.filters.udp.dns_filter.v3.DnsFilterConfig"
 _TCP_PROXY = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 
 
@@ -63,6 +66,20 @@ def listener_rows(listeners: Iterable[Any], decode: Decode) -> Iterator[tuple[st
         port = str(where.port_value) if where.port_value else NONE
         for chain in _chains(listener):
             yield (address, port, _chain_match(chain), _chain_destination(chain, decode), listener.name)
+        if any(_answers_dns(part) for part in listener.listener_filters):
+            yield (address, port, "UDP", "DNS", listener.name)
+
+
+def name_rows(listeners: Iterable[Any], decode: Decode) -> Iterator[tuple[str, ...]]:
+    """Rows of NAMES: what a proxy answers programs that look names up."""
+    for listener in listeners:
+        for part in filter(_answers_dns, listener.listener_filters):
+            for domain in decode(part.typed_config).server_config.inline_dns_table.virtual_domains:
+                yield (domain.name, ",".join(domain.endpoint.address_list.address))
+
+
+def _answers_dns(listener_filter: Any) -> bool:
+    return bool(listener_filter.typed_config.TypeName() == _DNS_FILTER)
 
 
 def route_rows(routes: Iterable[Any]) -> Iterator[tuple[str, ...]]:

@@ -14,6 +14,7 @@ from api.config_tables import (
     CLUSTERS,
     ENDPOINTS,
     LISTENERS,
+    NAMES,
     ROUTES,
     Table,
     cluster_rows,
@@ -21,6 +22,7 @@ from api.config_tables import (
     inline_routes,
     listener_rows,
     matching,
+    name_rows,
     route_rows,
 )
 from api.decode import decode, lazy_pool, to_json
@@ -120,6 +122,24 @@ def endpoint(
         pool,
         unfiltered=not any(wanted.values()),
     )
+
+
+@config.command()
+@_node
+@click.option("--name", default="", help="Only this name, as programs ask for it.")
+@_output
+@pass_connection
+def dns(connection: Connection, node: str, name: str, output: str | None) -> None:
+    """Names that a sidecar answers for itself, and their addresses; none unless it captures DNS."""
+    pool = lazy_pool()
+    with connection.client() as client:
+        resources = _dump(client, node, LISTENER)
+    found = name_rows(_messages(resources, pool), lambda message: decode(message, pool))
+    rows = matching(found, NAMES, {"NAME": name})
+    if output in {"json", "yaml"}:
+        print_data([{"name": each, "addresses": addresses.split(",")} for each, addresses in rows], output)
+    else:
+        print_table(NAMES.columns, rows)
 
 
 def _dump(client: Client, node: str, type_url: str) -> Sequence[pb.ConfigResource]:

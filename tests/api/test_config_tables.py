@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from envoy.config.listener.v3.listener_pb2 import Listener
 from google.protobuf.any_pb2 import Any as AnyMessage
 
 from api.config_tables import (
@@ -13,10 +14,12 @@ from api.config_tables import (
     inline_routes,
     listener_rows,
     matching,
+    name_rows,
     route_rows,
 )
 from api.decode import decode, lazy_pool
 from tests.api.mesh import REVIEWS, assignment, cluster, listeners, routes
+from xdsd.compile.dns import dns_listener, virtual_domain
 
 
 def unpack(message: AnyMessage) -> Any:
@@ -50,6 +53,14 @@ def test_a_listener_has_a_row_for_each_filter_chain() -> None:
         ),
         ("0.0.0.0", "15006", "Addr: 10.0.0.0/8", "Cluster: InboundPassthroughCluster", "virtualInbound"),
     ]
+
+
+def test_names_that_a_proxy_answers_have_rows() -> None:
+    """One a name; the listener that answers has a row though it has no filter chain."""
+    names = [virtual_domain("a", ["10.0.0.1", "::1"]), virtual_domain("b", ["10.0.0.2"])]
+    answering = Listener.FromString(dns_listener("127.0.0.1", 15053, names))
+    assert list(name_rows([*listeners(), answering], unpack)) == [("a", "10.0.0.1,::1"), ("b", "10.0.0.2")]
+    assert list(listener_rows([answering], unpack)) == [("127.0.0.1", "15053", "UDP", "DNS", "dns")]
 
 
 def test_a_route_says_what_it_takes_where_it_leads_and_whose_it_is() -> None:

@@ -20,6 +20,7 @@ PORTS = (
     "9083",
     "9443",
     "15000",
+    "15053",
     "15010",
     "15012",
     "15013",
@@ -34,6 +35,7 @@ PORTS = (
     [
         "access.md",
         "destinations.md",
+        "dns.md",
         "envoy-filter.md",
         "first-mesh.md",
         "history.md",
@@ -91,6 +93,7 @@ def test_every_page_with_commands_is_run() -> None:
     assert pages == {
         "access.md",
         "destinations.md",
+        "dns.md",
         "envoy-filter.md",
         "etcd.md",
         "first-mesh.md",
