@@ -95,6 +95,17 @@ def route_rows(routes: Iterable[Any]) -> Iterator[tuple[str, ...]]:
                 yield (table.name or NONE, host.name, _domains(host), match, owner, field, target)
 
 
+def discovered_routes(tables: Iterable[Any], hosts: Iterable[Any]) -> Iterator[Any]:
+    """The route tables, each with the virtual hosts that proxies discover for it, ``TABLE/HOST``, by their short names."""
+    found: dict[str, list[Any]] = {}
+    for host in hosts:
+        table, _, host.name = host.name.rpartition("/")
+        found.setdefault(table, []).append(host)
+    for table in tables:
+        table.virtual_hosts.extend(found.get(table.name, ()))
+        yield table
+
+
 def inline_routes(listeners: Iterable[Any], decode: Decode) -> Iterator[Any]:
     """The route tables that stand inside listeners."""
     for listener in listeners:

@@ -32,6 +32,7 @@ from xdsd.snapshot import (
     LISTENER,
     ROUTE,
     SECRET,
+    VIRTUAL_HOST,
     LayerChange,
     LayerId,
     Resource,
@@ -315,6 +316,10 @@ def listener(name: str, content: str = "1") -> Resource:
 
 def route(name: str, content: str = "1") -> Resource:
     return _text(ROUTE, name, content)
+
+
+def host(table: str, name: str, content: str = "1") -> Resource:
+    return _text(VIRTUAL_HOST, f"{table}/{name}", content)
 
 
 def secret(name: str, content: str = "1", ttl: float = 0.0) -> Resource:

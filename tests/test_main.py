@@ -171,6 +171,7 @@ def test_what_can_be_reloaded_is_what_the_mesh_goes_by() -> None:
         "outbound_traffic_policy": "REGISTRY_ONLY",
         "root_namespace": "other",
         "system_ca": "/etc/pki/tls/certs/ca-bundle.crt",
+        "virtual_hosts": "discovered",
     }
     assert others.keys() == RELOADABLE
     before = options()

@@ -141,7 +141,7 @@ def test_metrics_are_exposed_with_conventional_names() -> None:
         for sample in families["xdsd_pushes"].samples
         if sample.name == "xdsd_pushes_total"
     }
-    assert pushed == {"cds": 1.0, "eds": 0.0, "lds": 0.0, "rds": 0.0, "sds": 0.0, "ecds": 0.0}
+    assert pushed == {"cds": 1.0, "eds": 0.0, "lds": 0.0, "rds": 0.0, "vhds": 0.0, "sds": 0.0, "ecds": 0.0}
     assert "process_resident_memory_bytes" in families
 
 

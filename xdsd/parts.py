@@ -22,7 +22,7 @@ from xdsd.registry.last_good import LastGood
 from xdsd.registry.machines import MachinesRegistry
 from xdsd.server import ServerSettings
 from xdsd.setting_checks import lets_in_anybody
-from xdsd.settings import Anonymous, OutboundPolicy
+from xdsd.settings import Anonymous, OutboundPolicy, VirtualHosts
 from xdsd.snapshot import content_version
 
 
@@ -85,6 +85,7 @@ def mesh_settings(options: Settings) -> MeshSettings:
         system_ca=options.system_ca,
         trust_domain=options.trust_domain,
         dns_resolvers=options.dns_resolvers,
+        vhds=options.virtual_hosts is VirtualHosts.DISCOVERED,
     )
 
 

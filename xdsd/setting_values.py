@@ -82,6 +82,13 @@ class OutboundPolicy(StrEnum):
     REGISTRY_ONLY = "REGISTRY_ONLY"
 
 
+class VirtualHosts(StrEnum):
+    """Where sidecars find the virtual hosts of a route configuration."""
+
+    INLINE = "inline"
+    DISCOVERED = "discovered"
+
+
 class Anonymous(StrEnum):
     """What callers without credentials may do on a plaintext loopback port of the admin API."""
 

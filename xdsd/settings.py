@@ -26,6 +26,7 @@ from xdsd.setting_values import (
     StoreAddress,
     TcpAddress,
     UnixAddress,
+    VirtualHosts,
     format_duration,
     parse_address,
     parse_choice,
@@ -59,6 +60,7 @@ __all__ = [
     "StoreAddress",
     "TcpAddress",
     "UnixAddress",
+    "VirtualHosts",
     "format_duration",
     "parse_address",
     "parse_duration",
@@ -209,6 +211,10 @@ class Settings(BaseModel):
     outbound_traffic_policy: Annotated[OutboundPolicy, BeforeValidator(parse_choice)] = Field(
         OutboundPolicy.ALLOW_ANY,
         description="Traffic to unknown destinations, where no Sidecar says otherwise.",
+    )
+    virtual_hosts: Annotated[VirtualHosts, BeforeValidator(parse_choice)] = Field(
+        VirtualHosts.INLINE,
+        description="Whether sidecars get virtual hosts inside route configurations, or discover each by itself.",
     )
     mesh_domain: str = Field(
         "cluster.local",

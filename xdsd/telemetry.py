@@ -22,7 +22,7 @@ from structlog.typing import FilteringBoundLogger
 
 from xdsd.protocol.watch import State, TypeStatus
 from xdsd.settings import LogFormat, LogLevel
-from xdsd.snapshot import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, SECRET, SnapshotChange
+from xdsd.snapshot import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, SECRET, VIRTUAL_HOST, SnapshotChange
 
 Metric = TypeVar("Metric", Counter, Gauge)
 TYPE_LABELS: Mapping[str, str] = {
@@ -30,6 +30,7 @@ TYPE_LABELS: Mapping[str, str] = {
     ENDPOINT: "eds",
     LISTENER: "lds",
     ROUTE: "rds",
+    VIRTUAL_HOST: "vhds",
     SECRET: "sds",
     EXTENSION: "ecds",
 }

@@ -18,6 +18,7 @@ from api.config_tables import (
     ROUTES,
     Table,
     cluster_rows,
+    discovered_routes,
     endpoint_rows,
     inline_routes,
     listener_rows,
@@ -27,7 +28,7 @@ from api.config_tables import (
 )
 from api.decode import decode, lazy_pool, to_json
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
-from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, VIRTUAL_HOST
 
 _output = click.option(
     "-o", "--output", type=click.Choice(["json", "yaml", "wide"]), help="Data, or more columns."
@@ -86,15 +87,18 @@ def listener(
 @_output
 @pass_connection
 def route(connection: Connection, node: str, name: str, vhost: str, output: str | None) -> None:
-    """Routes, those inside listeners too. `-o json` shows the route tables of their own."""
+    """Routes, those inside listeners too. `-o json` shows the route tables and virtual hosts that are resources."""
     pool = lazy_pool()
     with connection.client() as client:
-        resources = _dump(client, node, ROUTE)
+        resources = [*_dump(client, node, ROUTE), *_dump(client, node, VIRTUAL_HOST)]
         listeners = [] if output in {"json", "yaml"} else _dump(client, node, LISTENER)
     inline = inline_routes(_messages(listeners, pool), lambda message: decode(message, pool))
-    found = [*route_rows(_messages(resources, pool)), *route_rows(inline)]
+    tables = _messages([each for each in resources if each.resource.type_url == ROUTE], pool)
+    hosts = _messages([each for each in resources if each.resource.type_url == VIRTUAL_HOST], pool)
+    found = [*route_rows(discovered_routes(tables, hosts)), *route_rows(inline)]
     rows = matching(found, ROUTES, {"NAME": name, "VHOST NAME": vhost})
-    _print(ROUTES, rows, resources, {row[0] for row in rows}, output, pool)
+    names = {row[0] for row in rows} | {f"{row[0]}/{row[1]}" for row in rows}
+    _print(ROUTES, rows, resources, names, output, pool)
 
 
 @config.command()

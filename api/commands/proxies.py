@@ -8,16 +8,20 @@ import click
 from api.commands.connection import Connection, pass_connection
 from api.commands.output import print_data, print_table
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
-from xdsd.snapshot import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, SECRET
+from xdsd.snapshot import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, SECRET, VIRTUAL_HOST
 
 TYPE_COLUMNS: Mapping[str, str] = {
     CLUSTER: "CDS",
     LISTENER: "LDS",
     ENDPOINT: "EDS",
     ROUTE: "RDS",
+    VIRTUAL_HOST: "VHDS",
     SECRET: "SDS",
     EXTENSION: "ECDS",
 }
+_SELDOM = frozenset({VIRTUAL_HOST})
+"""Types that have a column only if somebody asks for them."""
+
 STATES: Mapping[int, str] = {
     pb.SYNC_STATE_NOT_SENT: "NOT SENT",
     pb.SYNC_STATE_SYNCED: "SYNCED",
@@ -54,13 +58,15 @@ def proxies(connection: Connection, node: str | None, output: str | None) -> Non
 
 
 def _table(found: Sequence[pb.ProxyStatus], *, wide: bool) -> None:
-    columns = ["NAME", "ROLE", *TYPE_COLUMNS.values()]
+    asked = {status.type_url for proxy in found for status in proxy.types}
+    types = [each for each in TYPE_COLUMNS if each in asked or each not in _SELDOM]
+    columns = ["NAME", "ROLE", *(TYPE_COLUMNS[each] for each in types)]
     more = ["VERSION", "CONNECTED", "PEER", "NODE"] if wide else ["VERSION"]
     rows = []
     for proxy in found:
         states = {status.type_url: STATES[status.state] for status in proxy.types}
         row = [f"{proxy.name}.{proxy.namespace}", proxy.role]
-        row += [states.get(type_url, "NOT SENT") for type_url in TYPE_COLUMNS]
+        row += [states.get(type_url, "NOT SENT") for type_url in types]
         row.append(proxy.version or "-")
         if wide:
             row += [_time(proxy), proxy.peer or "-", proxy.node_id]

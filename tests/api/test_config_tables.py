@@ -3,6 +3,8 @@
 from typing import Any
 
 from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.config.route.v3.route_components_pb2 import VirtualHost
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from google.protobuf.any_pb2 import Any as AnyMessage
 
 from api.config_tables import (
@@ -10,6 +12,7 @@ from api.config_tables import (
     ENDPOINTS,
     ROUTES,
     cluster_rows,
+    discovered_routes,
     endpoint_rows,
     inline_routes,
     listener_rows,
@@ -61,6 +64,15 @@ def test_names_that_a_proxy_answers_have_rows() -> None:
     answering = Listener.FromString(dns_listener("127.0.0.1", 15053, names))
     assert list(name_rows([*listeners(), answering], unpack)) == [("a", "10.0.0.1,::1"), ("b", "10.0.0.2")]
     assert list(listener_rows([answering], unpack)) == [("127.0.0.1", "15053", "UDP", "DNS", "dns")]
+
+
+def test_hosts_that_are_discovered_stand_in_the_table_that_they_are_for() -> None:
+    """By the names that they would have inside it."""
+    shell = RouteConfiguration(name="9080.vhds")
+    hosts = [VirtualHost(name=f"9080.vhds/{name}", domains=[name]) for name in ("a:9080", "b:9080")]
+    stranger = VirtualHost(name="80.vhds/c:80", domains=["c"])
+    rows = list(route_rows(discovered_routes([shell], [*hosts, stranger])))
+    assert [row[:3] for row in rows] == [("9080.vhds", "a:9080", "a:9080"), ("9080.vhds", "b:9080", "b:9080")]
 
 
 def test_a_route_says_what_it_takes_where_it_leads_and_whose_it_is() -> None:

@@ -24,20 +24,23 @@ Edit = Callable[[int], Mapping[str, Any]]
 
 
 def edit_bench(sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:
-    """The same edits in a small and in a large mesh."""
-    return {"proxies": PROXIES, "meshes": [_measured(services) for services in sizes]}
+    """The same edits in a small and in a large mesh, with virtual hosts inside their route configurations and apart."""
+    return {
+        "proxies": PROXIES,
+        "meshes": [_measured(services, vhds=vhds) for services in sizes for vhds in (False, True)],
+    }
 
 
-def _measured(services: int) -> dict[str, Any]:
-    compiler, snapshot = Compiler(MeshSettings()), Snapshot()
+def _measured(services: int, *, vhds: bool) -> dict[str, Any]:
+    compiler, snapshot = Compiler(MeshSettings(vhds=vhds)), Snapshot()
     material.fill(compiler, services)
-    for number in range(PROXIES - 1):
-        compiler.attach(proxy_of(Node(material.node_id(number))))
-    compiler.attach(proxy_of(Node(f"sidecar~10.98.0.1~one.{ALONE}~{ALONE}.svc.cluster.local")))
+    nodes = [material.node_id(number) for number in range(PROXIES - 1)]
+    for node in (*nodes, f"sidecar~10.98.0.1~one.{ALONE}~{ALONE}.svc.cluster.local"):
+        compiler.attach(proxy_of(Node(node, user_agent="envoy", version="1.40.0", incremental=True)))
     material.publish(compiler, snapshot)
     gc.collect()
     gc.freeze()
-    found: dict[str, Any] = {"services": services}
+    found: dict[str, Any] = {"services": services, "vhds": vhds}
     for name, make in _EDITS.items():
         _apply(compiler, snapshot, make(0))
         found[name] = _costs(compiler, snapshot, make)

@@ -112,8 +112,9 @@ def router() -> Proxy:
 class Sandbox:
     """A compiler and the snapshot that it publishes to."""
 
-    def __init__(self) -> None:
-        self.compiler = Compiler(MeshSettings())
+    def __init__(self, settings: MeshSettings | None = None) -> None:
+        self._settings = settings or MeshSettings()
+        self.compiler = Compiler(self._settings)
         self.snapshot = Snapshot()
         self._objects: dict[ObjectRef, Object[Any]] = {}
         self._services: dict[str, tuple[Service, tuple[Endpoint, ...]]] = {}
@@ -211,7 +212,7 @@ class Sandbox:
 
     def again(self) -> "Sandbox":
         """A sandbox that starts anew with what is declared now."""
-        fresh = Sandbox()
+        fresh = Sandbox(self._settings)
         for obj in self._objects.values():
             fresh.put_object(obj)
         for declared, endpoints in self._services.values():

@@ -10,10 +10,12 @@ from google.protobuf.json_format import MessageToDict
 
 from tests.golden.mesh import WORDS, Outcome, of_type
 from xdsd.model.problem import Problem
-from xdsd.snapshot import EXTENSION
+from xdsd.snapshot import EXTENSION, VIRTUAL_HOST
 
 HERE = Path(__file__).parent
 PROBLEMS = "problems.txt"
+_SELDOM = (EXTENSION, VIRTUAL_HOST)
+"""Types of which most proxies have none, and then no file either."""
 _FIRST = ("@type", "name", "cluster_name")
 
 
@@ -33,7 +35,7 @@ def written(outcome: Outcome) -> dict[str, str]:
     for proxy, resources in outcome.resources.items():
         for type_url, word in WORDS.items():
             content = text(of_type(resources, type_url))
-            if content or type_url != EXTENSION:
+            if content or type_url not in _SELDOM:
                 files[f"{proxy}.{word}.yaml"] = content
     if outcome.problems:
         files[PROBLEMS] = "".join(f"{line}\n" for line in _lines(outcome.problems))

@@ -24,7 +24,7 @@ from xdsd.model.problem import ObjectRef, Problem
 from xdsd.registry.base import CatalogChange
 from xdsd.registry.catalog import Catalog
 from xdsd.registry.entries import Entries
-from xdsd.snapshot import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, Resource, Snapshot
+from xdsd.snapshot import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, VIRTUAL_HOST, Resource, Snapshot
 
 AnyObject = Object[Any]
 
@@ -33,6 +33,7 @@ WORDS: Mapping[str, str] = {
     ENDPOINT: "endpoints",
     LISTENER: "listeners",
     ROUTE: "routes",
+    VIRTUAL_HOST: "hosts",
     EXTENSION: "extensions",
 }
 """Type URLs, and the words by which golden files call them."""
@@ -74,6 +75,9 @@ def read_case(file: Path) -> Case:
             metadata=each.get("metadata", {}),
             locality=_locality(each),
             identity=parse_identity(each["identity"]) if "identity" in each else None,
+            user_agent="envoy",
+            version="1.40.0",
+            incremental=True,
         )
         for name, each in ours["proxies"].items()
     }

@@ -12,7 +12,6 @@ listener and its connections alone.
 from datetime import timedelta
 from enum import StrEnum
 
-from envoy.config.core.v3.config_source_pb2 import AggregatedConfigSource, ApiVersion, ConfigSource
 from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, Http2ProtocolOptions
 from envoy.config.listener.v3.listener_components_pb2 import Filter
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
@@ -25,6 +24,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue
 
 from xdsd.compile.access_logs import access_logs
+from xdsd.compile.config_sources import ads
 from xdsd.compile.deadlines import keep_expected_timeout
 from xdsd.compile.http_filters import http_filters
 from xdsd.compile.listener_settings import ListenerSettings
@@ -100,14 +100,7 @@ def _stat_direction(side: Side) -> str:
 
 
 def _rds(route_name: str) -> Rds:
-    # No fetch timeout: a listener without its routes keeps warming while the old one serves on, instead of
-    # answering 404 to everybody once the wait is over.
-    return Rds(
-        route_config_name=route_name,
-        config_source=ConfigSource(
-            ads=AggregatedConfigSource(), initial_fetch_timeout=Duration(), resource_api_version=ApiVersion.V3
-        ),
-    )
+    return Rds(route_config_name=route_name, config_source=ads())
 
 
 def _trust_mesh_peers(manager: HttpConnectionManager) -> None:

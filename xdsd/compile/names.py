@@ -21,6 +21,7 @@ __all__ = [
     "VIRTUAL_OUTBOUND_PORT",
     "ClusterName",
     "Direction",
+    "discovered_route_name",
     "gateway_route_name",
     "inbound_cluster_name",
     "listener_name",
@@ -30,6 +31,7 @@ __all__ = [
     "resolve_host",
     "short_name",
     "stat_name",
+    "virtual_host_name",
 ]
 
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
@@ -88,6 +90,16 @@ def parse_cluster_name(name: str) -> ClusterName | None:
 def outbound_route_name(port: int) -> str:
     """The route table of a sidecar's outbound port: ``9080``."""
     return str(port)
+
+
+def discovered_route_name(name: str) -> str:
+    """The route table ``name`` of proxies that discover its virtual hosts: ``9080.vhds``."""
+    return f"{name}.vhds"
+
+
+def virtual_host_name(table: str, host: str) -> str:
+    """A virtual host that is discovered: ``9080.vhds/reviews.default.svc.cluster.local:9080``."""
+    return f"{table}/{host}"
 
 
 def gateway_route_name(port: int) -> str:

@@ -1,5 +1,6 @@
 """From what a node says of itself to the proxy that the compiler knows."""
 
+import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
@@ -12,6 +13,11 @@ from xdsd.model.proxy_start import METADATA
 _FORM = "ROLE~ADDRESS~NAME.NAMESPACE~DOMAIN, such as sidecar~10.0.0.1~reviews-v1.default~default.svc.cluster.local"
 
 _LONGEST = 200
+
+_DISCOVERS_HOSTS = (1, 40)
+"""The first Envoy that was seen to discover virtual hosts on an aggregated stream without a failed request; those of 2025
+refuse a route configuration that says so.
+"""
 
 
 def proxy_of(node: Node) -> Proxy:
@@ -46,7 +52,14 @@ def proxy_of(node: Node) -> Proxy:
         metadata={key: value for key, value in metadata.items() if isinstance(value, str)},
         start=_start(metadata),
         identity=node.identity,
+        vhds=node.incremental and _is_envoy(node, _DISCOVERS_HOSTS),
     )
+
+
+def _is_envoy(node: Node, least: tuple[int, int]) -> bool:
+    """True if the node says that it is an Envoy of this version or a later one."""
+    match = re.match(r"(\d{1,4})\.(\d{1,4})\.", node.version)
+    return node.user_agent == "envoy" and match is not None and (int(match[1]), int(match[2])) >= least
 
 
 def _check_claims(node: Node, namespace: str) -> None:

@@ -58,6 +58,7 @@ def sections_of(protocol: Protocol) -> frozenset[Section]:
 class View(NamedTuple):
     """What proxies must have in common to share their outbound config; labels only as far as a selector
     mentions them. ``dns`` is where they answer programs that look names up, as address and port; empty if they do not.
+    With ``vhds`` they discover virtual hosts apart from route configurations.
     """
 
     role: Role
@@ -68,6 +69,7 @@ class View(NamedTuple):
     ipv6: bool = False
     bind: str = ""
     dns: str = ""
+    vhds: bool = False
 
     @property
     def virtual(self) -> bool:

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
+from xdsd.compile.config_sources import ads
 from xdsd.compile.deadlines import apply_timeout
 from xdsd.compile.matches import route_match
 from xdsd.compile.names import PASSTHROUGH_CLUSTER
@@ -49,11 +50,18 @@ def encoded(host: VirtualHost) -> bytes:
     return data
 
 
-def route_configuration(name: str, virtual_hosts: Sequence[bytes], *, ignore_port: bool = True) -> bytes:
-    """An encoded RouteConfiguration of encoded virtual hosts; see ``PortForm`` for ``ignore_port``."""
+def route_configuration(
+    name: str, virtual_hosts: Sequence[bytes], *, ignore_port: bool = True, discovered: bool = False
+) -> bytes:
+    """An encoded RouteConfiguration of encoded virtual hosts; see ``PortForm`` for ``ignore_port``.
+
+    Where hosts are ``discovered`` the proxy waits for them.
+    """
     settings = RouteConfiguration(name=name, ignore_port_in_host_matching=ignore_port)
     settings.validate_clusters.value = False
     settings.max_direct_response_body_size_bytes.value = _BODY_MAX
+    if discovered:
+        settings.vhds.config_source.CopyFrom(ads())
     head: bytes = settings.SerializeToString(deterministic=True)
     return head + b"".join(field_bytes(2, host) for host in virtual_hosts)
 

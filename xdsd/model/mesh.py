@@ -30,8 +30,9 @@ class Proxy:
     without redirection for an HTTP proxy listener. ``bind`` (metadata ``OUTBOUND_BIND``) is where such a sidecar puts its
     outbound listeners, and a gateway those of servers without an address. ``dns`` (metadata ``DNS_CAPTURE`` and
     ``DNS_PROXY_ADDR``) is where a sidecar answers DNS, as address and port. ``metadata`` is all of it that is text,
-    ``start`` (metadata ``PROXY_CONFIG``) what objects said of it when its bootstrap was written. ``identity`` is what it
-    proved, None where it proved nothing; ``node_id`` then tells it apart from others of its id.
+    ``start`` (metadata ``PROXY_CONFIG``) what objects said of it when its bootstrap was written. ``vhds``: it can discover
+    virtual hosts on its stream. ``identity`` is what it proved, None where it proved nothing; ``node_id`` then tells it
+    apart from others of its id.
     """
 
     node_id: str
@@ -49,6 +50,7 @@ class Proxy:
     bind: str = ""
     dns: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    vhds: bool = False
     identity: SpiffeID | None = None
     start: Mapping[str, Any] = field(default_factory=dict)
 
@@ -64,6 +66,7 @@ class MeshSettings:
     ``system_ca`` is the file, on the proxies' machines, of the authorities that vouch for servers outside the mesh.
     ``dns_resolvers`` (``10.0.0.2:53``) are asked for names that the mesh does not have; by default those of each machine.
     Peers of ``trust_domain`` and of ``trust_domain_aliases`` are of the mesh.
+    ``vhds``: sidecars that can discover virtual hosts one by one, apart from route configurations.
     """
 
     domain: str = "cluster.local"
@@ -71,6 +74,7 @@ class MeshSettings:
     allow_any: bool = True
     rate_limit_service: str = ""
     system_ca: str = SYSTEM_CA
+    vhds: bool = False
     trust_domain: str = "cluster.local"
     dns_resolvers: tuple[str, ...] = ()
     trust_domain_aliases: tuple[str, ...] = ()

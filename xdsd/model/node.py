@@ -24,6 +24,7 @@ class Node:
     """A proxy's own description of itself: a claim, not a proof; ``identity`` alone is what its stream proved.
 
     ``metadata`` is the decoded Struct: strings, floats, booleans, None, lists and dicts of them (any JSON).
+    ``incremental``: it is on an aggregated stream of the incremental dialect, which alone can carry every type.
     ``user_agent`` is such as ``envoy`` and ``version`` such as ``1.40.0``, empty if not said.
     """
 
@@ -34,6 +35,7 @@ class Node:
     user_agent: str = ""
     version: str = ""
     identity: SpiffeID | None = None
+    incremental: bool = False
 
     @property
     def key(self) -> str:

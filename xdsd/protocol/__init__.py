@@ -16,6 +16,8 @@ and what deviates from that. A proxy without deviations is described by one numb
 that it has; a watch that is up to date does not even keep that. Deviations are:
 
 - ``again``: names that are sent although nothing changed, because the proxy asked or must have them again;
+- ``forgotten``: names that the proxy is told are gone, as it let go of what they belong to; ``orphans``: names that are
+  gone, but not said to be while it has not (``hosts``);
 - ``whole``: everything of interest is sent, to a proxy that has nothing;
 - ``known``: the versions that a reconnecting proxy says it has;
 - ``moved``: the layers that the proxy had before it was assigned to others;
@@ -28,7 +30,7 @@ for all streams that need the same, so a response is a few finished parts and a 
 and of removed names, ready to be sent; while it is neither accepted nor rejected it is in **flight**. A type has one
 response in flight; what changes meanwhile merges into the next one.
 
-A **gate** holds an offer back, never longer than ``Timing.gate``: listeners and routes wait until the proxy accepted
-the clusters (its acceptance says that they are warm), and a cluster goes away only after the routes and listeners
+A **gate** holds an offer back, never longer than ``Timing.gate``: listeners, routes and virtual hosts wait until the proxy
+accepted the clusters (its acceptance says that they are warm), and a cluster goes away only after the routes and listeners
 that dropped it were accepted. Endpoints and secrets never wait: clusters cannot warm without them.
 """

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from xdsd.protocol import layers as layers_
 from xdsd.protocol.exchange import Exchange
 from xdsd.protocol.parts import Part
 from xdsd.protocol.watch import Watch
@@ -51,6 +52,8 @@ def _changed(watch: Watch, exchange: Exchange) -> Due:
             ]
         )
     gone = _gone(watch, parts)
+    if watch.forgotten:
+        gone = tuple(dict.fromkeys((*gone, *(n for n in watch.forgotten if not interest.wants(n)))))
     again = watch.again
     if not again:
         return Due(parts, gone)
@@ -77,11 +80,17 @@ def _resumed(watch: Watch, known: dict[str, str]) -> Due:
     """What differs from the versions that a reconnecting proxy has."""
     layers, type_url, interest = watch.layers, watch.type_url, watch.interest
     if interest.wildcard:
-        resources = [r for layer in layers.layers for r in layer.resources(type_url).values()]
+        resources = [r for layer in layers.layers for r in layers_.whole(layer, type_url, interest)]
     else:
         resources = [r for name in interest.names if (r := layers.find(type_url, name)) is not None]
     differing = tuple([r for r in resources if known.get(r.name) != r.version])
-    gone = tuple(name for name in known if interest.wants(name) and layers.find(type_url, name) is None)
+    # What was limited to owners and is under none of these is nobody's any more, there or not.
+    gone = tuple(
+        name
+        for name in known
+        if (interest.wants(name) and layers.find(type_url, name) is None)
+        or (interest.under is not None and not interest.wants(name))
+    )
     missing = tuple(
         name for name in interest.names if name not in known and layers.find(type_url, name) is None
     )

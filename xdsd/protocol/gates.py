@@ -1,16 +1,24 @@
 """When an offer of one type has to wait for another type's acceptance. Pure.
 
-Order of types on an aggregated stream: clusters, endpoints, secrets, extension configs, listeners, routes. Additions need
-what they use to be there first, removals need what used them to be gone first.
+Order of types on an aggregated stream: clusters, endpoints, secrets, extension configs, listeners, routes, virtual
+hosts. Additions need what they use to be there first, removals need what used them to be gone first.
 """
 
 from collections.abc import Mapping
 
 from xdsd.protocol.watch import Watch
-from xdsd.snapshot import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, SECRET
+from xdsd.snapshot import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, SECRET, VIRTUAL_HOST
 
-ORDER: Mapping[str, int] = {CLUSTER: 0, ENDPOINT: 1, SECRET: 2, EXTENSION: 3, LISTENER: 4, ROUTE: 5}
-USERS = (LISTENER, ROUTE)
+ORDER: Mapping[str, int] = {
+    CLUSTER: 0,
+    ENDPOINT: 1,
+    SECRET: 2,
+    EXTENSION: 3,
+    LISTENER: 4,
+    ROUTE: 5,
+    VIRTUAL_HOST: 6,
+}
+USERS = (LISTENER, ROUTE, VIRTUAL_HOST)
 
 
 def clusters_are_warm(watches: Mapping[str, Watch]) -> bool:
@@ -32,9 +40,15 @@ def users_accepted(watches: Mapping[str, Watch], generation: int, resumed: bool)
         watch = watches.get(type_url)
         if watch is not None:
             accepted = min(accepted, watch.accepted_until(generation))
-        elif resumed:
+        elif resumed and (type_url != VIRTUAL_HOST or _has_hosts(watches)):
             accepted = -1
     return accepted
+
+
+def _has_hosts(watches: Mapping[str, Watch]) -> bool:
+    """Whether there are virtual hosts for the proxy apart from their route configurations, for which it will ask."""
+    routes = watches.get(ROUTE)
+    return routes is None or any(layer.resources(VIRTUAL_HOST) for layer in routes.layers.layers)
 
 
 def users_rejected(watches: Mapping[str, Watch]) -> bool:

@@ -30,7 +30,9 @@ def whole(layer: Layer, type_url: str, interest: Interest) -> tuple[Resource, ..
     """All of a layer that is of interest."""
     resources = layer.resources(type_url)
     if interest.wildcard:
-        return tuple(resources.values())
+        if interest.under is None:
+            return tuple(resources.values())
+        return tuple([resource for name, resource in resources.items() if interest.wants(name)])
     return chosen(layer, type_url, interest.names)
 
 

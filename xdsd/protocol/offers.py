@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from xdsd.protocol import gates, sotw
+from xdsd.protocol import gates, hosts, sotw
 from xdsd.protocol.due import Due, due, trial
 from xdsd.protocol.exchange import Exchange
 from xdsd.protocol.limits import Timing
 from xdsd.protocol.parts import Part
 from xdsd.protocol.watch import Held, Offer, Watch
-from xdsd.snapshot import CLUSTER, Resource
+from xdsd.snapshot import CLUSTER, VIRTUAL_HOST, Resource
 
 
 class Scene(NamedTuple):
@@ -29,7 +29,7 @@ def next_delta(watch: Watch, scene: Scene) -> Offer | None:
     """What to send now, None if nothing. Takes what was due off the watch."""
     if watch.plain:
         shared = _shared(watch, scene.exchange)
-        if not shared.removed or watch.type_url != CLUSTER:
+        if not shared.removed or watch.type_url not in (CLUSTER, VIRTUAL_HOST):
             watch.taken()
             return shared if shared.parts or shared.removed else None
     tested = _next_trial(watch, scene)
@@ -44,6 +44,8 @@ def next_delta(watch: Watch, scene: Scene) -> Offer | None:
             for name in found.missing:
                 watch.held.pop(name, None)
         gone = _released(watch, scene, dict.fromkeys(gone))
+    elif watch.type_url == VIRTUAL_HOST:
+        gone = hosts.parted(watch, gone)
     owed = watch.answer
     watch.taken()
     return _unless_empty(found._replace(gone=gone), owed) or _next_trial(watch, scene)

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from xdsd.model.identity import StreamIdentity
 from xdsd.model.node import SEPARATOR, Node
-from xdsd.protocol import delta, gates, offers, sotw
+from xdsd.protocol import delta, gates, hosts, offers, sotw
 from xdsd.protocol.answers import answered
 from xdsd.protocol.commands import Attach, Close, Code, Command, Detach, Entrust, Log, Send, Wait, Withheld
 from xdsd.protocol.companions import endpoints_again, secrets_again
@@ -19,10 +19,10 @@ from xdsd.protocol.exchange import Exchange
 from xdsd.protocol.layers import LayerSet
 from xdsd.protocol.limits import Limits, Timing
 from xdsd.protocol.private import Private
-from xdsd.protocol.subscription import Turn
+from xdsd.protocol.subscription import Turn, owner
 from xdsd.protocol.watch import NOTHING, Flight, Offer, Rejection, TypeStatus, Watch
 from xdsd.protocol.wire import DeltaRequest, SotwRequest
-from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, SECRET
+from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, VIRTUAL_HOST
 
 _NO_LAYERS = LayerSet((), ())
 
@@ -49,7 +49,9 @@ class Stream:
         "_private",
         "_ready",
         "_resumed",
+        "_sent_tables",
         "_strangers",
+        "_tables",
         "_watches",
         "_writing",
         "dialect",
@@ -84,6 +86,8 @@ class Stream:
         self._ordered: tuple[Watch, ...] = ()
         self._owed: frozenset[str] = NOTHING
         self._strangers: frozenset[str] = NOTHING
+        self._tables: frozenset[str] = NOTHING
+        self._sent_tables: frozenset[str] = NOTHING
         self._armed: float | None = None
         self._count = 0
         self._ready = self._resumed = self._writing = self._closed = False
@@ -193,7 +197,8 @@ class Stream:
                 self._refuse(Code.INVALID_ARGUMENT, f"a node id must not contain {SEPARATOR}", out)
                 return
             proven = self.identity.identity if self.identity is not None else None
-            self.node = replace(request.node, identity=proven) if proven is not None else request.node
+            incremental = self.dialect is Dialect.DELTA and not self.type_url
+            self.node = replace(request.node, identity=proven, incremental=incremental)
             self.exchange.join(self, self.node.key)
             out.append(Attach(self.node))
         type_url = request.type_url or self.type_url
@@ -201,7 +206,7 @@ class Stream:
             self._refuse(Code.INVALID_ARGUMENT, "a request on an aggregated stream must have a type_url", out)
         elif self.type_url and type_url != self.type_url:
             self._refuse(Code.INVALID_ARGUMENT, f"this service serves {self.type_url}, not {type_url}", out)
-        elif type_url not in gates.ORDER:
+        elif type_url not in gates.ORDER or (type_url == VIRTUAL_HOST and self.dialect is Dialect.SOTW):
             self._stranger(type_url, out)
         elif isinstance(request, DeltaRequest):
             self._received_delta(request, type_url, now, out)
@@ -223,13 +228,29 @@ class Stream:
         if watch is None:
             watch = self._begin(type_url, out)
             self._resumed |= type_url == CLUSTER and bool(request.initial_versions)
-            owed = self._owed if type_url == ENDPOINT else NOTHING
-            self._turn(watch, delta.first(watch, request, owed), out)
+            turn = delta.first(watch, request, self._owed if type_url == ENDPOINT else NOTHING)
+            if type_url == VIRTUAL_HOST:
+                claimed = frozenset(map(owner, request.initial_versions))
+                turn = hosts.owned(turn, self._tables if ROUTE in self._watches else claimed)
+            self._turn(watch, turn, out)
+            if type_url == VIRTUAL_HOST:
+                hosts.again(watch, self._sent_tables)
+            elif type_url == ROUTE:
+                self._has_tables(frozenset(filter(turn.interest.wants, request.initial_versions)))
             return
         if request.nonce:
             self._answered(watch, request, now, out, portions=True)
         if request.subscribe or request.unsubscribe:
-            self._turn(watch, delta.following(watch, request), out)
+            turn = delta.following(watch, request)
+            self._turn(watch, hosts.owned(turn, self._tables) if type_url == VIRTUAL_HOST else turn, out)
+            if type_url == ROUTE and request.unsubscribe:
+                self._has_tables(frozenset(filter(turn.interest.wants, self._tables)))
+
+    def _has_tables(self, tables: frozenset[str]) -> None:
+        """The proxy has these route configurations, so it is to have their virtual hosts."""
+        self._tables = tables
+        if VIRTUAL_HOST in self._watches:
+            hosts.limit(self._watches[VIRTUAL_HOST], tables, self.exchange)
 
     def _received_sotw(self, request: SotwRequest, type_url: str, now: float, out: list[Command]) -> None:
         watch = self._watches.get(type_url)
@@ -387,12 +408,22 @@ class Stream:
     def _companions(self, watch: Watch, offer: Offer) -> None:
         """Marks what must be sent again because of what was just sent; remembers a full set."""
         if not self.type_url:
+            if watch.type_url == ROUTE and self.dialect is Dialect.DELTA:
+                self._sends_tables(frozenset(resource.name for resource in offer.resources()))
             if watch.type_url == CLUSTER:
                 self._owed |= endpoints_again(self._watches, offer, watch.sent, resumed=self._resumed)
             if watch.type_url in (CLUSTER, LISTENER) and SECRET in self._watches:
                 secrets_again(self._watches[SECRET], offer, watch.sent)
         if self.dialect is Dialect.SOTW and watch.type_url in sotw.FULL:
             watch.sent = offer
+
+    def _sends_tables(self, tables: frozenset[str]) -> None:
+        if not tables <= self._sent_tables:
+            self._sent_tables |= tables
+        if not tables <= self._tables:
+            self._has_tables(self._tables | tables)
+        if VIRTUAL_HOST in self._watches:
+            hosts.again(self._watches[VIRTUAL_HOST], tables)
 
     # Time to live
 

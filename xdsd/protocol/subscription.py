@@ -12,6 +12,10 @@ a name less               leaves; a wildcard stays                   leaves
 no names (any more)       nothing                                    an unnamed wildcard stays one; else nothing
 the empty string          an ordinary name                           an ordinary name
 ========================  =========================================  ==========================================
+
+Virtual hosts belong to route configurations: a resource ``CONFIGURATION/HOST`` is of interest to a wildcard only ``under``
+the configurations that the client has. It does not say which it waits for, and what it is sent before it has one it
+drops, but remembers that it was sent.
 """
 
 from collections.abc import Iterable
@@ -23,22 +27,37 @@ _NONE: frozenset[str] = frozenset()
 
 
 class Interest(NamedTuple):
-    """All resources of a type, or some by name, or both. ``unnamed``: a wildcard that was asked for by silence."""
+    """All resources of a type, or some by name, or both. ``unnamed``: a wildcard that was asked for by silence.
+
+    ``under``: the owners to whose resources the wildcard is limited; None where resources have none.
+    """
 
     wildcard: bool = False
     names: frozenset[str] = _NONE
     unnamed: bool = False
+    under: frozenset[str] | None = None
 
     def wants(self, name: str) -> bool:
-        return self.wildcard or name in self.names
+        return self.covers(name) or name in self.names
+
+    def covers(self, name: str) -> bool:
+        """Whether the wildcard means this name."""
+        return self.wildcard and (self.under is None or owner(name) in self.under)
 
     def touches(self, names: Iterable[str]) -> bool:
         """Whether any of these is of interest."""
+        if self.under is not None:
+            return any(self.wants(name) for name in names)
         return self.wildcard or not self.names.isdisjoint(names)
 
     @property
     def nothing(self) -> bool:
         return not self.wildcard and not self.names
+
+
+def owner(name: str) -> str:
+    """The route configuration to which a virtual host belongs by its name; that may have slashes, a host has none."""
+    return name.rpartition("/")[0]
 
 
 class Turn(NamedTuple):
@@ -70,7 +89,7 @@ def delta_next(interest: Interest, subscribe: frozenset[str], unsubscribe: froze
     wildcard = wildcard or begins
     # A name that leaves while a wildcard still covers it: the client cannot know which, so it is told.
     answer = named | (dropped - named) if wildcard and dropped else named
-    return Turn(Interest(wildcard, names, interest.unnamed and wildcard), answer, begins)
+    return Turn(Interest(wildcard, names, interest.unnamed and wildcard, interest.under), answer, begins)
 
 
 def sotw_first(names: frozenset[str]) -> Turn:

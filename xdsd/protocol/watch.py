@@ -105,6 +105,8 @@ class Watch:
     whole: bool = False
     answer: bool = False
     again: frozenset[str] = NOTHING
+    forgotten: frozenset[str] = NOTHING
+    orphans: frozenset[str] = NOTHING
     known: dict[str, str] | None = None
     moved: "tuple[LayerSet, int] | None" = None
     held: dict[str, Held] | None = None
@@ -135,6 +137,7 @@ class Watch:
             or bool(self.again)
             or self.known is not None
             or self.moved is not None
+            or bool(self.forgotten)
         )
 
     @property
@@ -147,7 +150,7 @@ class Watch:
         """Whether all that the proxy lacks is what changed since ``behind``, so that it shares its offer with others."""
         return (
             self.behind is not None
-            and not (self.whole or self.answer or self.again or self.trials or self.tried)
+            and not (self.whole or self.answer or self.again or self.forgotten or self.trials or self.tried)
             and self.known is None
             and self.moved is None
             and not self.held
@@ -167,12 +170,14 @@ class Watch:
         """All that was due is in an offer."""
         self.behind = None
         self.whole = self.answer = False
-        self.again = NOTHING
+        self.again = self.forgotten = NOTHING
         self.known = self.moved = self.blocked_since = None
 
     def accepted_until(self, generation: int) -> int:
         """The newest generation that the proxy is known to live by; ``generation`` is the snapshot's."""
-        lacks_more = self.whole or self.answer or self.again or self.trials or self.known is not None
+        lacks_more = (
+            self.whole or self.answer or self.again or self.forgotten or self.trials or self.known is not None
+        )
         if self.flight is not None or lacks_more or self.moved is not None:
             return self.settled
         return generation if self.behind is None else self.behind

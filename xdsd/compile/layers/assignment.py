@@ -9,7 +9,7 @@ from xdsd.compile.layers.edge import edge_layer
 from xdsd.compile.layers.guarding import guards_layer, guards_of
 from xdsd.compile.layers.near import near_layer, place_of
 from xdsd.compile.layers.outbound import outbound_layer
-from xdsd.compile.layers.patched import with_patches
+from xdsd.compile.layers.patched import patches_outbound_routes, with_patches
 from xdsd.compile.layers.replicas import replicas_layers
 from xdsd.compile.layers.starts import report_other_start
 from xdsd.compile.layers.workload import (
@@ -22,7 +22,8 @@ from xdsd.compile.layers.workload import (
 )
 from xdsd.compile.locality import Place
 from xdsd.compile.peers import UNREAD, Undeclared
-from xdsd.compile.resolve import View, view_of
+from xdsd.compile.resolve import View, settings, view_of
+from xdsd.compile.world import read_proxy
 from xdsd.model.mesh import Role
 
 
@@ -35,12 +36,22 @@ def layers_of(graph: Graph, node_id: str) -> tuple[LayerSpec, ...]:
     place, alike = place_of(graph, node_id), replicas_layers(graph, node_id)
     if view.role is Role.ROUTER:
         return (*with_patches(graph, node_id, graph.ask(edge_and_near, view, place)), *alike)
+    if discovers_hosts(graph, node_id):
+        view = view._replace(vhds=True)
     served, explicit = served_by(graph, node_id), explicit_of(graph, node_id, view)
     # Without redirection nothing reaches ports that nobody declares.
     undeclared = UNREAD if explicit else undeclared_of(graph, node_id)
     specs = graph.ask(outbound_and_own, view, place, served, explicit, undeclared)
     own = guards_layer(guards_of(graph, node_id))
     return (*with_patches(graph, node_id, specs), own, *alike)
+
+
+def discovers_hosts(graph: Graph, node_id: str) -> bool:
+    """Whether a sidecar discovers virtual hosts one by one. Where EnvoyFilters patch routes it has these whole."""
+    proxy = read_proxy(graph, node_id)
+    if proxy is None or not proxy.vhds or not settings(graph).vhds:
+        return False
+    return not patches_outbound_routes(graph, proxy)
 
 
 def edge_and_near(graph: Graph, view: View, place: Place) -> tuple[LayerSpec, ...]:

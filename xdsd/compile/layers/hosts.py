@@ -41,7 +41,7 @@ from xdsd.compile.virtual_hosts import (
     virtual_host,
 )
 from xdsd.compile.world import read_routed_hosts, read_service
-from xdsd.model.catalog import Protocol, Resolution, ServiceKey
+from xdsd.model.catalog import Protocol, Resolution, Service, ServiceKey
 from xdsd.model.problem import ObjectRef
 from xdsd.snapshot import ROUTE, Resource, content_version, field_bytes
 
@@ -88,12 +88,16 @@ def service_host(graph: Graph, scope: HostScope, key: ServiceKey, number: int) -
         rules = graph.ask(rules_for, scope.namespace, scope.labels, key)
         local = scope.namespace == key.namespace
         return graph.ask(plain_host, key, number, rules, scope.namespace if local else "", scope.form)
-    domains = service_domains(
-        key.hostname, number, scope.namespace, settings(graph).domain, service.addresses, ports=scope.form
-    )
+    domains = _domains(graph, service, number, scope.namespace, scope.form)
     if service.resolution is Resolution.DYNAMIC_DNS:
         keep_to_port(routes, port)
     return host_part(key.hostname, virtual_host(f"{key.hostname}:{number}", domains, routes))
+
+
+def _domains(graph: Graph, service: Service, number: int, namespace: str, form: PortForm) -> list[str]:
+    """The hosts that mean one port of a service to clients of a namespace."""
+    domain = settings(graph).domain
+    return service_domains(service.hostname, number, namespace, domain, service.addresses, ports=form)
 
 
 def _routes_of(graph: Graph, scope: HostScope, hostname: str, number: int) -> list[Route] | None:
@@ -129,9 +133,7 @@ def plain_host(
     )
     if service.resolution is Resolution.DYNAMIC_DNS:
         keep_to_port([route], port)
-    domains = service_domains(
-        key.hostname, number, namespace, settings(graph).domain, service.addresses, ports=form
-    )
+    domains = _domains(graph, service, number, namespace, form)
     return host_part(key.hostname, virtual_host(f"{key.hostname}:{number}", domains, [route]))
 
 
@@ -185,20 +187,20 @@ def port_form(number: int, *, every_port: bool) -> PortForm:
     return PortForm.BOTH if number == HTTP_PORT else PortForm.EXPLICIT
 
 
-class HostGroup(NamedTuple):
-    """Virtual hosts joined ahead of the whole, so that one that changes costs its group, not its port."""
-
-    parts: tuple[HostPart, ...]
-    keys: "Keys"
-    fields: bytes
-    version: bytes
-
-
 class Keys(NamedTuple):
     """The domains of a group, and how many its virtual hosts have together: more, if two have one in common."""
 
     domains: frozenset[str]
     total: int
+
+
+class HostGroup(NamedTuple):
+    """Virtual hosts joined ahead of the whole, so that one that changes costs its group, not its port."""
+
+    parts: tuple[HostPart, ...]
+    keys: Keys
+    fields: bytes
+    version: bytes
 
 
 def group(found: Iterable[HostPart | None]) -> HostGroup:
@@ -229,10 +231,18 @@ def routed_by_shard(graph: Graph, view: View, route_name: str) -> Mapping[int, t
 
 def shard_hosts(graph: Graph, view: View, route_name: str, shard: int) -> HostGroup:
     """The virtual hosts of one group of services."""
-    every_port = _every_port(graph, view, route_name)
     return group(
-        graph.ask(
-            service_host,
+        graph.ask(service_host, *routed) for routed in graph.ask(shard_routed, view, route_name, shard)
+    )
+
+
+def shard_routed(
+    graph: Graph, view: View, route_name: str, shard: int
+) -> tuple[tuple[HostScope, ServiceKey, int], ...]:
+    """What a route configuration routes of one group of services, each as ``service_host`` wants it."""
+    every_port = serves_every_port(graph, view, route_name)
+    return tuple(
+        (
             host_scope(view, routed.hosts, port_form(routed.number, every_port=every_port)),
             routed.key,
             routed.number,
@@ -241,9 +251,27 @@ def shard_hosts(graph: Graph, view: View, route_name: str, shard: int) -> HostGr
     )
 
 
+def shard_keys(graph: Graph, view: View, route_name: str, shard: int) -> Keys:
+    """The domains of one group of services, apart from what is done with their requests, which changes more often."""
+    domains: list[str] = []
+    for scope, key, number in graph.ask(shard_routed, view, route_name, shard):
+        service = read_service(graph, key)
+        if service is not None:
+            found = _domains(graph, service, number, scope.namespace, scope.form)
+            domains += (domain.lower() for domain in found)
+    return Keys(frozenset(domains), len(domains))
+
+
 def unregistered_hosts(graph: Graph, view: View, route_name: str) -> HostGroup:
     """The virtual hosts of names that VirtualServices route but no service has."""
-    every_port = _every_port(graph, view, route_name)
+    return group(
+        graph.ask(unregistered_host, *wanted) for wanted in graph.ask(unregistered_scopes, view, route_name)
+    )
+
+
+def unregistered_scopes(graph: Graph, view: View, route_name: str) -> tuple[tuple[HostScope, str, int], ...]:
+    """Where names that VirtualServices route may be hosts, each as ``unregistered_host`` wants it."""
+    every_port = serves_every_port(graph, view, route_name)
     tables = _tables(graph, view, route_name)
     found = {(table.egress.hosts, claim.port.number) for table in tables for claim in table.claims.http}
     if route_name == HTTP_PROXY_ROUTE:
@@ -251,13 +279,8 @@ def unregistered_hosts(graph: Graph, view: View, route_name: str) -> HostGroup:
         found |= {(egress.hosts, HTTP_PORT)} if egress else set()
     elif every_port:
         found |= {(table.egress.hosts, HTTP_PORT) for table in tables}
-    return group(
-        graph.ask(
-            unregistered_host,
-            host_scope(view, hosts, port_form(number, every_port=every_port)),
-            hostname,
-            number,
-        )
+    return tuple(
+        (host_scope(view, hosts, port_form(number, every_port=every_port)), hostname, number)
         for hosts, number in sorted(found)
         for hostname in read_routed_hosts(graph)
     )
@@ -278,19 +301,19 @@ def routes(graph: Graph, view: View, route_name: str) -> Resource:
     if graph.ask(clash, view, route_name):
         groups = [without_clashes(groups)]
     last = graph.ask(last_host, graph.ask(unknown_cluster, view))
-    return join(route_name, groups, (last,), ignore_port=not _every_port(graph, view, route_name))
+    return join(route_name, groups, (last,), ignore_port=not serves_every_port(graph, view, route_name))
 
 
-def group_keys(graph: Graph, query: Query, arguments: tuple[Any, ...]) -> Keys:
-    """The domains of a group, apart from what is done with their requests, which changes more often."""
-    keys: Keys = graph.ask(query, *arguments).keys
-    return keys
+def unregistered_keys(graph: Graph, view: View, route_name: str) -> Keys:
+    """The domains of names that VirtualServices route but no service has."""
+    return graph.ask(unregistered_hosts, view, route_name).keys
 
 
 def clash(graph: Graph, view: View, route_name: str) -> bool:
     """True if two virtual hosts of a route configuration want the same domain."""
-    groups = graph.ask(host_groups, view, route_name)
-    return do_clash([graph.ask(group_keys, query, arguments) for query, arguments in groups])
+    shards = graph.ask(routed_by_shard, view, route_name)
+    keys = [graph.ask(shard_keys, view, route_name, shard) for shard in shards]
+    return do_clash([*keys, graph.ask(unregistered_keys, view, route_name)])
 
 
 def do_clash(keys: Sequence[Keys]) -> bool:
@@ -322,7 +345,8 @@ def _tables(graph: Graph, view: View, route_name: str) -> list[PortTable]:
     return [table for table in tables if table.route_name == route_name]
 
 
-def _every_port(graph: Graph, view: View, route_name: str) -> bool:
+def serves_every_port(graph: Graph, view: View, route_name: str) -> bool:
+    """True if a route configuration tells ports apart by what hosts say of them."""
     if route_name == HTTP_PROXY_ROUTE:
         return True
     return any(table.egress.on_socket for table in _tables(graph, view, route_name))

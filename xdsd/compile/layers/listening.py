@@ -6,6 +6,7 @@ from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Member, resource
 from xdsd.compile.layers.detecting import apart_members, by_place, detecting_listener
 from xdsd.compile.layers.dns import dns_members
+from xdsd.compile.layers.host_discovery import table_name
 from xdsd.compile.layers.limits import Refs, limited, outbound_limits
 from xdsd.compile.layers.scope import Claim, PortTable, lost, port_tables
 from xdsd.compile.layers.settings import listener_settings
@@ -22,7 +23,7 @@ from xdsd.compile.listeners import (
     outbound_http_listener,
     virtual_outbound,
 )
-from xdsd.compile.names import VIRTUAL_OUTBOUND_LISTENER, listener_name
+from xdsd.compile.names import HTTP_PROXY_ROUTE, VIRTUAL_OUTBOUND_LISTENER, listener_name
 from xdsd.compile.resolve import View
 from xdsd.compile.sidecar_bindings import egress_binding
 from xdsd.snapshot import LISTENER, Resource
@@ -46,7 +47,8 @@ def explicit_members(graph: Graph, view: View, address: str, http_proxy_port: in
     name = listener_name(address, http_proxy_port)
     members = [member for member in members if member.query is not http_listener and member.name != name]
     limits = graph.ask(outbound_limits, view.namespace, 0)
-    return (*members, Member(LISTENER, name, proxy_listener, (address, http_proxy_port, limits)))
+    routes = table_name(view, HTTP_PROXY_ROUTE)
+    return (*members, Member(LISTENER, name, proxy_listener, (address, http_proxy_port, routes, limits)))
 
 
 def _listeners(graph: Graph, view: View, address: str, *, bound: bool) -> list[Member]:
@@ -85,7 +87,8 @@ def _table_listeners(
     limits = graph.ask(outbound_limits, view.namespace, table.number) if table.claims.http else ()
     shared, apart = by_place(graph, scope, table.claims.http)
     if shared:
-        members.append(_shared_listener(scope, table, shared, fallthrough, limits))
+        routes = table_name(view, table.route_name)
+        members.append(_shared_listener(scope, table, routes, shared, fallthrough, limits))
         for claim in by_address.pop(anywhere, ()):
             graph.report(lost(table.number, claim, shared[0], OWN_PORT if bound else OWN_ADDRESS))
     for address, found in by_address.items():
@@ -98,7 +101,12 @@ def _table_listeners(
 
 
 def _shared_listener(
-    scope: TcpScope, table: PortTable, claims: tuple[Claim, ...], fallthrough: str | None, limits: Refs
+    scope: TcpScope,
+    table: PortTable,
+    routes: str,
+    claims: tuple[Claim, ...],
+    fallthrough: str | None,
+    limits: Refs,
 ) -> Member:
     """The listener of a port's routed services. What is not HTTP belongs to the undeclared one, if there is only one."""
     name = listener_name(scope.anywhere, table.number)
@@ -108,13 +116,13 @@ def _shared_listener(
             scope,
             scope.anywhere,
             table.number,
-            table.route_name,
+            routes,
             undeclared[0],
             fallthrough,
             limits,
         )
         return Member(LISTENER, name, detecting_listener, detecting)
-    arguments = (scope.anywhere, table.number, table.route_name, scope.bound, fallthrough, limits)
+    arguments = (scope.anywhere, table.number, routes, scope.bound, fallthrough, limits)
     return Member(LISTENER, name, http_listener, arguments)
 
 
@@ -145,7 +153,7 @@ def http_listener(
     return resource(LISTENER, listener.name, listener)
 
 
-def proxy_listener(graph: Graph, address: str, port: int, limits: Refs) -> Resource:
+def proxy_listener(graph: Graph, address: str, port: int, routes: str, limits: Refs) -> Resource:
     """The HTTP proxy of explicit mode."""
-    listener = http_proxy_listener(address, port, settings=limited(graph, limits))
+    listener = http_proxy_listener(address, port, routes, settings=limited(graph, limits))
     return resource(LISTENER, listener.name, listener)

@@ -11,7 +11,16 @@ from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.checks import asked_port, check_for, check_spec
 from xdsd.compile.layers.defaults import cluster_nearness, cluster_policy, dns_refresh, passthrough_pool
 from xdsd.compile.layers.dns import dns_members
-from xdsd.compile.layers.hosts import host_groups, host_scope, port_form, routes, service_host
+from xdsd.compile.layers.host_discovery import discovery_parts, shell_member
+from xdsd.compile.layers.hosts import (
+    host_groups,
+    host_scope,
+    port_form,
+    routes,
+    service_host,
+    shard_hosts,
+    shard_keys,
+)
 from xdsd.compile.layers.limits import limiter_members, outbound_limits
 from xdsd.compile.layers.listening import redirected_members
 from xdsd.compile.layers.scope import SHARDS, egress_for, port_tables, services_of_shard, shard_claims
@@ -39,29 +48,28 @@ _DNS = frozenset({Resolution.DNS, Resolution.DNS_ROUND_ROBIN, Resolution.DYNAMIC
 def outbound_layer(view: View) -> LayerSpec:
     """The layer that all proxies of a view share."""
     words = [view.role, view.namespace, *(f"{key}={value}" for key, value in view.labels)]
-    if view.ipv6:
-        words.append("ipv6")
+    words += [word for word, said in (("ipv6", view.ipv6), ("vhds", view.vhds)) if said]
     if view.dns:
         words.append(f"dns={view.dns}")
     if view.sidecar:
         words.append(f"{view.sidecar.namespace}.{view.sidecar.name}")
     layer_id = LayerId(f"outbound/{'/'.join(words)}/{view.interception}")
     shards = tuple((shard_members, (view, shard)) for shard in range(SHARDS))
-    return LayerSpec(layer_id, (*shards, (common_members, (view,))))
+    return LayerSpec(layer_id, (*shards, *discovery_parts(view), (common_members, (view,))))
 
 
 def shard_members(graph: Graph, view: View, shard: int) -> tuple[Member, ...]:
     """Clusters and endpoints of the services of one shard, and their virtual hosts as ingredients."""
     members: list[Member] = []
-    graph.ask(
-        shard_claims, view, shard
-    )  # made here, a shard at a time, and not at once when the ports are settled
+    # Made here, a shard at a time, and not at once when the ports are settled.
+    graph.ask(shard_claims, view, shard)
     for key in graph.ask(services_of_shard, view, shard):
         service = read_service(graph, key)
         if service is None:
             continue
         members += service_members(graph, key, view)
-        members += _host_ingredients(graph, view, service)
+        if not view.vhds:
+            members += _host_ingredients(graph, view, service)
     return tuple(members)
 
 
@@ -277,8 +285,13 @@ def common_members(graph: Graph, view: View) -> tuple[Member, ...]:
 
 def route_members(graph: Graph, view: View, name: str) -> list[Member]:
     """A route configuration, and ahead of it the groups that it is joined from."""
+    if view.vhds:
+        return [shell_member(view, name)]
     groups = graph.ask(host_groups, view, name)
     ingredients = [Member("", name, query, arguments) for query, arguments in groups]
+    ingredients += [
+        Member("", name, shard_keys, arguments) for query, arguments in groups if query is shard_hosts
+    ]
     return [*ingredients, Member(ROUTE, name, routes, (view, name))]
 
 

@@ -21,6 +21,7 @@ from xdsd.compile.layers.patch_facts import facts_of
 from xdsd.compile.layers.patch_reading import head, patches_for, ready
 from xdsd.compile.world import read_proxy
 from xdsd.model.intent import ApplyTo, PatchContext, PatchOperation
+from xdsd.model.mesh import Proxy
 from xdsd.model.problem import Problem, Reason, Severity
 from xdsd.snapshot import CLUSTER, EXTENSION, LISTENER, ROUTE, LayerId
 
@@ -65,6 +66,13 @@ def with_patches(graph: Graph, node_id: str, specs: tuple[LayerSpec, ...]) -> tu
     if refused:
         refused = graph.ask(answered, graph.ask(patched_layers, specs, contexts, patches, refused), refused)
     return graph.ask(patched_layers, specs, contexts, patches, refused)
+
+
+def patches_outbound_routes(graph: Graph, proxy: Proxy) -> bool:
+    """Whether an EnvoyFilter may change the route configurations through which a proxy's program calls."""
+    heads = (graph.ask(head, ref) for ref in patches_for(graph, proxy))
+    contexts = (PatchContext.ANY, PatchContext.SIDECAR_OUTBOUND)
+    return any(each and each.apply_to in _ROUTE_KINDS and each.context in contexts for each in heads)
 
 
 def answered(graph: Graph, specs: tuple[LayerSpec, ...], refused: tuple[Refused, ...]) -> tuple[Refused, ...]:
