@@ -21,8 +21,8 @@ from xdsd.model.problem import ObjectRef
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
-ROUNDING = 0.01
-"""Seconds by which programs may misjudge what is left: deadlines travel in milliseconds."""
+ROUNDING = 0.05
+"""Seconds by which a deadline may grow on the way: gRPC's libraries round up to hundredths or more."""
 EXPECTED = "x-envoy-expected-rq-timeout-ms"
 
 
@@ -121,8 +121,8 @@ class TestDeadlines:
                 b.left.clear()
                 c.left.clear()
                 assert await call(channel, own) == b"hello"
-                assert 0 < b.left[-1] <= most
-                assert 0 < c.left[-1] <= min(b.left[-1] + ROUNDING, 5)
+                assert 0 < b.left[-1] <= most + ROUNDING
+                assert 0 < c.left[-1] <= b.left[-1] + ROUNDING
 
     @pytest.mark.parametrize(("timeout", "own"), [("0.4s", 10.0), ("0.4s", None), (None, 0.4)])
     async def test_a_call_that_is_over_is_over_for_everybody(
