@@ -15,7 +15,8 @@ from xdsd.manifest import AnyObject, object_to_dict
 
 HIDDEN = "***"
 _SECRET = re.compile(
-    r"authorization|cookie|token|secret|pass|credential(?!name)|api[-_]?key|private[-_]?key|last-applied|jwt|^proxy-|session|sig",
+    r"authorization|(?<!from)cookie|token|secret|pass|credential(?!name)|api[-_]?key|private[-_]?key|last-applied"
+    r"|jwt(?!Rules)|^jwks$|^proxy-|session|sig",
     re.IGNORECASE,
 )
 _PARAMETER = re.compile(r"([?&])([^?&=#]+)=([^?&#]*)")

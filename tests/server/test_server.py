@@ -23,6 +23,7 @@ class Counted:
         self.connected = 0
         self.streams = 0
         self.refusals: list[str] = []
+        self.withholdings = 0
         self.pushes: list[tuple[str, int, int]] = []
         self.joins = 0
         self.accepts: list[tuple[str, float | None]] = []
@@ -36,6 +37,9 @@ class Counted:
 
     def refused(self, reason: str) -> None:
         self.refusals.append(reason)
+
+    def withheld(self, names: int) -> None:
+        self.withholdings += names
 
     def pushed(self, type_url: str, size: int, resources: int) -> None:
         self.pushes.append((type_url, size, resources))
