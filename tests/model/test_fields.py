@@ -1,5 +1,7 @@
 """The models hold the published fields, no more and no less."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,21 @@ def test_the_fields_of_our_own_kinds_stay() -> None:
 
 def _is_own(kind: str) -> bool:
     return KINDS[kind].group in OWN_GROUPS
+
+
+def test_the_page_of_fields_is_current() -> None:
+    """docs/fields.md says what the models say; `scripts/fields` makes it so."""
+    script = Path(__file__).parents[2] / "scripts" / "fields"
+    done = subprocess.run([sys.executable, script, "--check"], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_refusal_comes_with_what_to_write_instead() -> None:
+    """A line says why its field is refused, or which values of it are."""
+    notes = {(line.kind, line.path): line.note for line in field_lines()}
+    assert "fixedDelay" in notes["VirtualService", "spec.http[].fault.delay.exponentialDelay"]
+    assert notes["ServiceEntry", "spec.ports[].protocol"] == "not HTTP_PROXY, UDP"
+    assert notes["ServiceEntry", "spec.hosts[]"] == ""
 
 
 def test_no_leaf_is_listed_twice() -> None:

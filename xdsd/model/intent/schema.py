@@ -6,41 +6,57 @@ from typing import Any, NamedTuple
 from xdsd.model.intent.base import Message
 from xdsd.model.intent.kinds import KINDS, Kind
 from xdsd.model.intent.shape import FieldShape, Leaf, ListOf, MapOf, MessageShape, Shape, shape_of
-from xdsd.model.intent.support import is_refused, refused_values
+from xdsd.model.intent.support import is_refused, refusal_reason, refused_values
 
 Json = dict[str, Any]
 
 
 class FieldLine(NamedTuple):
-    """A leaf of a kind: ``spec.http[].match[].headers{}.exact``, its type, and whether it is compiled."""
+    """A leaf of a kind: ``spec.http[].match[].headers{}.exact``, its type, and whether it is compiled.
+
+    ``note`` says why it is not, or which of its values are not; it may be empty.
+    """
 
     kind: str
     path: str
     type: str
     supported: bool
+    note: str = ""
 
 
 def field_lines(kind: str | None = None) -> Iterator[FieldLine]:
     """The leaves of one kind or of all, in the order of their declaration; KeyError for a kind that is unknown."""
     for each in (KINDS[kind],) if kind else KINDS.values():
-        for path, leaf, supported in _leaves(shape_of(each.spec), "spec", supported=True):
-            yield FieldLine(each.kind, path, leaf.notation, supported)
+        for path, leaf, supported, note in _leaves(shape_of(each.spec), "spec", supported=True):
+            yield FieldLine(each.kind, path, leaf.notation, supported, note)
 
 
-def _leaves(shape: Shape, path: str, *, supported: bool) -> Iterator[tuple[str, Leaf, bool]]:
+def _leaves(
+    shape: Shape, path: str, *, supported: bool, note: str = ""
+) -> Iterator[tuple[str, Leaf, bool, str]]:
     match shape:
         case Leaf():
-            yield path, shape, supported
+            yield path, shape, supported, note
         case ListOf(item):
-            yield from _leaves(item, f"{path}[]", supported=supported)
+            yield from _leaves(item, f"{path}[]", supported=supported, note=note)
         case MapOf(value):
-            yield from _leaves(value, f"{path}{{}}", supported=supported)
+            yield from _leaves(value, f"{path}{{}}", supported=supported, note=note)
         case MessageShape(message, fields):
             for field in fields.values():
                 here = supported and not is_refused(message, field.name)
-                yield from _leaves(field.shape, f"{path}.{field.name}", supported=here)
+                said = note or _note(message, field.name)
+                yield from _leaves(field.shape, f"{path}.{field.name}", supported=here, note=said)
             for second, first in message.spellings.items():
-                yield from _leaves(fields[first].shape, f"{path}.{second}", supported=supported)
+                yield from _leaves(fields[first].shape, f"{path}.{second}", supported=supported, note=note)
+
+
+def _note(message: type[Message], field: str) -> str:
+    """What there is to say of a field that is refused, or of values of it that are."""
+    why = refusal_reason(message, field)
+    if is_refused(message, field):
+        return why
+    values = ", ".join(sorted(refused_values(message, field)))
+    return f"not {values}{f': {why}' if why else ''}" if values else ""
 
 
 def json_schema(kind: str) -> Json:
