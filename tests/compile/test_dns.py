@@ -68,18 +68,21 @@ def test_names_are_those_that_programs_ask(host: str, namespace: str, names: tup
 def test_envoy_can_answer_for_names_and_whole_wildcards(host: str, answered: bool) -> None:
     """Not for wildcards of one word, nor partial ones, and addresses are no names."""
     assert is_answered(made(host)) is answered
-    assert wants_address(made(host)) is answered
+    assert wants_address(made(host), ipv6=False) is answered
     assert bool(answers(made(host), VIRTUAL)) is answered
 
 
 def test_declared_addresses_count_in_the_proxys_family() -> None:
-    """Ranges are no answers, and addresses of the other family are better than none."""
+    """Ranges are no answers; who has addresses of the other family alone is given one, unless they must be real."""
     both = made(addresses=("10.0.0.1", "10.0.0.0/8", "fd00::1"))
     assert answers(both, VIRTUAL) == ("10.0.0.1", "::ffff:10.0.0.1")
     assert answers(both, VIRTUAL, ipv6=True) == ("fd00::1",)
-    assert answers(made(addresses=("fd00::1",)), VIRTUAL) == ("fd00::1",)
+    six = made(addresses=("fd00::1",))
+    assert wants_address(six, ipv6=False)
+    assert answers(six, VIRTUAL) == ("240.0.0.1", "::ffff:240.0.0.1")
+    assert answers(replace(six, resolution=Resolution.NONE), VIRTUAL) == ("fd00::1",)
     assert answers(made(addresses=("10.0.0.0/8",)), VIRTUAL) == ()
-    assert not wants_address(made(addresses=("10.0.0.0/8",)))
+    assert not wants_address(made(addresses=("10.0.0.0/8",)), ipv6=False)
 
 
 def test_services_without_addresses_are_given_some() -> None:

@@ -142,3 +142,16 @@ def test_wildcards_that_envoy_cannot_answer_for_are_remarked_on(host: str) -> No
     sandbox.settle()
     assert names(sandbox, node) == {}
     assert any(f"sidecars do not answer for {host}" in each.message for each in sandbox.compiler.problems())
+
+
+@pytest.mark.parametrize("protocol", [Protocol.TCP, Protocol.TLS, Protocol.AUTO])
+def test_addresses_of_the_other_family_are_no_hindrance(protocol: Protocol) -> None:
+    """A service that has only such is called at one that the mesh gives it."""
+    sandbox = Sandbox()
+    declared = service("x", port=3306, protocol=protocol)
+    sandbox.put_service(replace(declared, hostname="six.example.com", addresses=("fd00::1",)))
+    node = sandbox.attach(answering())
+    sandbox.settle()
+    address = names(sandbox, node)["six.example.com"][0]
+    assert ":" not in address
+    assert f"{address}_3306" in sandbox.names(node, LISTENER)

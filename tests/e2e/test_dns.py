@@ -11,9 +11,9 @@ import pytest
 
 from tests.e2e.test_machines_captured import PORTS, REVIEWS_ADDRESS, World, thing, world
 from tests.lab.dns import Answer, Code, Kind, ask, dns_server
-from tests.lab.echo import tcp_server
+from tests.lab.echo import first_line, tcp_server
 from tests.lab.eventually import eventually
-from tests.lab.netns import capture_dns
+from tests.lab.netns import INSIDE_ADDRESSES, capture_dns
 
 pytestmark = pytest.mark.e2e
 
@@ -58,11 +58,13 @@ class Named:
         return output.decode() if made.returncode == 0 else f"ended with {made.returncode}: {output.decode()}"
 
 
+SETTINGS = {"dns-resolvers": "10.201.0.2"}
+
+
 @asynccontextmanager
 async def named(folder: Path) -> AsyncIterator[Named]:
     """Reviews, a wildcard, and two databases on one port, none of which has an address that is routed anywhere."""
-    settings = {"dns-resolvers": "10.201.0.2"}
-    async with world(folder, "v1", settings=settings, bootstrap=("--dns-capture",)) as mesh:
+    async with world(folder, "v1", settings=SETTINGS, bootstrap=("--dns-capture",)) as mesh:
         capture_dns(mesh.inside)
         resolv = folder / "resolv.conf"
         resolv.write_text(f"nameserver {NOWHERE[0]}\noptions timeout:2 attempts:1\n")
@@ -114,19 +116,34 @@ async def test_unmodified_programs_find_and_call_services(tmp_path: Path) -> Non
         assert {line.split()[0] for line in lines} == set(OUTSIDE["outside.example.org"])
         assert (await lab.program("getent", "hosts", "nobody.example.org")).startswith("ended with 2")
         assert set(lab.asked) == {"outside.example.org", "nobody.example.org"}
+        await exists_for_both_families()
 
 
-async def test_a_name_of_the_mesh_exists_for_both_families(tmp_path: Path) -> None:
+async def exists_for_both_families() -> None:
     """Nobody hears that a name does not exist because it has no address of IPv6: that is the same, in IPv6's form."""
-    async with named(tmp_path):
-        both = {kind: await ask("reviews", kind, NOWHERE) for kind in (Kind.A, Kind.AAAA)}
-        assert both[Kind.A] == Answer(Code.NOERROR, (REVIEWS_ADDRESS,), 30)
-        assert both[Kind.AAAA].code is Code.NOERROR
-        assert [each.rpartition(":")[0] for each in both[Kind.AAAA].addresses] == ["::ffff:a60"]
-        # What Envoy makes of the rest is no better than this.
-        assert await ask("old.example.org", Kind.A, NOWHERE) == Answer(Code.NOERROR, ("192.0.2.10",), 300)
-        assert await ask("old.example.org", Kind.AAAA, NOWHERE) == Answer(Code.NXDOMAIN)
-        assert await ask("outside.example.org", Kind.TXT, NOWHERE) == Answer(Code.NOTIMP)
+    both = {kind: await ask("reviews", kind, NOWHERE) for kind in (Kind.A, Kind.AAAA)}
+    assert both[Kind.A] == Answer(Code.NOERROR, (REVIEWS_ADDRESS,), 30)
+    assert both[Kind.AAAA].code is Code.NOERROR
+    assert [each.rpartition(":")[0] for each in both[Kind.AAAA].addresses] == ["::ffff:a60"]
+    # What Envoy makes of the rest is no better than this.
+    assert await ask("old.example.org", Kind.A, NOWHERE) == Answer(Code.NOERROR, ("192.0.2.10",), 300)
+    assert await ask("old.example.org", Kind.AAAA, NOWHERE) == Answer(Code.NXDOMAIN)
+    assert await ask("outside.example.org", Kind.TXT, NOWHERE) == Answer(Code.NOTIMP)
+
+
+async def test_a_machine_of_ipv6_is_answered_with_addresses_of_ipv6(tmp_path: Path) -> None:
+    """Also for services whose own addresses are of IPv4; and connections to them are those services'."""
+    bootstrap = ("--dns-capture", "--address", INSIDE_ADDRESSES[1])
+    async with world(tmp_path, "v1", settings=SETTINGS, bootstrap=bootstrap) as mesh:
+        capture_dns(mesh.inside)
+
+        async def six(name: str) -> tuple[str, ...]:
+            return (await ask(name, Kind.AAAA, ("2001:db8::53", 53), timeout=1)).addresses
+
+        (address,) = await eventually(lambda: six("mysql.example.com"))
+        assert address.startswith("2001:2:")
+        assert (await first_line(address, 3306)).startswith("mysql ")
+        assert (await six("reviews"))[0].startswith("2001:2:")
 
 
 async def test_questions_during_edits_are_answered(tmp_path: Path) -> None:
@@ -157,21 +174,22 @@ async def test_questions_during_edits_are_answered(tmp_path: Path) -> None:
         assert set(tally) == {"right"}, tally
         assert tally["right"] > 100
 
+        await flips_leave_the_names_alone(lab)
+
+
+async def flips_leave_the_names_alone(lab: Named) -> None:
+    """The table is pushed for names, not for where they lead."""
+    before = listeners_sent(await lab.mesh.proxies["shop"].stats("lds.update_success"))
+    lab.mesh.list_reviews("v1", "v2")
+
+    async def both() -> bool:
+        calls = [lab.program("curl", "-sS", "http://reviews:9080/") for _ in range(8)]
+        return {(await call).splitlines()[0] for call in calls} == {"v1", "v2"}
+
+    await eventually(both)
+    assert listeners_sent(await lab.mesh.proxies["shop"].stats("lds.update_success")) == before
+
 
 def listeners_sent(stats: Mapping[str, int]) -> int:
     """How often an Envoy took new listeners."""
     return stats["listener_manager.lds.update_success"]
-
-
-async def test_endpoints_that_come_and_go_leave_the_names_alone(tmp_path: Path) -> None:
-    """The table is pushed for names, not for where they lead."""
-    async with named(tmp_path) as lab:
-        before = listeners_sent(await lab.mesh.proxies["shop"].stats("lds.update_success"))
-        lab.mesh.list_reviews("v1", "v2")
-
-        async def both() -> bool:
-            calls = [lab.program("curl", "-sS", "http://reviews:9080/") for _ in range(8)]
-            return {(await call).splitlines()[0] for call in calls} == {"v1", "v2"}
-
-        await eventually(both)
-        assert listeners_sent(await lab.mesh.proxies["shop"].stats("lds.update_success")) == before

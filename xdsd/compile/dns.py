@@ -43,13 +43,14 @@ _REAL = frozenset({Resolution.NONE, Resolution.DYNAMIC_DNS})
 _UNSPECIFIED = frozenset({"0.0.0.0", "::"})
 
 
-def wants_address(service: Service) -> bool:
-    """True for services that need an address of the mesh's: they have none, and connections to them are told by one.
+def wants_address(service: Service, *, ipv6: bool) -> bool:
+    """True for services that need an address of the mesh's: they have none of the proxy's family, and connections to them
+    are told by one.
 
     Without resolution connections go where they were meant to go, so their addresses must be real ones; and with
     DYNAMIC_DNS hosts have real ones, which the proxy looks up too, and are told by name.
     """
-    return not service.addresses and service.resolution not in _REAL and is_answered(service)
+    return not _own(service, ipv6=ipv6) and service.resolution not in _REAL and is_answered(service)
 
 
 def is_answered(service: Service) -> bool:
@@ -70,21 +71,18 @@ def answers(
 ) -> tuple[str, ...]:
     """The addresses by which programs reach a service; none leaves its name to the resolvers.
 
-    They are of the proxy's own family as far as there are such (``ipv6``), since only such connections are redirected to
-    it. ``at`` is where a sidecar without redirection listens, for every service that it can find by itself.
+    They are of the proxy's own family (``ipv6``) if that can be had, since only such connections are redirected to it.
+    ``at`` is where a sidecar without redirection listens, for every service that it can find by itself.
     """
     if not is_answered(service):
         return ()
     if at and service.resolution is not Resolution.NONE:
         return _in_both_forms((at,))
-    declared = [each for each in service.addresses if "/" not in each and each not in _UNSPECIFIED]
-    own = [each for each in declared if (":" in each) == ipv6]
-    if declared:
-        return _in_both_forms(own or declared)
-    if wants_address(service):
+    if wants_address(service, ipv6=ipv6):
         return (virtual.ipv6, virtual.ipv4) if ipv6 else _in_both_forms((virtual.ipv4,))
     if service.addresses:
-        return ()
+        declared = _own(service, ipv6=ipv6) or _own(service, ipv6=not ipv6)
+        return _in_both_forms([each for each in declared if "/" not in each])
     listed = [each for each in endpoints if _is_address(each.address)]
     healthy = [each for each in listed if each.health is Health.HEALTHY]
     return _in_both_forms(sorted({each.address for each in healthy or listed}))
@@ -153,6 +151,11 @@ def _joined(message: DnsFilterConfig | Any | ListenerFilter | Listener, name: st
 def _number(message: type, field: str) -> int:
     number: int = message.DESCRIPTOR.fields_by_name[field].number  # type: ignore[attr-defined]
     return number
+
+
+def _own(service: Service, *, ipv6: bool) -> list[str]:
+    """The declared addresses of a family, ranges included."""
+    return [each for each in service.addresses if (":" in each) == ipv6 and each not in _UNSPECIFIED]
 
 
 def _in_both_forms(addresses: Sequence[str]) -> tuple[str, ...]:

@@ -150,11 +150,11 @@ def claims(graph: Graph, view: View) -> Mapping[int, tuple[Claim, ...]]:
     return {number: tuple(sorted(entries)) for number, entries in sorted(wanted.items())}
 
 
-def _settle(graph: Graph, number: int, entries: Iterable[Claim], *, virtual: bool) -> PortClaims:
+def _settle(graph: Graph, view: View, number: int, entries: Iterable[Claim]) -> PortClaims:
     """Conflicts over a port settled: without an address, routed and plain services exclude each other."""
 
     def anywhere(claim: Claim) -> bool:
-        return _anywhere(read_service(graph, claim.key), claim.port.protocol, virtual=virtual)
+        return _anywhere(view, read_service(graph, claim.key), claim.port.protocol)
 
     http: list[Claim] = []
     tls: list[Claim] = []
@@ -186,16 +186,20 @@ def _settle(graph: Graph, number: int, entries: Iterable[Claim], *, virtual: boo
     return PortClaims(tuple(http), tuple(tls), tuple(tcp))
 
 
-def _anywhere(service: Service | None, protocol: Protocol, *, virtual: bool) -> bool:
+def _anywhere(view: View, service: Service | None, protocol: Protocol) -> bool:
     """True if nothing but the port tells connections to this service from others."""
-    if service is None or (virtual and told_by_address(protocol) and wants_address(service)):
-        return service is None
-    return not service.addresses
+    if service is None:
+        return True
+    virtual = view.virtual and wants_virtual(service, protocol, ipv6=view.ipv6)
+    return not virtual and not service.addresses
 
 
-def told_by_address(protocol: Protocol) -> bool:
-    """True where neither a host nor a server's name tells connections apart for sure."""
-    return not protocol.is_http and not protocol.is_tls
+def wants_virtual(service: Service, protocol: Protocol, *, ipv6: bool) -> bool:
+    """True where connections are told by an address of the mesh's: neither hosts nor servers' names do it for sure, or
+    the service has said that its own addresses do.
+    """
+    named = protocol.is_http or (protocol.is_tls and not service.addresses)
+    return not named and wants_address(service, ipv6=ipv6)
 
 
 def lost(
@@ -270,11 +274,11 @@ def _served(graph: Graph, view: View, egress: Egress, number: int, entries: Iter
         entries = [claim for claim in entries if imports(egress.hosts, claim.key)]
     spoken = egress.protocol
     if spoken is None:
-        return _settle(graph, number, entries, virtual=view.virtual)
+        return _settle(graph, view, number, entries)
     if egress.on_socket:
         entries = [claim for claim in entries if _may_speak(claim.port.protocol, spoken)]
     entries = [claim._replace(port=replace(claim.port, protocol=spoken)) for claim in entries]
-    return _settle(graph, number, entries, virtual=view.virtual)
+    return _settle(graph, view, number, entries)
 
 
 def _may_speak(protocol: Protocol, spoken: Protocol) -> bool:

@@ -9,12 +9,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from xdsd.compile.addresses import is_unix
-from xdsd.compile.dns import wants_address
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import resource
 from xdsd.compile.layers.defaults import cluster_policy
 from xdsd.compile.layers.destinations import MeshDestinations, service_options
-from xdsd.compile.layers.scope import Claim, lost, told_by_address
+from xdsd.compile.layers.scope import Claim, lost, wants_virtual
 from xdsd.compile.layers.settings import listener_settings
 from xdsd.compile.listeners import outbound_tcp_listener
 from xdsd.compile.matches import MESH, Source
@@ -70,7 +69,7 @@ def _addresses(graph: Graph, scope: TcpScope, claim: Claim) -> tuple[str, ...] |
     """
     service = read_service(graph, claim.key)
     declared = service.addresses if service and not scope.bound else ()
-    if service and scope.virtual and told_by_address(claim.port.protocol) and wants_address(service):
+    if service and scope.virtual and wants_virtual(service, claim.port.protocol, ipv6=scope.ipv6):
         declared = read_virtual_addresses(graph, claim.key.hostname)
     return tuple(each for each in declared if (":" in each) == scope.ipv6) if declared else None
 
