@@ -184,7 +184,17 @@ def bootstrap(options: BootstrapOptions) -> Bootstrap:
 
 def bootstrap_json(options: BootstrapOptions) -> dict[str, Any]:
     """The bootstrap as the JSON value that Envoy reads; Any, because JSON nests freely."""
-    return bootstrap(options).to_dict()
+    made: dict[str, Any] = _whole(bootstrap(options).to_dict())
+    return made
+
+
+def _whole(value: Any) -> Any:
+    """Whole numbers without a fraction: a Struct has doubles alone, which Envoy reads from YAML as text."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: _whole(each) for key, each in value.items()}
+    return [_whole(each) for each in value] if isinstance(value, list) else value
 
 
 def _runtime(values: Mapping[str, str]) -> dict[str, Any]:

@@ -210,7 +210,7 @@ class Settings(BaseModel):
     )
     outbound_traffic_policy: Annotated[OutboundPolicy, BeforeValidator(parse_choice)] = Field(
         OutboundPolicy.ALLOW_ANY,
-        description="Traffic to unknown destinations, where no Sidecar says otherwise.",
+        description="Traffic to unknown destinations, where neither a Sidecar nor the MeshConfig says otherwise.",
     )
     virtual_hosts: Annotated[VirtualHosts, BeforeValidator(parse_choice)] = Field(
         VirtualHosts.INLINE,

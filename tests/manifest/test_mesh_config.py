@@ -56,7 +56,7 @@ def test_what_is_right_is_taken(spec: str) -> None:
         ),
         (
             "meshMTLS: {minProtocolVersion: TLSV1_3}",
-            "5 spec.meshMTLS NotSupported: not supported yet: the mesh",
+            "5 spec.meshMTLS NotSupported: not supported yet: versions",
         ),
         (
             "connectTimeOut: 5s",

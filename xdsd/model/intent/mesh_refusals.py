@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-_CERTIFICATES = "the mesh issues no certificates; name files in a DestinationRule's tls"
+_CA = "the daemon's settings name its CA: ca-cert, or vault-address"
+_ROOTS = "the daemon's setting ca-root names the roots to trust"
 _INGRESS = "Kubernetes' Ingress is not read; write a Gateway and a VirtualService"
 _AMBIENT = "there are no ambient meshes here, only proxies"
 _STATISTICS = "statistics are read from each proxy's admin page"
@@ -15,15 +16,15 @@ _NAMES = "clusters' names are those of statistics"
 
 REFUSED_OF_MESHES: Mapping[str, str] = MappingProxyType(
     {
-        "ca": _CERTIFICATES,
-        "caCertificates": _CERTIFICATES,
-        "certificates": _CERTIFICATES,
+        "ca": _CA,
+        "caCertificates": _ROOTS,
+        "certificates": "the daemon's own certificates are files that its settings name",
         "configSources": "objects are in the daemon's store, which is its setting store",
         "defaultInboundHttpRetryPolicy": "what a closing connection kept from a program is sent again, nothing else is",
         "defaultProviders": "there are no extension providers",
         "disableEnvoyListenerLog": "listeners log connections into the access log itself; write accessLogFile",
         "discoverySelectors": "platforms are chosen by the daemon's setting registry",
-        "enableAutoMtls": _CERTIFICATES,
+        "enableAutoMtls": "PeerAuthentications and the tls of DestinationRules say where TLS is spoken",
         "enableEnvoyAccessLogService": "access logs go to a file; write accessLogFile",
         "enablePrometheusMerge": "programs and proxies are scraped apart",
         "enableTracing": _TRACES,
@@ -34,7 +35,7 @@ REFUSED_OF_MESHES: Mapping[str, str] = MappingProxyType(
         "ingressControllerMode": _INGRESS,
         "ingressSelector": _INGRESS,
         "ingressService": _INGRESS,
-        "meshMTLS": _CERTIFICATES,
+        "meshMTLS": "versions and ciphers between workloads are those that Envoy prefers",
         "outboundClusterStatName": _NAMES,
         "proxyHttpPort": f"{_BOOTSTRAP} --http-proxy-port",
         "proxyInboundListenPort": _PORTS,
@@ -44,8 +45,8 @@ REFUSED_OF_MESHES: Mapping[str, str] = MappingProxyType(
         "serviceScopeConfigs": _AMBIENT,
         "serviceSettings": "endpoints are of no Kubernetes cluster; write exportTo, or localityLbSetting",
         "tlsDefaults": "write the tls of DestinationRules",
-        "trustDomain": _CERTIFICATES,
-        "trustDomainAliases": _CERTIFICATES,
+        "trustDomain": "it is the daemon's setting trust-domain",
+        "trustDomainAliases": "there is one trust domain, the daemon's setting trust-domain",
         "verifyCertificateAtClient": "servers are always verified, unless a DestinationRule's tls says otherwise",
     }
 )
@@ -54,7 +55,7 @@ REFUSED_OF_PROXIES: Mapping[str, str] = MappingProxyType(
     {
         "availabilityZone": f"{_BOOTSTRAP} --locality",
         "binaryPath": f"{_AGENT}; Envoy is started as its unit says",
-        "caCertificatesPem": _CERTIFICATES,
+        "caCertificatesPem": _ROOTS,
         "configPath": f"{_AGENT}; xdsctl bootstrap prints the one file there is",
         "connectionSettings": "write a DestinationRule's connectionPool; an EnvoyFilter says the rest",
         "controlPlaneAuthPolicy": f"{_BOOTSTRAP} --xds-address",
@@ -70,12 +71,12 @@ REFUSED_OF_PROXIES: Mapping[str, str] = MappingProxyType(
         "holdApplicationUntilProxyStarts": f"{_AGENT}; order their units",
         "interceptionMode": f"{_BOOTSTRAP} --interception",
         "meshId": "write proxyMetadata with ISTIO_META_MESH_ID",
-        "privateKeyProvider": _CERTIFICATES,
+        "privateKeyProvider": "keys are plain ones, from a file or from the daemon",
         "proxyBootstrapTemplatePath": f"{_AGENT}; an EnvoyFilter for BOOTSTRAP changes what xdsctl bootstrap prints",
         "proxyHeaders": "an EnvoyFilter for NETWORK_FILTER changes what proxies add",
         "proxyStatsMatcher": f"{_STATISTICS}; an EnvoyFilter for BOOTSTRAP chooses among them",
         "readinessProbe": f"{_AGENT}; what registries call unhealthy gets no requests",
-        "sds": _CERTIFICATES,
+        "sds": "it says nothing any more in Istio either; take it out",
         "serviceCluster": "it is made of the label app and the namespace",
         "statNameLength": "Envoy knows no longest name",
         "statsCompression": f"{_AGENT}; Envoy's admin page compresses nothing",
