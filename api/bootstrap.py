@@ -78,6 +78,8 @@ from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
 from envoy_data_plane.google.protobuf import Any as AnyMessage
 from envoy_data_plane.google.protobuf import Struct
 
+from api.bootstrap_tls import filters, secrets, transport_socket
+from api.daemon_tls import XdsTls
 from xdsd.model.mesh import Interception, Role
 from xdsd.model.proxy_start import METADATA
 from xdsd.settings import Address as ListenAddress
@@ -111,6 +113,7 @@ class BootstrapOptions:
     program, and a gateway for everybody (``0.0.0.0`` if left out). With ``zone_aware`` it asks for its like, without which
     Envoy balances no zones. With ``dns_capture`` a sidecar answers DNS, at ``dns_address`` or on port 15053 of loopback.
     ``runtime`` is Envoy's, and takes out what is empty; ``start`` is what objects said of the proxy when this was written.
+    ``xds_tls`` is how the daemon is reached over TLS, None: in plaintext.
     """
 
     role: Role
@@ -134,6 +137,7 @@ class BootstrapOptions:
     metadata: Mapping[str, str] = field(default_factory=dict)
     runtime: Mapping[str, str] = field(default_factory=dict)
     start: Mapping[str, Any] = field(default_factory=dict)
+    xds_tls: XdsTls | None = None
 
     @property
     def node_id(self) -> str:
@@ -160,9 +164,10 @@ def bootstrap(options: BootstrapOptions) -> Bootstrap:
         ),
         static_resources=BootstrapStaticResources(
             clusters=[
-                _xds_cluster(options.xds_addresses),
+                _xds_cluster(options.xds_addresses, options.xds_tls),
                 *([_local_cluster()] if options.zone_aware else ()),
-            ]
+            ],
+            secrets=secrets(options.xds_tls) if options.xds_tls is not None else [],
         ),
         cluster_manager=ClusterManager(local_cluster_name=LOCAL_CLUSTER) if options.zone_aware else None,
         stats_config=StatsConfig(
@@ -246,7 +251,7 @@ def _ads() -> ApiConfigSource:
             GrpcService(
                 envoy_grpc=GrpcServiceEnvoyGrpc(
                     cluster_name=XDS_CLUSTER, retry_policy=RetryPolicy(retry_back_off=back_off)
-                )
+                ),
             )
         ],
     )
@@ -258,12 +263,13 @@ def _from_ads() -> ConfigSource:
     )
 
 
-def _xds_cluster(addresses: Sequence[ListenAddress]) -> Cluster:
+def _xds_cluster(addresses: Sequence[ListenAddress], tls: XdsTls | None) -> Cluster:
     http2 = Http2ProtocolOptions(
         connection_keepalive=KeepaliveSettings(interval=timedelta(seconds=30), timeout=timedelta(seconds=10))
     )
     protocol = HttpProtocolOptions(
-        explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(http2_protocol_options=http2)
+        explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(http2_protocol_options=http2),
+        http_filters=filters(tls) if tls is not None else [],
     )
     thresholds = [
         CircuitBreakersThresholds(
@@ -286,6 +292,7 @@ def _xds_cluster(addresses: Sequence[ListenAddress]) -> Cluster:
             tcp_keepalive=TcpKeepalive(keepalive_time=30, keepalive_interval=10, keepalive_probes=3)
         ),
         typed_extension_protocol_options={_HTTP_OPTIONS: _any(protocol)},
+        transport_socket=transport_socket(tls) if tls is not None else None,
         load_assignment=ClusterLoadAssignment(
             cluster_name=XDS_CLUSTER, endpoints=[LocalityLbEndpoints(lb_endpoints=endpoints)]
         ),

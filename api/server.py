@@ -24,6 +24,7 @@ from api.services.access import AccessService
 from api.services.daemon import DaemonService, ProblemsService, RegistriesService
 from api.services.etcd import Etcd, etcd_adders
 from api.services.history import HistoryService
+from api.services.joining import Joined, JoiningService
 from api.services.objects import ObjectsService
 from api.services.proxies import ProxiesService
 from storage.base import InvalidRequest, StorageError
@@ -46,17 +47,24 @@ class Service:
 
 
 def admin_services(
-    intents: Intents, mesh: Mesh, proxies: Proxies, health: Health, prover: Prover, etcd: Etcd
+    intents: Intents,
+    mesh: Mesh,
+    proxies: Proxies,
+    health: Health,
+    prover: Prover,
+    etcd: Etcd,
+    joined: Joined | None = None,
 ) -> tuple[Service, ...]:
     """All services of the admin port, ready to be served; it speaks etcd's API too."""
     objects, proxy = ObjectsService(intents), ProxiesService(mesh, proxies)
     registries, problems = RegistriesService(mesh), ProblemsService(mesh, intents)
     history, access = HistoryService(intents), AccessService(prover.directory)
-    daemon = DaemonService(health, mesh, proxies)
+    daemon, joining = DaemonService(health, mesh, proxies), JoiningService(joined)
     adders: dict[str, Callable[[grpc.aio.Server], None]] = {
         "Objects": lambda server: services.add_ObjectsServicer_to_server(objects, server),
         "History": lambda server: services.add_HistoryServicer_to_server(history, server),
         "Access": lambda server: services.add_AccessServicer_to_server(access, server),
+        "Joining": lambda server: services.add_JoiningServicer_to_server(joining, server),
         "Proxies": lambda server: services.add_ProxiesServicer_to_server(proxy, server),
         "Registries": lambda server: services.add_RegistriesServicer_to_server(registries, server),
         "Problems": lambda server: services.add_ProblemsServicer_to_server(problems, server),

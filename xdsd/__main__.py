@@ -46,7 +46,7 @@ from xdsd.fleet.statuses import StatusWriter
 from xdsd.health import Check
 from xdsd.housekeeping import keep_house
 from xdsd.http import http_app, serve_http
-from xdsd.identity import Identity, listen_tls, make_identity
+from xdsd.identity import Identity, joined, listen_tls, make_identity, serve_certificates
 from xdsd.intents import Intents
 from xdsd.listening import Port, open_ports
 from xdsd.model.intent import KINDS
@@ -143,6 +143,7 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
             identity.gate if identity is not None else None,
             identity.keeper if identity is not None else None,
         )
+        serve_certificates(identity, server, logger)
         if options.rate_limit_service is None:
             server.also_serve(limiter.handler())
         intents = Intents(
@@ -169,7 +170,15 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         await stack.enter_async_context(
             serve_admin(
                 options.admin_address,
-                admin_services(intents, mesh, server, daemon, prover, Etcd(store, membership, policy)),
+                admin_services(
+                    intents,
+                    mesh,
+                    server,
+                    daemon,
+                    prover,
+                    Etcd(store, membership, policy),
+                    joined(identity, options),
+                ),
                 prover,
                 logger,
                 tls=admin_tls(options),

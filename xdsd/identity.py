@@ -11,6 +11,8 @@ from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
+from api.services.certificates import SERVICE, CertificatesService
+from api.services.joining import Joined
 from storage.base import Store
 from xdsd.ca.authority import Authority, Source
 from xdsd.ca.files import CaFiles, FileCa
@@ -111,6 +113,27 @@ def _revoked(authority: Authority, revocations: Revocations) -> bytes:
     if not found:
         return b""
     return b"".join(authority.crls(found, int(now.timestamp() * 1000), LISTS_HOLD))
+
+
+def joined(identity: Identity | None, options: Settings) -> Joined | None:
+    """What the admin API has of it."""
+    if identity is None:
+        return None
+    return Joined(
+        identity.authority,
+        identity.tokens,
+        identity.revocations,
+        identity_of_server(options.trust_domain, options.root_namespace),
+        str(options.xds_tls_address or ""),
+        str(options.xds_mtls_address or ""),
+    )
+
+
+def serve_certificates(identity: Identity | None, server: XdsServer, logger: FilteringBoundLogger) -> None:
+    """Lets those who prove who they are have certificates, on the TLS ports."""
+    if identity is not None:
+        service = CertificatesService(identity.gate, identity.authority, identity.tokens, logger)
+        server.also_serve_tls(SERVICE, service.handler())
 
 
 def listen_tls(server: XdsServer, identity: Identity, ports: Mapping[str, Port]) -> None:

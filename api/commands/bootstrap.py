@@ -14,6 +14,7 @@ from api.commands.output import to_json, to_yaml
 from api.commands.patching import from_daemon, from_files, with_patches
 from api.commands.starting import command_line, start_of, warn_of_covered
 from api.commands.starting import environment_file as unit_environment
+from api.commands.xds_tls import daemons, tls_options, xds_tls
 from xdsd.model.mesh import Interception, Role
 from xdsd.setting_values import parse_resolver
 from xdsd.settings import Address, TcpAddress, parse_address
@@ -61,15 +62,9 @@ def _xds(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) 
 
 def _xds_address(value: str) -> Address:
     try:
-        address = parse_address(value)
+        return parse_address(value)
     except PydanticCustomError as error:
         raise click.BadParameter(error.message()) from error
-    if isinstance(address, TcpAddress) and not (address.is_loopback and address.port):
-        raise click.BadParameter(
-            f"{address} is reached in plaintext, so it must be a port of this machine, such as 127.0.0.1:15010; "
-            "xDS over TLS is not supported yet"
-        )
-    return address
 
 
 @click.command(context_settings={"show_default": True})
@@ -125,10 +120,11 @@ def _xds_address(value: str) -> Address:
     "--xds-address",
     "xds_addresses",
     multiple=True,
-    default=("127.0.0.1:15010",),
     callback=_xds,
-    help="The daemon: HOST:PORT or unix:PATH; again for each further daemon on the same store.",
+    help="The daemon: HOST:PORT or unix:PATH; again for each further daemon on the same store. On this machine if it is "
+    "left out: port 15010, or 15012 for a join token, or 15013 for a certificate.",
 )
+@tls_options
 @click.option(
     "--admin-port",
     type=click.IntRange(1, 65535),
@@ -186,6 +182,10 @@ def bootstrap(
     zone_aware: bool,
     domain: str,
     xds_addresses: tuple[Address, ...],
+    certificates: Path | None,
+    root: Path | None,
+    join_token_file: Path | None,
+    trust_domain: str,
     admin_port: int | None,
     concurrency: int | None,
     metadata: dict[str, str],
@@ -225,12 +225,14 @@ def bootstrap(
     objects = from_daemon(connection) if patched else []
     objects += from_files(filenames, namespace) if filenames else []
     said = start_of(objects, namespace, labels, root_namespace)
+    tls = xds_tls(certificates, root, join_token_file, trust_domain, root_namespace)
     options = BootstrapOptions(
         role=Role(role),
         name=name,
         namespace=namespace,
         address=address,
-        xds_addresses=xds_addresses,
+        xds_addresses=daemons(xds_addresses, tls),
+        xds_tls=tls,
         domain=domain,
         labels=labels,
         service_account=service_account,

@@ -61,7 +61,7 @@ def _table(found: Sequence[pb.ProxyStatus], *, wide: bool) -> None:
     asked = {status.type_url for proxy in found for status in proxy.types}
     types = [each for each in TYPE_COLUMNS if each in asked or each not in _SELDOM]
     columns = ["NAME", "ROLE", *(TYPE_COLUMNS[each] for each in types)]
-    more = ["VERSION", "CONNECTED", "PEER", "NODE"] if wide else ["VERSION"]
+    more = ["VERSION", "CONNECTED", "PEER", "IDENTITY", "NODE"] if wide else ["VERSION"]
     rows = []
     for proxy in found:
         states = {status.type_url: STATES[status.state] for status in proxy.types}
@@ -69,7 +69,7 @@ def _table(found: Sequence[pb.ProxyStatus], *, wide: bool) -> None:
         row += [states.get(type_url, "NOT SENT") for type_url in types]
         row.append(proxy.version or "-")
         if wide:
-            row += [_time(proxy), proxy.peer or "-", proxy.node_id]
+            row += [_time(proxy), proxy.peer or "-", proxy.identity or "-", proxy.node_id]
         rows.append(row)
     print_table(columns + more, rows)
 
@@ -92,6 +92,7 @@ def _json(proxy: pb.ProxyStatus) -> dict[str, Any]:
         "address": proxy.address,
         "peer": proxy.peer,
         "version": proxy.version,
+        "identity": proxy.identity or None,
         "connected": _time(proxy),
         "types": {
             TYPE_COLUMNS.get(status.type_url, status.type_url).lower(): {

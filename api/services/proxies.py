@@ -136,6 +136,7 @@ def _proxy(streams: Sequence[ProxyStatus], snapshot: Snapshot) -> pb.ProxyStatus
         namespace=namespace,
         peer=first.peer,
         version=node.version,
+        identity=str(node.identity or ""),
     )
     connected = datetime.now(UTC) - timedelta(seconds=first.since)
     proxy.connected.FromDatetime(connected.replace(microsecond=0))

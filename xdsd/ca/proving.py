@@ -58,8 +58,8 @@ class Identifier:
         self._throttle = throttle
         self._now = now
 
-    async def identify(self, shown: Shown) -> StreamIdentity:
-        """Raises Unproven."""
+    async def identify(self, shown: Shown, *, lasting: bool = False) -> StreamIdentity:
+        """Raises Unproven; for what is ``lasting`` also where a token is for a single use."""
         try:
             found = self._prove(shown)
         except Unproven as unproven:
@@ -68,6 +68,12 @@ class Identifier:
             raise
         if (why := self._shut_out(found)) is not None:
             raise why
+        token = self.token(found)
+        if lasting and token is not None and token.single_use:
+            raise Unproven(
+                "single use",
+                f"the join token {token.id} is for one certificate: get it with xdsctl cert issue, and connect by it",
+            )
         return found
 
     def lapsed(self, identity: StreamIdentity) -> str:

@@ -27,11 +27,14 @@ class Gate:
         self._log = log
         self._count = count
 
-    async def admit(self, context: Any) -> StreamIdentity:
-        """Who calls; ends the call of whoever proves nothing. ``context`` is a grpc.aio.ServicerContext."""
+    async def admit(self, context: Any, *, lasting: bool = False) -> StreamIdentity:
+        """Who calls; ends the call of whoever proves nothing. A ``lasting`` call needs what holds more than once.
+
+        ``context`` is a grpc.aio.ServicerContext.
+        """
         shown = shown_by(context)
         try:
-            return await self._identifier.identify(shown)
+            return await self._identifier.identify(shown, lasting=lasting)
         except Unproven as unproven:
             self._count(unproven.reason)
             self._log.warning("a proxy is refused", origin=shown.address, why=unproven.reason)

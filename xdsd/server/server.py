@@ -195,7 +195,7 @@ class XdsServer:
     async def _serve_proven(self, method: Method, context: Any) -> None:
         if self._gate is None:
             raise AssertionError("there is no gate")
-        await self._serve(method, context, await self._gate.admit(context))
+        await self._serve(method, context, await self._gate.admit(context, lasting=True))
 
     async def _serve(self, method: Method, context: Any, identity: StreamIdentity | None) -> None:
         if len(self._sessions) >= self._settings.streams:

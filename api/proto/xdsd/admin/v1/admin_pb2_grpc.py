@@ -951,6 +951,345 @@ class Access:
             _registered_method=True)
 
 
+class JoiningStub:
+    """Who may join the mesh, whom it trusts, and who is shut out. FAILED_PRECONDITION where the daemon serves no identities.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.CreateToken = channel.unary_unary(
+                '/xdsd.admin.v1.Joining/CreateToken',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.CreateJoinTokenRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.CreateJoinTokenResponse.FromString,
+                _registered_method=True)
+        self.ListTokens = channel.unary_unary(
+                '/xdsd.admin.v1.Joining/ListTokens',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListJoinTokensRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListJoinTokensResponse.FromString,
+                _registered_method=True)
+        self.RevokeToken = channel.unary_unary(
+                '/xdsd.admin.v1.Joining/RevokeToken',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RevokeJoinTokenRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.JoinToken.FromString,
+                _registered_method=True)
+        self.GetTrust = channel.unary_unary(
+                '/xdsd.admin.v1.Joining/GetTrust',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.GetTrustRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Trust.FromString,
+                _registered_method=True)
+        self.Revoke = channel.unary_unary(
+                '/xdsd.admin.v1.Joining/Revoke',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RevokeRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Revocation.FromString,
+                _registered_method=True)
+        self.ListRevocations = channel.unary_unary(
+                '/xdsd.admin.v1.Joining/ListRevocations',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRevocationsRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRevocationsResponse.FromString,
+                _registered_method=True)
+        self.Restore = channel.unary_unary(
+                '/xdsd.admin.v1.Joining/Restore',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RestoreRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Revocation.FromString,
+                _registered_method=True)
+
+
+class JoiningServicer:
+    """Who may join the mesh, whom it trusts, and who is shut out. FAILED_PRECONDITION where the daemon serves no identities.
+    """
+
+    def CreateToken(self, request, context):
+        """A join token; it is shown this once, the store keeps a one-way hash.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTokens(self, request, context):
+        """Those of the namespaces that the caller may let others join.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeToken(self, request, context):
+        """Streams that began with it end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTrust(self, request, context):
+        """What proxies need to know of the CA; nothing of it is a secret.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Revoke(self, request, context):
+        """Shuts a certificate or an identity out; streams that it proved end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRevocations(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Restore(self, request, context):
+        """Takes a revocation back. NOT_FOUND where there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_JoiningServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'CreateToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateToken,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.CreateJoinTokenRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.CreateJoinTokenResponse.SerializeToString,
+            ),
+            'ListTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTokens,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListJoinTokensRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListJoinTokensResponse.SerializeToString,
+            ),
+            'RevokeToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeToken,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RevokeJoinTokenRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.JoinToken.SerializeToString,
+            ),
+            'GetTrust': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrust,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.GetTrustRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Trust.SerializeToString,
+            ),
+            'Revoke': grpc.unary_unary_rpc_method_handler(
+                    servicer.Revoke,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RevokeRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Revocation.SerializeToString,
+            ),
+            'ListRevocations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRevocations,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRevocationsRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRevocationsResponse.SerializeToString,
+            ),
+            'Restore': grpc.unary_unary_rpc_method_handler(
+                    servicer.Restore,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RestoreRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Revocation.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'xdsd.admin.v1.Joining', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('xdsd.admin.v1.Joining', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Joining:
+    """Who may join the mesh, whom it trusts, and who is shut out. FAILED_PRECONDITION where the daemon serves no identities.
+    """
+
+    @staticmethod
+    def CreateToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Joining/CreateToken',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.CreateJoinTokenRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.CreateJoinTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Joining/ListTokens',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListJoinTokensRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListJoinTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Joining/RevokeToken',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RevokeJoinTokenRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.JoinToken.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrust(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Joining/GetTrust',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.GetTrustRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Trust.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Revoke(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Joining/Revoke',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RevokeRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Revocation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRevocations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Joining/ListRevocations',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRevocationsRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRevocationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Restore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Joining/Restore',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RestoreRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Revocation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
 class ProxiesStub:
     """What the connected Envoys have been told.
     """

@@ -1,0 +1,1 @@
+"""Wire APIs that others published."""
