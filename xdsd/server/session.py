@@ -29,6 +29,9 @@ from xdsd.server.house import House, TooManyStreamsError
 from xdsd.server.secrets import Lease
 from xdsd.snapshot import Resource
 
+_LAST_WORD = 1.0
+"""Seconds that a client has to take what it was sent, before it is told why its stream ends."""
+
 Parse = Callable[[bytes], DeltaRequest | SotwRequest]
 
 
@@ -80,6 +83,7 @@ class Session:
             self._end()
             self._reader = None
         if self._closing is not None:
+            await self._written()
             self._house.observer.refused(self._closing.code)
             await self._context.abort(grpc.StatusCode[self._closing.code], self._closing.message)
 
@@ -192,5 +196,13 @@ class Session:
             self._lease = None
         if self._timer is not None:
             self._timer.cancel()
-        if self._writer is not None:
+        self._outbox = None
+        if self._writer is not None and self._closing is None:
             self._writer.cancel()
+
+    async def _written(self) -> None:
+        """gRPC takes no status while it still has a message; a client that does not read gets none."""
+        if self._writer is not None:
+            writer = self._writer
+            await asyncio.wait([writer], timeout=_LAST_WORD)
+            writer.cancel()
