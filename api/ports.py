@@ -93,6 +93,9 @@ class Mesh(Protocol):
     def revision(self) -> int:
         """The newest revision of the store whose objects are in the snapshot."""
 
+    def given_addresses(self, namespace: str, host: str) -> Sequence[str]:
+        """The addresses that the mesh gives to a host of a namespace, if it needs any."""
+
     def sources(self) -> Sequence[Source]: ...
 
     def problems(self) -> Sequence[Problem]: ...

@@ -56,7 +56,7 @@ def admin_services(
     joined: Joined | None = None,
 ) -> tuple[Service, ...]:
     """All services of the admin port, ready to be served; it speaks etcd's API too."""
-    objects, proxy = ObjectsService(intents), ProxiesService(mesh, proxies)
+    objects, proxy = ObjectsService(intents, mesh), ProxiesService(mesh, proxies)
     registries, problems = RegistriesService(mesh), ProblemsService(mesh, intents)
     history, access = HistoryService(intents), AccessService(prover.directory)
     daemon, joining = DaemonService(health, mesh, proxies), JoiningService(joined)

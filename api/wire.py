@@ -1,6 +1,7 @@
 """Objects, references and problems between their values and their messages."""
 
 import json
+from collections.abc import Mapping
 
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from xdsd.manifest import AnyObject, object_to_dict
@@ -51,6 +52,7 @@ def problem_from_wire(problem: pb.Problem) -> Problem:
     )
 
 
-def object_json(obj: AnyObject) -> bytes:
-    """The object as it is published, fields in the order of their declaration."""
-    return json.dumps(object_to_dict(obj), ensure_ascii=False).encode()
+def object_json(obj: AnyObject, status: Mapping[str, object] | None = None) -> bytes:
+    """The object as it is published, fields in the order of their declaration, and its status if there is one."""
+    made = {**object_to_dict(obj), **({"status": status} if status else {})}
+    return json.dumps(made, ensure_ascii=False).encode()

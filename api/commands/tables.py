@@ -21,10 +21,13 @@ _COLUMNS: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 
 
+_ADDRESSED = frozenset({"ServiceEntry"})
+
+
 def columns(kind: str, *, namespaces: bool, wide: bool) -> tuple[str, ...]:
     """The header of a kind's table."""
     own = tuple(title for title, _ in _COLUMNS.get(kind, ()))
-    more = ("GENERATION", "LABELS") if wide else ()
+    more = (*(("ADDRESSES",) if kind in _ADDRESSED else ()), "GENERATION", "LABELS") if wide else ()
     return (*(("NAMESPACE",) if namespaces else ()), "NAME", *own, "AGE", *more)
 
 
@@ -35,9 +38,16 @@ def row(item: Json, now: datetime, *, name: str, namespaces: bool, wide: bool) -
     more: tuple[str, ...] = ()
     if wide:
         labels = ",".join(f"{key}={value}" for key, value in sorted(metadata.get("labels", {}).items()))
-        more = (str(metadata.get("generation", "")), labels or "<none>")
+        found = (",".join(_addresses(item)),) if item["kind"] in _ADDRESSED else ()
+        more = (*found, str(metadata.get("generation", "")), labels or "<none>")
     namespace = (metadata["namespace"],) if namespaces else ()
     return (*namespace, name, *own, age(metadata.get("creationTimestamp", ""), now), *more)
+
+
+def _addresses(item: Json) -> Sequence[str]:
+    """An entry's own addresses and those that the mesh gives to its hosts."""
+    given = (each["value"] for each in item.get("status", {}).get("addresses", ()))
+    return (*item.get("spec", {}).get("addresses", ()), *given)
 
 
 def age(created: str, now: datetime) -> str:

@@ -12,13 +12,13 @@ from typing import Any
 import grpc
 
 from api.access.caller import Right, current
-from api.ports import Intents
+from api.ports import Intents, Mesh
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.selectors import Selector, SelectorError, parse_selector
 from api.wire import object_json, problem_to_wire, ref_from_wire, ref_to_wire
 from xdsd.intents import Applied, Author, Deleted, IntentChange, Outcome, Undecodable, Verdict, parse
 from xdsd.manifest import AnyObject
-from xdsd.model.intent import KINDS
+from xdsd.model.intent import KINDS, ServiceEntry
 from xdsd.model.problem import ObjectRef, Problem
 
 Context = grpc.aio.ServicerContext[object, object]
@@ -34,8 +34,9 @@ OUTCOMES = {
 class ObjectsService:
     """xdsd.admin.v1.Objects. Thousands of objects are read and written in threads, since the event loop may not wait."""
 
-    def __init__(self, intents: Intents) -> None:
+    def __init__(self, intents: Intents, mesh: Mesh) -> None:
         self._intents = intents
+        self._mesh = mesh
 
     async def Apply(self, request: pb.ApplyRequest, _context: Context) -> pb.ApplyResponse:  # noqa: N802
         parsed = await self._apply(request.objects, Right.WRITE, dry_run=request.dry_run)
@@ -59,7 +60,7 @@ class ObjectsService:
             await context.abort(grpc.StatusCode.DATA_LOSS, f"what is stored as {ref} cannot be read: {error}")
         if found is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"{ref} does not exist")
-        return pb.GetResponse(object=_object(found))
+        return pb.GetResponse(object=_shown(self._mesh, found))
 
     async def List(self, request: pb.ListRequest, context: Context) -> pb.ListResponse:  # noqa: N802
         await check_kind(request.kind, context, optional=True)
@@ -71,7 +72,7 @@ class ObjectsService:
             for each in listing.objects
             if selects(each.metadata.labels) and may_read(each.metadata.namespace)
         ]
-        objects = await asyncio.to_thread(lambda: [_object(each) for each in chosen])
+        objects = await asyncio.to_thread(lambda: [_shown(self._mesh, each) for each in chosen])
         return pb.ListResponse(objects=objects, revision=listing.revision)
 
     async def Delete(self, request: pb.DeleteRequest, context: Context) -> pb.DeleteResponse:  # noqa: N802
@@ -92,7 +93,8 @@ class ObjectsService:
         self, request: pb.WatchRequest, context: Context
     ) -> AsyncIterator[pb.WatchResponse]:
         await check_kind(request.kind, context, optional=True)
-        view = _View(request, await _selector(request.label_selector, context), reader(request.namespace))
+        selects = await _selector(request.label_selector, context)
+        view = _View(request, selects, reader(request.namespace), self._mesh)
         async with aclosing(_closable(self._intents.watch())) as changes:
             async for change in changes:
                 for response in await asyncio.to_thread(view.responses, change):
@@ -114,8 +116,11 @@ class ObjectsService:
 class _View:
     """What one watch shows; remembers what it has shown, since a removal tells a name alone."""
 
-    def __init__(self, request: pb.WatchRequest, selects: Selector, may_read: Callable[[str], bool]) -> None:
+    def __init__(
+        self, request: pb.WatchRequest, selects: Selector, may_read: Callable[[str], bool], mesh: Mesh
+    ) -> None:
         self._request = request
+        self._mesh = mesh
         self._may_read = may_read
         self._selects = selects
         self._shown: dict[ObjectRef, AnyObject] = {}
@@ -133,7 +138,9 @@ class _View:
                 continue
             kind = pb.WatchResponse.TYPE_MODIFIED if each.ref in self._shown else pb.WatchResponse.TYPE_ADDED
             self._shown[each.ref] = each
-            told.append(pb.WatchResponse(type=kind, object=_object(each), revision=change.revision))
+            told.append(
+                pb.WatchResponse(type=kind, object=_shown(self._mesh, each), revision=change.revision)
+            )
         for ref in gone:
             last = self._shown.pop(ref, None)
             if last is not None:
@@ -198,6 +205,18 @@ async def _selector(text: str, context: Context) -> Selector:
 
 def _object(obj: AnyObject) -> pb.Object:
     return pb.Object(json=object_json(obj))
+
+
+def _shown(mesh: Mesh, obj: AnyObject) -> pb.Object:
+    """An object with what the mesh makes of it: the addresses that it gives to hosts of a ServiceEntry."""
+    if not isinstance(obj.spec, ServiceEntry):
+        return _object(obj)
+    given = [
+        {"host": host, "value": address}
+        for host in obj.spec.hosts
+        for address in mesh.given_addresses(obj.metadata.namespace, host)
+    ]
+    return pb.Object(json=object_json(obj, {"addresses": given} if given else None))
 
 
 def applied_to_wire(applied: Applied) -> pb.ApplyResponse:

@@ -47,6 +47,10 @@ class FakeMesh:
     revision: int = 0
     found: list[Problem] = field(default_factory=list)
     registries: list[SourceStatus] = field(default_factory=list)
+    given: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+
+    def given_addresses(self, namespace: str, host: str) -> Sequence[str]:
+        return self.given.get((namespace, host), ())
 
     def sources(self) -> Sequence[SourceStatus]:
         return self.registries

@@ -46,6 +46,30 @@ def test_a_table_has_the_published_columns(filled: Xdsctl) -> None:
     ]
 
 
+ENTRY = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: db}
+spec: {hosts: [db.example.com], ports: [{number: 1, name: tcp, protocol: TCP}], resolution: DNS}
+"""
+
+
+def test_the_addresses_that_the_mesh_gives_are_shown(xdsctl: Xdsctl, server: Daemon) -> None:
+    """As the status of the entry and in the wide table; what is shown can be applied again."""
+    assert xdsctl("apply", "-f", "-", input=ENTRY).exit_code == 0
+    assert "status" not in json.loads(xdsctl("get", "se", "db", "-o", "json").stdout)
+    server.mesh.given["default", "db.example.com"] = ("240.0.0.1", "2001:2::1")
+    shown = xdsctl("get", "se", "db", "-o", "yaml").stdout
+    assert yaml.safe_load(shown)["status"] == {
+        "addresses": [
+            {"host": "db.example.com", "value": "240.0.0.1"},
+            {"host": "db.example.com", "value": "2001:2::1"},
+        ]
+    }
+    assert "240.0.0.1,2001:2::1" in xdsctl("get", "se", "-o", "wide").stdout
+    assert "unchanged" in xdsctl("apply", "-f", "-", input=shown).stdout
+
+
 def test_all_kinds_are_a_table_each(filled: Xdsctl) -> None:
     """Names are qualified where kinds are mixed."""
     assert lines(filled("get", "all").stdout) == [

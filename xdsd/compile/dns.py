@@ -53,6 +53,12 @@ def wants_address(service: Service, *, ipv6: bool) -> bool:
     return not _own(service, ipv6=ipv6) and service.resolution not in _REAL and is_answered(service)
 
 
+def given_addresses(service: Service, virtual: VirtualAddresses) -> tuple[str, ...]:
+    """Those of the mesh's addresses that proxies use for a service, IPv4 first."""
+    of_family = ((virtual.ipv4, False), (virtual.ipv6, True))
+    return tuple(address for address, ipv6 in of_family if wants_address(service, ipv6=ipv6))
+
+
 def is_answered(service: Service) -> bool:
     """True if Envoy can answer for the host at all."""
     host = service.hostname

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from xdsd.compile.claimants import Claimants
+from xdsd.compile.dns import given_addresses
 from xdsd.compile.graph import Graph
 from xdsd.compile.locality import compared_labels, default_labels, is_zone_aware
 from xdsd.compile.matches import MESH, gateway_key
@@ -155,6 +156,14 @@ class World:
 
     def put_proxy(self, node_id: str, proxy: Proxy | None) -> None:
         self._graph.set(("proxy", node_id), proxy)
+
+    def given_addresses(self, namespace: str, host: str) -> tuple[str, ...]:
+        """The addresses that the mesh gives to a host of a namespace; none to one that has its own, or is unknown."""
+        key = ServiceKey(namespace, resolve_host(host, namespace, self._settings.domain))
+        service: Service | None = self._graph.peek(("service", key))
+        displaced = self._graph.peek(("displaced-hosts",)) or {}
+        virtual = addresses_at(key.hostname, displaced.get(key.hostname, 0))
+        return given_addresses(service, virtual) if service else ()
 
     def flush(self) -> None:
         """Sets the index inputs that changed since the last flush."""

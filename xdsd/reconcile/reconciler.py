@@ -176,6 +176,10 @@ class Reconciler:
         """What sources other than the store report, for objects that refer to it; the same value while nothing changed."""
         return self._intake.observed()
 
+    def given_addresses(self, namespace: str, host: str) -> tuple[str, ...]:
+        """The addresses that the mesh gives to a host of a namespace; none to one that has its own, or is unknown."""
+        return self._compiler.world.given_addresses(namespace, host)
+
     def sources(self) -> tuple[SourceStatus, ...]:
         return self._sources.statuses()
 
