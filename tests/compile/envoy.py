@@ -21,6 +21,10 @@ from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
+from envoy.extensions.transport_sockets.proxy_protocol.v3.upstream_proxy_protocol_pb2 import (
+    ProxyProtocolUpstreamTransport,
+)
+from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
 
 from tests.lab.envoy import envoy_binary
 
@@ -46,7 +50,7 @@ def validate_with_envoy(
     """
     bootstrap = _bootstrap()
     static = bootstrap.static_resources
-    static.clusters.extend(clusters)
+    static.clusters.extend(map(_with_secrets_by_grpc, clusters))
     static.clusters.extend(_static_cluster(assignment) for assignment in assignments)
     static.listeners.extend(listeners)
     static.listeners.extend(_route_listener(route) for route in routes)
@@ -68,6 +72,32 @@ def _bootstrap() -> Any:
     cluster.connect_timeout.seconds = 1
     cluster.type = Cluster.STATIC
     return bootstrap
+
+
+def _with_secrets_by_grpc(cluster: Any) -> Any:
+    """The cluster with its secrets by a stream of their own: a static one (unlike those by CDS) is made before ADS is."""
+    copy = Cluster.FromString(cluster.SerializeToString())
+    sockets = [copy.transport_socket] if copy.HasField("transport_socket") else []
+    for socket in [*sockets, *(each.transport_socket for each in copy.transport_socket_matches)]:
+        _rewrite(socket)
+    return copy
+
+
+def _rewrite(socket: Any) -> None:
+    header, context = ProxyProtocolUpstreamTransport(), UpstreamTlsContext()
+    if socket.typed_config.Unpack(header):
+        _rewrite(header.transport_socket)
+        socket.typed_config.Pack(header)
+    elif socket.typed_config.Unpack(context):
+        common = context.common_tls_context
+        secrets = list(common.tls_certificate_sds_secret_configs)
+        if common.HasField("combined_validation_context"):
+            secrets.append(common.combined_validation_context.validation_context_sds_secret_config)
+        for secret in secrets:
+            source = secret.sds_config.api_config_source
+            source.api_type, source.transport_api_version = source.GRPC, 2
+            source.grpc_services.add().envoy_grpc.cluster_name = ADS_CLUSTER
+        socket.typed_config.Pack(context)
 
 
 def _static_cluster(assignment: Any) -> Any:

@@ -176,6 +176,8 @@ BALANCERS |= pick(
 )
 TLS = pick(
     {"mode": "DISABLE"},
+    {"mode": "ISTIO_MUTUAL"},
+    {"mode": "ISTIO_MUTUAL", "sni": "m.example.com", "subjectAltNames": ["spiffe://b/ns/x/sa/y"]},
     {"mode": "SIMPLE"},
     {"mode": "SIMPLE", "sni": "a.example.com", "subjectAltNames": ["a", "spiffe://a"]},
     {"mode": "SIMPLE", "insecureSkipVerify": True},
@@ -294,7 +296,12 @@ SERVICE_PORTS = st.lists(
     unique_by=(lambda port: port["number"], lambda port: port["name"]),
 )
 ADDRESSES = several(pick("10.9.0.1", "10.9.0.2", "10.8.0.0/16", "fd09::1", "fd08::/64"), 2)
-PLACES = {"labels": LABELS, "locality": pick("eu/a/1", "us"), "weight": pick(0, 1, 7)}
+PLACES = {
+    "labels": LABELS | pick({"app": "a", "security.istio.io/tlsMode": "istio"}),
+    "serviceAccount": pick("a", "b"),
+    "locality": pick("eu/a/1", "us"),
+    "weight": pick(0, 1, 7),
+}
 STATIC = record(
     {
         "resolution": pick("STATIC"),

@@ -169,11 +169,13 @@ ZONES = ".loadBalancer.zoneAwareLbSetting"
         ),
         (
             "{sni: a.example.com, mode: DISABLE}",
-            [".sni InvalidValue: has no effect without TLS; write mode SIMPLE or MUTUAL"],
+            [".sni InvalidValue: has no effect without TLS; write mode SIMPLE, MUTUAL or ISTIO_MUTUAL"],
         ),
         (
             "{caCertificates: /a}",
-            [".caCertificates InvalidValue: has no effect without TLS; write mode SIMPLE or MUTUAL"],
+            [
+                ".caCertificates InvalidValue: has no effect without TLS; write mode SIMPLE, MUTUAL or ISTIO_MUTUAL"
+            ],
         ),
         (
             "{mode: SIMPLE, insecureSkipVerify: true, caCrl: /a}",
@@ -199,12 +201,9 @@ ZONES = ".loadBalancer.zoneAwareLbSetting"
             ],
         ),
         (
-            "{mode: ISTIO_MUTUAL}",
+            "{mode: ISTIO_MUTUAL, caCertificates: /ca.pem}",
             [
-                (
-                    ".mode NotSupported: ISTIO_MUTUAL is not supported yet: "
-                    "the mesh issues no certificates; write MUTUAL and name files"
-                )
+                ".caCertificates InvalidValue: ISTIO_MUTUAL shows and believes certificates of the mesh; take it out"
             ],
         ),
         (
@@ -212,7 +211,7 @@ ZONES = ".loadBalancer.zoneAwareLbSetting"
             [
                 (
                     ".credentialName NotSupported: not supported yet: "
-                    "proxies are given no secrets; name files instead"
+                    "proxies are given certificates of the mesh alone; name files instead"
                 )
             ],
         ),

@@ -80,12 +80,8 @@ def test_fields_that_are_not_compiled_are_refused_with_their_lines() -> None:
     """A leaf that would have no effect is told where it stands, and the object is not taken."""
     assert told(MUTUAL) == [
         (
-            "9 spec.trafficPolicy.tls.mode NotSupported: ISTIO_MUTUAL is not supported yet: "
-            "the mesh issues no certificates; write MUTUAL and name files"
-        ),
-        (
             "15 spec.subsets[0].trafficPolicy.portLevelSettings[0].tls.credentialName NotSupported: "
-            "not supported yet: proxies are given no secrets; name files instead"
+            "not supported yet: proxies are given certificates of the mesh alone; name files instead"
         ),
     ]
     assert parse(MUTUAL).objects == ()

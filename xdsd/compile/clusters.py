@@ -22,6 +22,7 @@ from xdsd.compile.endpoints import UNIX_SCHEME, load_assignment, selected, set_a
 from xdsd.compile.health_checks import apply_health_check, asked_host, why_unchecked
 from xdsd.compile.load_balancing import apply_load_balancer, apply_outlier_detection, is_passthrough
 from xdsd.compile.locality import NOWHERE, Place, apply_locality, nearness_of
+from xdsd.compile.mesh_tls import Peers, mesh_alpn, mesh_client_tls, mesh_sni
 from xdsd.compile.names import (
     BLACK_HOLE_CLUSTER,
     INBOUND_PASSTHROUGH_CLUSTER,
@@ -38,8 +39,8 @@ from xdsd.compile.upstream import (
     apply_passthrough_http_options,
     speaks_http2,
 )
-from xdsd.compile.upstream_tls import apply_transport, with_names
-from xdsd.model.catalog import Endpoint, Port, Protocol, Resolution, Service
+from xdsd.compile.upstream_tls import apply_transport, is_automatic, uses_mesh, with_names
+from xdsd.model.catalog import Endpoint, Location, Port, Protocol, Resolution, Service
 from xdsd.model.intent import ConnectionPoolSettings, HealthCheck
 from xdsd.model.mesh import SYSTEM_CA
 
@@ -66,6 +67,7 @@ def outbound_cluster(
     place: Place = NOWHERE,
     check: HealthCheck | None = None,
     refresh: timedelta | None = None,
+    peers: Peers | None = None,
 ) -> Cluster:
     """The way to one port of a service, or to the endpoints of it that have ``subset_labels``.
 
@@ -75,7 +77,8 @@ def outbound_cluster(
     ``system_ca`` is where proxies find the authorities that their system trusts, ``place`` where they are: it
     matters where ``endpoints`` do. ``check`` is how endpoints are asked whether they are well; whatever
     ``why_unchecked`` has something against goes without. ``refresh`` is how often names are looked up anew; None is the
-    default.
+    default. ``peers`` are whom endpoints may be that proxies of the mesh stand before; None for a proxy that has no
+    certificate to show them: where mutual TLS is asked for it reaches nobody.
     """
     policy = replace(policy, tls=with_names(policy.tls, service.subject_alt_names))
     cluster = Cluster(name=name, alt_stat_name=stat_name(name))
@@ -104,11 +107,48 @@ def outbound_cluster(
     if check is not None and not why_unchecked(cluster, check, port.protocol, policy):
         apply_health_check(cluster, check, service.hostname, port.protocol, policy)
         asked = asked_host(check, service.hostname) if port.protocol.is_http else ""
+    mesh = None
+    if peers is not None and (
+        uses_mesh(policy.tls) or (is_automatic(policy.tls) and _may_match(cluster, service))
+    ):
+        mesh = _mesh_socket(name, port, policy, peers, http2=http2)
     apply_transport(
-        cluster, policy.tls, policy.proxy_protocol, http2=http2, system_ca=system_ca, checked_host=asked
+        cluster,
+        policy.tls,
+        policy.proxy_protocol,
+        http2=http2,
+        system_ca=system_ca,
+        checked_host=asked,
+        mesh=mesh,
     )
+    if peers is None and uses_mesh(policy.tls):
+        _lead_nowhere(cluster)
     _describe(cluster, name, service)
     return cluster
+
+
+def _may_match(cluster: Any, service: Service) -> bool:
+    """True if it can be known of endpoints whether they take mutual TLS of the mesh."""
+    known = cluster.type != Cluster.ORIGINAL_DST and not is_dynamic(cluster)
+    return known and service.location is Location.MESH_INTERNAL
+
+
+def _mesh_socket(name: str, port: Port, policy: Policy, peers: Peers, *, http2: bool) -> Any:
+    """Mutual TLS of the mesh; a rule may say which name to ask for and who answers."""
+    tls = policy.tls if uses_mesh(policy.tls) else None
+    if tls is not None and tls.subject_alt_names:
+        peers = Peers(tls.subject_alt_names)
+    sni = (tls.sni if tls is not None else None) or mesh_sni(name)
+    return mesh_client_tls(sni, peers, mesh_alpn(port.protocol, http2=http2))
+
+
+def _lead_nowhere(cluster: Any) -> None:
+    """Takes away how endpoints are found."""
+    for field in ("cluster_type", "eds_cluster_config", "original_dst_lb_config", "load_assignment"):
+        cluster.ClearField(field)
+    cluster.type = Cluster.STATIC
+    if cluster.lb_policy == Cluster.CLUSTER_PROVIDED:
+        cluster.lb_policy = Cluster.ROUND_ROBIN
 
 
 def discovers_endpoints(

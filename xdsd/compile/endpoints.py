@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
+from envoy.config.core.v3.base_pb2 import Metadata
 from envoy.config.core.v3.health_check_pb2 import HealthStatus
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 
 from xdsd.compile.locality import NOWHERE, Nearness, Place, ranking, shares_from, split, weights
+from xdsd.compile.upstream_tls import MUTUAL_MODE, TLS_MODE
 from xdsd.model.catalog import Endpoint, Health, Port
 
 UNIX_SCHEME = "unix://"
@@ -25,7 +27,9 @@ _HEALTH = {
 
 MAX_PRIORITY = 128
 
-_Row = tuple[int, str, str, int, int, int]
+TLS_MODE_LABEL = "security.istio.io/tlsMode"
+
+_Row = tuple[int, str, str, int, int, int, bool]
 
 
 def load_assignment(
@@ -47,6 +51,7 @@ def load_assignment(
     assignment = ClusterLoadAssignment(cluster_name=cluster_name)
     rows = _rows(port, endpoints, subset_labels, ranking(nearness, place) if nearness else None)
     shared = _shared(rows, nearness, place) if nearness and nearness.shares else None
+    mesh = _mesh_metadata() if any(row[6] for row in rows) else None
     priority, last = -1, -1
     for (rank, locality), members in groupby(rows, key=_group):
         if shared is not None and locality not in shared:
@@ -60,8 +65,10 @@ def load_assignment(
             _set_locality(group.locality, locality)
         add = group.lb_endpoints.add
         total = 0
-        for _, _, address, number, weight, health in members:
+        for _, _, address, number, weight, health, mutual in members:
             item = add()
+            if mutual:
+                item.metadata.CopyFrom(mesh)
             total += weight
             if weight != 1:
                 item.load_balancing_weight.value = weight
@@ -77,6 +84,21 @@ def load_assignment(
                     item.endpoint.health_check_config.port_value = check_port
         group.load_balancing_weight.value = total if shared is None else shared[locality]
     return assignment
+
+
+def _mesh_metadata() -> Any:
+    """By this a cluster knows endpoints that take mutual TLS of the mesh."""
+    metadata: Any = Metadata()
+    metadata.filter_metadata["envoy.transport_socket_match"].update({TLS_MODE: MUTUAL_MODE})
+    return metadata
+
+
+def takes_mutual_tls(endpoint: Endpoint) -> bool:
+    """True if a proxy is known to stand before the endpoint that takes mutual TLS of the mesh.
+
+    That is declared, and not guessed from who is connected: while a control stream is away nothing else may change.
+    """
+    return endpoint.labels.get(TLS_MODE_LABEL) == MUTUAL_MODE
 
 
 def selected(endpoint: Endpoint, labels: Mapping[str, str] | None) -> bool:
@@ -110,6 +132,7 @@ def _rows(
             item.ports.get(name, target),
             item.weight or 1,
             _HEALTH[item.health],
+            takes_mutual_tls(item),
         )
         for item in endpoints
         if not labels or selected(item, labels)
@@ -125,8 +148,8 @@ def _rows(
 
 def _scaled(row: _Row, total: int) -> _Row:
     """The row with its share of the largest sum that Envoy can hold, leaving room for what is rounded up."""
-    rank, locality, address, number, weight, health = row
-    return rank, locality, address, number, max(1, weight * (MAX_WEIGHT // 2) // total), health
+    rank, locality, address, number, weight, health, mutual = row
+    return rank, locality, address, number, max(1, weight * (MAX_WEIGHT // 2) // total), health, mutual
 
 
 def _shared(rows: Iterable[_Row], nearness: Nearness, place: Place) -> Mapping[str, int] | None:

@@ -6,14 +6,19 @@ did until they are there.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from envoy.config.core.v3.base_pb2 import TransportSocket
 from envoy.config.core.v3.config_source_pb2 import ApiVersion
+from envoy.config.listener.v3.listener_components_pb2 import Filter
+from envoy.extensions.filters.network.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
 from envoy.extensions.transport_sockets.tls.v3.common_pb2 import SubjectAltNameMatcher, TlsParameters
-from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import DownstreamTlsContext
+from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import DownstreamTlsContext, UpstreamTlsContext
 
-from xdsd.compile.tls import TLS_SOCKET
+from xdsd.compile.tls import TLS_SOCKET, san_type
+from xdsd.model.catalog import Protocol
+from xdsd.model.intent.destination_rule import MAX_SNI
 
 OWN_SECRET = "default"  # noqa: S105 - a name
 TRUST_SECRET = "ROOTCA"  # noqa: S105 - a name
@@ -29,6 +34,9 @@ MESH_ALPN = (*MESH_TCP_ALPN, *MESH_HTTP_ALPN)
 
 SCHEME = "spiffe://"
 
+ANNOUNCED = "envoy.network.application_protocols"
+"""Where Envoy looks for what a connection announces instead of what its cluster says."""
+
 
 def mesh_server_tls(trust_domains: Iterable[str], alpn: Iterable[str] = ()) -> TransportSocket:
     """The socket of a filter chain that takes peers of these trust domains; ``alpn`` is what is spoken inside."""
@@ -39,6 +47,51 @@ def mesh_server_tls(trust_domains: Iterable[str], alpn: Iterable[str] = ()) -> T
     for domain in trust_domains:
         add_name(validation, f"{SCHEME}{domain}/", prefix=True)
     return tls_socket(context)
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """Who the endpoints of a service are: each has one of these ``identities``.
+
+    ``scopes`` are how identities begin that count while none is known.
+    """
+
+    identities: tuple[str, ...]
+    scopes: tuple[str, ...] = ()
+
+
+def mesh_client_tls(sni: str, peers: Peers, alpn: Iterable[str]) -> TransportSocket:
+    """The socket of connections to proxies of the mesh, which must be whom the service consists of."""
+    context: Any = UpstreamTlsContext(sni=sni if len(sni.encode()) <= MAX_SNI else "")
+    add_mesh_identity(context.common_tls_context, alpn)
+    validation = context.common_tls_context.combined_validation_context.default_validation_context
+    for identity in peers.identities:
+        add_name(validation, identity)
+    for scope in () if peers.identities else peers.scopes:
+        add_name(validation, scope, prefix=True)
+    return tls_socket(context)
+
+
+def mesh_sni(cluster_name: str) -> str:
+    """``outbound_.9080_.v1_.reviews.default.svc.cluster.local``: what a cluster asks for, unless told otherwise."""
+    return cluster_name.replace("|", "_.")
+
+
+def mesh_alpn(protocol: Protocol, *, http2: bool) -> tuple[str, ...]:
+    """What a caller announces; ``http2`` tells whether HTTP/2 alone is spoken."""
+    if http2:
+        return ("istio-h2", "istio", "h2")
+    return ("istio-http/1.1", "istio") if protocol.carries_http else ("istio",)
+
+
+def opaque_filter() -> Filter:
+    """The filter that lets a connection's mutual TLS announce that there is no HTTP inside, whatever its cluster says."""
+    config: Any = SetFilterState()
+    value = config.on_new_connection.add(object_key=ANNOUNCED)
+    value.format_string.text_format_source.inline_string = MESH_TCP_ALPN[-1]
+    made = Filter(name="envoy.filters.network.set_filter_state")
+    made.typed_config.Pack(config, deterministic=True)
+    return made
 
 
 def add_mesh_identity(common: Any, alpn: Iterable[str]) -> None:
@@ -62,7 +115,8 @@ def set_secret(target: Any, name: str) -> None:
 
 def add_name(validation: Any, identity: str, *, prefix: bool = False) -> None:
     """One more identity that a peer may have."""
-    wanted = validation.match_typed_subject_alt_names.add(san_type=SubjectAltNameMatcher.URI)
+    kind = SubjectAltNameMatcher.URI if prefix else san_type(identity)
+    wanted = validation.match_typed_subject_alt_names.add(san_type=kind)
     if prefix:
         wanted.matcher.prefix = identity
     else:

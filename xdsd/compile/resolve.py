@@ -55,10 +55,20 @@ def sections_of(protocol: Protocol) -> frozenset[Section]:
     return frozenset({"http", "tcp"}) if protocol.is_auto else frozenset({section_of(protocol)})
 
 
+class Client(NamedTuple):
+    """What of proxies matters to the clusters that they have: whether they know where their clients wanted to go
+    (``intercepted``), and whether they have a certificate to show (``mutual``).
+    """
+
+    intercepted: bool = True
+    mutual: bool = False
+
+
 class View(NamedTuple):
     """What proxies must have in common to share their outbound config; labels only as far as a selector
     mentions them. ``dns`` is where they answer programs that look names up, as address and port; empty if they do not.
     With ``vhds`` they discover virtual hosts apart from route configurations.
+    ``mutual`` is true of those that proved an identity, and so have a certificate to show.
     """
 
     role: Role
@@ -70,6 +80,13 @@ class View(NamedTuple):
     bind: str = ""
     dns: str = ""
     vhds: bool = False
+    mutual: bool = False
+
+    @property
+    def client(self) -> Client:
+        """What of these proxies matters to their clusters."""
+        sidecar = self.role is Role.SIDECAR
+        return Client(sidecar and self.interception is Interception.REDIRECT, self.mutual)
 
     @property
     def virtual(self) -> bool:
@@ -162,7 +179,8 @@ def view_of(graph: Graph, node_id: str) -> View | None:
             sidecar = None
     ipv6 = ":" in proxy.address
     bind, dns = (proxy.bind, "") if proxy.role is Role.ROUTER else ("", proxy.dns)
-    return View(proxy.role, proxy.namespace, labels, sidecar, proxy.interception, ipv6, bind, dns)
+    found = View(proxy.role, proxy.namespace, labels, sidecar, proxy.interception, ipv6, bind, dns)
+    return found._replace(mutual=proxy.identity is not None)
 
 
 def sidecar_for(graph: Graph, namespace: str, labels: Labels) -> ObjectRef | None:

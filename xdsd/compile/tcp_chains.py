@@ -16,6 +16,7 @@ from xdsd.compile.access_logs import OFF, access_logs
 from xdsd.compile.addresses import cidr_range
 from xdsd.compile.dynamic_forward import sni_filter
 from xdsd.compile.listener_settings import ListenerSettings
+from xdsd.compile.mesh_tls import opaque_filter
 from xdsd.compile.object_metadata import note_origin
 from xdsd.compile.tcp_proxies import tcp_proxy
 from xdsd.compile.tcp_targets import TcpTarget, distinct
@@ -53,7 +54,8 @@ def tcp_chain(target: TcpTarget, settings: ListenerSettings) -> FilterChain:
     """The chain of one target."""
     proxy = tcp_proxy(target.cluster, settings, target.options, target.weighted)
     port = target.options.sni_port
-    chain = FilterChain(name=target.name, filters=[sni_filter(port), proxy] if port else [proxy])
+    ahead = [sni_filter(port)] if port else [opaque_filter()] if target.options.opaque else []
+    chain = FilterChain(name=target.name, filters=[*ahead, proxy])
     if target.origin is not None:
         note_origin(chain.metadata, target.origin.owner, target.origin.place)
     if not target.takes_everything:

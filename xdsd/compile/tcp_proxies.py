@@ -34,7 +34,7 @@ class TcpOptions:
 
     ``idle_timeout`` 0 means none at all (Envoy's default is an hour); ``hash_source_ip`` keeps a
     client on one endpoint. ``tunnel`` wraps connections in HTTP. With ``sni_port`` the server that TLS names is
-    looked up, and is called at that port.
+    looked up, and is called at that port. ``opaque`` connections go through clusters whose mutual TLS would announce HTTP.
     """
 
     idle_timeout: timedelta | None = None
@@ -42,6 +42,7 @@ class TcpOptions:
     hash_source_ip: bool = False
     tunnel: Tunnel | None = None
     sni_port: int = 0
+    opaque: bool = False
 
 
 DEFAULT_OPTIONS = TcpOptions()

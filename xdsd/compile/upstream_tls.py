@@ -23,10 +23,25 @@ RAW_SOCKET = "envoy.transport_sockets.raw_buffer"
 PROXY_PROTOCOL_SOCKET = "envoy.transport_sockets.upstream_proxy_protocol"
 HTTP2_ALPN = "h2"
 
+TLS_MODE = "tlsMode"
+MUTUAL_MODE = "istio"
+MUTUAL_MATCH = "tlsMode-istio"
+PLAIN_MATCH = "tlsMode-disabled"
+
 
 def originates_tls(settings: ClientTLSSettings | None) -> bool:
     """True if connections are to be encrypted."""
     return settings is not None and settings.mode in {ClientTLSMode.SIMPLE, ClientTLSMode.MUTUAL}
+
+
+def uses_mesh(settings: ClientTLSSettings | None) -> bool:
+    """True if connections are mutual TLS of the mesh because that is asked for."""
+    return settings is not None and settings.mode is ClientTLSMode.ISTIO_MUTUAL
+
+
+def is_automatic(settings: ClientTLSSettings | None) -> bool:
+    """True if nobody says how connections are secured."""
+    return settings is None or settings.mode is None
 
 
 def with_names(settings: ClientTLSSettings | None, names: tuple[str, ...]) -> ClientTLSSettings | None:
@@ -58,20 +73,39 @@ def apply_transport(
     http2: bool,
     system_ca: str,
     checked_host: str = "",
+    mesh: TransportSocket | None = None,
 ) -> None:
     """Sets the transport socket of a cluster; none where connections are plain.
+
+    ``mesh`` is that of proxies of the mesh: for all endpoints where that is asked for, and where nothing is said for those
+    that are known to take it.
 
     ``http2`` tells whether HTTP/2 alone is spoken, which TLS then announces. ``system_ca`` is the file of the
     authorities that vouch where ``tls`` names none. ``checked_host`` is the server name that health checks ask for: they
     have no request to take it from, and requests go before it.
     """
-    socket = None
+    socket = mesh if uses_mesh(tls) else None
     if tls is not None and originates_tls(tls):
         socket = _socket(TLS_SOCKET, _tls_context(tls, http2=http2, system_ca=system_ca, host=checked_host))
     if proxy_protocol is not None:
         socket = _socket(PROXY_PROTOCOL_SOCKET, _with_header(proxy_protocol, socket))
     if socket is not None:
         cluster.transport_socket.CopyFrom(socket)
+    if mesh is not None and is_automatic(tls):
+        _add_matches(cluster, mesh, proxy_protocol)
+
+
+def _add_matches(cluster: Any, mesh: TransportSocket, proxy_protocol: ProxyProtocol | None) -> None:
+    """Endpoints that take mutual TLS of the mesh get it, others what the cluster has without."""
+    plain = cluster.transport_socket if proxy_protocol is not None else _socket(RAW_SOCKET, RawBuffer())
+    if proxy_protocol is not None:
+        mesh = _socket(PROXY_PROTOCOL_SOCKET, _with_header(proxy_protocol, mesh))
+    able = cluster.transport_socket_matches.add(name=MUTUAL_MATCH)
+    able.match.update({TLS_MODE: MUTUAL_MODE})
+    able.transport_socket.CopyFrom(mesh)
+    others = cluster.transport_socket_matches.add(name=PLAIN_MATCH)
+    others.match.SetInParent()
+    others.transport_socket.CopyFrom(plain)
 
 
 def _tls_context(tls: ClientTLSSettings, *, http2: bool, system_ca: str, host: str) -> Any:

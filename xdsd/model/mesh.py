@@ -65,8 +65,8 @@ class MeshSettings:
 
     ``system_ca`` is the file, on the proxies' machines, of the authorities that vouch for servers outside the mesh.
     ``dns_resolvers`` (``10.0.0.2:53``) are asked for names that the mesh does not have; by default those of each machine.
-    Peers of ``trust_domain`` and of ``trust_domain_aliases`` are of the mesh.
     ``vhds``: sidecars that can discover virtual hosts one by one, apart from route configurations.
+    Peers of ``trust_domain`` are of the mesh, and those of its aliases (which the MeshConfig says).
     """
 
     domain: str = "cluster.local"
@@ -77,9 +77,3 @@ class MeshSettings:
     vhds: bool = False
     trust_domain: str = "cluster.local"
     dns_resolvers: tuple[str, ...] = ()
-    trust_domain_aliases: tuple[str, ...] = ()
-
-    @property
-    def trusted(self) -> tuple[str, ...]:
-        """The trust domains of the mesh's peers."""
-        return tuple(dict.fromkeys((self.trust_domain, *self.trust_domain_aliases)))

@@ -106,6 +106,7 @@ class Keeper:
     """``clock`` counts seconds, ``chance`` is from 0 to below 1. ``run`` does the work; ``open`` may come before it.
 
     ``federated`` are roots (PEM) of other trust domains by name; ``revoked`` gives the lists of revoked certificates.
+    ``pace`` says after how long one is renewed, from its life in seconds and chance.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class Keeper:
         *,
         federated: Mapping[str, bytes] | None = None,
         revoked: Callable[[], bytes] = bytes,
+        pace: Callable[[float, float], float] = schedule.renewal,
     ) -> None:
         self._authority = authority
         self._clock = clock
@@ -126,6 +128,7 @@ class Keeper:
         self._observer = observer
         self._federated = dict(federated or {})
         self._revoked = revoked
+        self._pace = pace
         self._leases: dict[Lease, None] = {}
         self._due: list[tuple[float, int, Lease]] = []
         self._count = 0
@@ -221,7 +224,7 @@ class Keeper:
             return
         lease.own = own_secret(svid.chain, text, fingerprint(svid.certificate))
         life = (svid.expires - self._authority.now()).total_seconds()
-        wait = schedule.renewal(life, self._chance())
+        wait = self._pace(life, self._chance())
         lease.certificate = svid.certificate
         lease.ends = self._clock() + life
         lease.renewal = self._authority.now() + timedelta(seconds=wait)

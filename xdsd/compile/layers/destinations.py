@@ -9,7 +9,8 @@ from xdsd.compile.names import outbound_cluster_name
 from xdsd.compile.policy import DEFAULT_POLICY, Policy, effective_policy
 from xdsd.compile.resolve import ALL_HOSTS, EgressHosts, Labels, destination_service, merged_rule, rules_for
 from xdsd.compile.tcp_proxies import TcpOptions, tcp_options
-from xdsd.model.catalog import Protocol, Resolution, Service, ServiceKey
+from xdsd.compile.upstream_tls import is_automatic, uses_mesh
+from xdsd.model.catalog import Location, Protocol, Resolution, Service, ServiceKey
 from xdsd.model.intent import ConsistentHashLB, Destination
 
 
@@ -25,9 +26,12 @@ def service_options(policy: Policy, service: Service | None, number: int) -> Tcp
     """What connections to a port of a service need: as its policy asks, and as its endpoints are found."""
     options = tcp_options(policy)
     port = service.port(number) if service else None
-    if service is None or port is None or service.resolution is not Resolution.DYNAMIC_DNS:
+    if service is None or port is None:
         return options
-    return replace(options, sni_port=port.target)
+    if service.resolution is Resolution.DYNAMIC_DNS:
+        return replace(options, sni_port=port.target)
+    mutual = is_automatic(policy.tls) and service.location is Location.MESH_INTERNAL
+    return replace(options, opaque=port.protocol.is_auto and (mutual or uses_mesh(policy.tls)))
 
 
 class MeshDestinations:

@@ -57,6 +57,8 @@ def edge_layer(view: View) -> LayerSpec:
     words = [view.namespace, *(f"{key}={value}" for key, value in view.labels)]
     if view.bind or view.ipv6:
         words.append(view.wildcard)
+    if view.mutual:
+        words.append("mutual")
     return LayerSpec(LayerId(f"gateway/{'/'.join(words)}"), ((edge_members, (view,)),))
 
 
@@ -179,7 +181,7 @@ def edge_members(graph: Graph, view: View) -> tuple[Member, ...]:
     for target, rules in graph.ask(edge_targets, view):
         check = check_for(graph, view.namespace, view.labels, target.key, target.port)
         for member in cluster_members(
-            graph, target.key, target.port, target.subset, rules, check, intercepted=False
+            graph, target.key, target.port, target.subset, rules, check, view.client
         ):
             members[member.type_url, member.name] = member
     for member in limiter_members(graph, graph.ask(all_edge_limits, view), Side.GATEWAY):

@@ -15,6 +15,7 @@ from xdsd.compile.authorization.rules import kept
 from xdsd.compile.authorization.tokens import Issuer, token_guard
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
+from xdsd.compile.layers.peers import trusted
 from xdsd.compile.listener_settings import ListenerSettings
 from xdsd.compile.resolve import Labels, View, selects, settings
 from xdsd.compile.world import read_object, read_proxy, read_refs
@@ -111,7 +112,7 @@ def told_head(graph: Graph, guards: Guards, head: Head) -> Resource:
     else:
         write = http_guard if head.http else network_guard
         policies = policies_of(graph, guards.policies)
-        config = write(policies, ACTIONS[head.part], settings(graph).trusted)
+        config = write(policies, ACTIONS[head.part], graph.ask(trusted))
     return resource(EXTENSION, head.name, told(head, config))
 
 

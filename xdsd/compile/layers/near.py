@@ -14,7 +14,7 @@ from xdsd.compile.locality import CLUSTER_ID, NETWORK, NOWHERE, TOPOLOGY, Place,
 from xdsd.compile.resolve import View, rules_for
 from xdsd.compile.world import read_labels, read_proxy, read_service
 from xdsd.model.catalog import ServiceKey
-from xdsd.model.mesh import Interception, Proxy, Role
+from xdsd.model.mesh import Proxy, Role
 from xdsd.model.problem import ObjectRef
 from xdsd.snapshot import LayerId
 
@@ -57,12 +57,11 @@ def near_layer(view: View, shared: LayerSpec, place: Place) -> LayerSpec:
 
 def near_outbound_members(graph: Graph, view: View, place: Place, part: int) -> tuple[Member, ...]:
     """One part of a sidecar's layer."""
-    intercepted = view.interception is Interception.REDIRECT
     return tuple(
         member
         for shard in range(part, SHARDS, PARTS)
         for key, port, subset, rules, check in graph.ask(near_clusters, view, shard)
-        for member in near_members(graph, key, port, subset, rules, check, place, intercepted=intercepted)
+        for member in near_members(graph, key, port, subset, rules, check, place, view.client)
     )
 
 
@@ -71,7 +70,7 @@ def near_edge_members(graph: Graph, view: View, place: Place) -> tuple[Member, .
     return tuple(
         member
         for key, port, subset, rules, check in graph.ask(near_edge_clusters, view)
-        for member in near_members(graph, key, port, subset, rules, check, place, intercepted=False)
+        for member in near_members(graph, key, port, subset, rules, check, place, view.client)
     )
 
 

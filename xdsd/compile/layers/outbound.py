@@ -23,6 +23,7 @@ from xdsd.compile.layers.hosts import (
 )
 from xdsd.compile.layers.limits import limiter_members, outbound_limits
 from xdsd.compile.layers.listening import redirected_members
+from xdsd.compile.layers.peers import cut_off, peers_for
 from xdsd.compile.layers.scope import SHARDS, egress_for, port_tables, services_of_shard, shard_claims
 from xdsd.compile.locality import NOWHERE, Nearness, Place
 from xdsd.compile.names import (
@@ -32,7 +33,7 @@ from xdsd.compile.names import (
     outbound_cluster_name,
 )
 from xdsd.compile.policy import Policy
-from xdsd.compile.resolve import View, imports, merged_rule, rules_for, settings
+from xdsd.compile.resolve import Client, View, imports, merged_rule, rules_for, settings
 from xdsd.compile.upstream_tls import originates_tls
 from xdsd.compile.world import read_endpoints, read_service
 from xdsd.model.catalog import Protocol, Resolution, Service, ServiceKey
@@ -48,7 +49,9 @@ _DNS = frozenset({Resolution.DNS, Resolution.DNS_ROUND_ROBIN, Resolution.DYNAMIC
 def outbound_layer(view: View) -> LayerSpec:
     """The layer that all proxies of a view share."""
     words = [view.role, view.namespace, *(f"{key}={value}" for key, value in view.labels)]
-    words += [word for word, said in (("ipv6", view.ipv6), ("vhds", view.vhds)) if said]
+    words += [
+        word for word, said in (("ipv6", view.ipv6), ("vhds", view.vhds), ("mutual", view.mutual)) if said
+    ]
     if view.dns:
         words.append(f"dns={view.dns}")
     if view.sidecar:
@@ -88,14 +91,13 @@ def service_members(graph: Graph, key: ServiceKey, view: View) -> list[Member]:
     """Clusters and endpoints of a service, for every port and subset."""
     service = read_service(graph, key)
     rules = graph.ask(rules_for, view.namespace, view.labels, key)
-    intercepted = view.interception is Interception.REDIRECT
     members: list[Member] = []
-    if service and service.resolution is Resolution.NONE and not intercepted:
+    if service and service.resolution is Resolution.NONE and not view.client.intercepted:
         graph.report(_goes_nowhere(key))
     for port in service.ports if service else ():
         check = check_for(graph, view.namespace, view.labels, key, port.number)
         for subset in ("", *graph.ask(subset_names, rules)):
-            members += cluster_members(graph, key, port.number, subset, rules, check, intercepted=intercepted)
+            members += cluster_members(graph, key, port.number, subset, rules, check, view.client)
     return members
 
 
@@ -116,17 +118,13 @@ def cluster_members(
     subset: str,
     rules: Rules,
     check: ObjectRef | None,
-    *,
-    intercepted: bool,
+    client: Client,
 ) -> list[Member]:
-    """A cluster and its endpoints, but for what depends on where proxies are: see ``near_members``.
-
-    ``intercepted`` tells whether its proxies know where clients wanted to go.
-    """
+    """A cluster and its endpoints, but for what depends on where proxies are: see ``near_members``."""
     name = outbound_cluster_name(port, subset, key.hostname)
     arguments = (key, port, subset, rules, check)
     members = [
-        Member(CLUSTER, name, cluster, (*arguments, intercepted, NOWHERE)),
+        Member(CLUSTER, name, cluster, (*arguments, client, NOWHERE)),
         Member(ENDPOINT, name, assignment, (*arguments, NOWHERE)),
     ]
     if not depends_on_place(graph, rules, port, subset):
@@ -142,15 +140,14 @@ def near_members(
     rules: Rules,
     check: ObjectRef | None,
     place: Place,
-    *,
-    intercepted: bool,
+    client: Client,
 ) -> list[Member]:
     """What of a cluster that depends on places proxies at one place have: its endpoints, which stand inline for DNS."""
     name = outbound_cluster_name(port, subset, key.hostname)
     arguments = (key, port, subset, rules, check)
     seen = _seen_from(graph, key, cluster_nearness(graph, rules, port, subset), place)
     if _found_by_dns(graph, key):
-        return [Member(CLUSTER, name, cluster, (*arguments, intercepted, seen))]
+        return [Member(CLUSTER, name, cluster, (*arguments, client, seen))]
     return [Member(ENDPOINT, name, assignment, (*arguments, seen))]
 
 
@@ -199,7 +196,7 @@ def cluster(
     subset: str,
     rules: Rules,
     check: ObjectRef | None,
-    intercepted: bool,
+    client: Client,
     place: Place,
 ) -> Resource | None:
     """One cluster, for proxies at a place; None once its service or port is gone."""
@@ -218,12 +215,15 @@ def cluster(
         policy,
         endpoints,
         subset_labels=labels,
-        intercepted=intercepted,
+        intercepted=client.intercepted,
+        peers=peers_for(graph, key, policy, client),
         system_ca=settings(graph).system_ca if originates_tls(policy.tls) else "",
         place=place,
         check=check_spec(graph, check) if check else None,
         refresh=dns_refresh(graph) if service.resolution in _DNS else None,
     )
+    for problem in cut_off(rules, policy, client, f"port {number} of {key.hostname}"):
+        graph.report(problem)
     if check is not None:
         _report_unchecked(graph, check, message, f"port {number} of {key.hostname}", port.protocol, policy)
     return resource(CLUSTER, name, message)

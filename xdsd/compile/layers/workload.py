@@ -20,6 +20,7 @@ from xdsd.compile.layers.guarding import extras_of, guarded, guards_of
 from xdsd.compile.layers.limits import limited, limiter_members, workload_limits
 from xdsd.compile.layers.listening import explicit_members
 from xdsd.compile.layers.peer_policies import policy_for, unable, undeclared_ports
+from xdsd.compile.layers.peers import trusted
 from xdsd.compile.limits.terms import Side
 from xdsd.compile.names import (
     INBOUND_PASSTHROUGH_CLUSTER,
@@ -29,7 +30,7 @@ from xdsd.compile.names import (
 )
 from xdsd.compile.peers import UNREAD, Admits, Undeclared, admits
 from xdsd.compile.policy import Policy
-from xdsd.compile.resolve import View, settings, sidecar_for, sidecar_spec
+from xdsd.compile.resolve import View, sidecar_for, sidecar_spec
 from xdsd.compile.sidecar_bindings import ingress_binding, ingress_target, wildcard
 from xdsd.compile.tcp_proxies import tcp_options
 from xdsd.compile.world import read_endpoints, read_proxy, read_service, read_service_keys
@@ -302,7 +303,7 @@ def redirected(
         bind=bind,
         settings=guarded(limited(graph, limits, Side.INBOUND), extras),
         undeclared=undeclared,
-        trust=settings(graph).trusted,
+        trust=graph.ask(trusted),
     )
     return resource(LISTENER, listener.name, listener)
 
@@ -310,5 +311,5 @@ def redirected(
 def own_listener(graph: Graph, served: Served) -> Resource:
     """The inbound listener of one port, which it binds itself."""
     found = guarded(limited(graph, served.limits, Side.INBOUND), served.extras)
-    listener = inbound_listener(_inbound(graph, served), settings=found, trust=settings(graph).trusted)
+    listener = inbound_listener(_inbound(graph, served), settings=found, trust=graph.ask(trusted))
     return resource(LISTENER, listener.name, listener)

@@ -82,12 +82,18 @@ class ClientTLSSettings(Message):
     def findings(self) -> Iterator[Finding]:
         if self.mode in (None, ClientTLSMode.DISABLE):
             for field in self._set_fields():
-                yield wrong("has no effect without TLS; write mode SIMPLE or MUTUAL", field)
+                yield wrong("has no effect without TLS; write mode SIMPLE, MUTUAL or ISTIO_MUTUAL", field)
+        elif self.mode is ClientTLSMode.ISTIO_MUTUAL:
+            for field in self._set_fields():
+                if field not in ("sni", "subjectAltNames"):
+                    yield wrong(
+                        "ISTIO_MUTUAL shows and believes certificates of the mesh; take it out", field
+                    )
         elif self.credential_name:
             for field in ("clientCertificate", "privateKey", "caCertificates", "caCrl"):
                 if field in self._set_fields():
                     yield wrong("credentialName is set too, and it takes the place of files", field)
-        elif self.mode is not ClientTLSMode.ISTIO_MUTUAL:
+        else:
             yield from self._certificate_findings()
         yield from self._verification_findings()
 

@@ -24,7 +24,6 @@ REFUSED_OF_MESHES: Mapping[str, str] = MappingProxyType(
         "defaultProviders": "there are no extension providers",
         "disableEnvoyListenerLog": "listeners log connections into the access log itself; write accessLogFile",
         "discoverySelectors": "platforms are chosen by the daemon's setting registry",
-        "enableAutoMtls": "PeerAuthentications and the tls of DestinationRules say where TLS is spoken",
         "enableEnvoyAccessLogService": "access logs go to a file; write accessLogFile",
         "enablePrometheusMerge": "programs and proxies are scraped apart",
         "enableTracing": _TRACES,
@@ -46,7 +45,6 @@ REFUSED_OF_MESHES: Mapping[str, str] = MappingProxyType(
         "serviceSettings": "endpoints are of no Kubernetes cluster; write exportTo, or localityLbSetting",
         "tlsDefaults": "write the tls of DestinationRules",
         "trustDomain": "it is the daemon's setting trust-domain",
-        "trustDomainAliases": "there is one trust domain, the daemon's setting trust-domain",
         "verifyCertificateAtClient": "servers are always verified, unless a DestinationRule's tls says otherwise",
     }
 )

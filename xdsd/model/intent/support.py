@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from xdsd.model.intent.base import Message
-from xdsd.model.intent.destination_rule import ClientTLSMode, ClientTLSSettings
+from xdsd.model.intent.destination_rule import ClientTLSSettings
 from xdsd.model.intent.gateway import Port, Server, ServerTLSMode, ServerTLSSettings, TLSCertificate
 from xdsd.model.intent.http_actions import Abort, Delay
 from xdsd.model.intent.mesh_config import (
@@ -60,7 +60,6 @@ GATEWAY_PROTOCOLS = ("HTTP", "HTTP2", "GRPC", "GRPC-WEB", "HTTPS", "TLS", "TCP",
 REFUSED_VALUES: Mapping[tuple[type[Message], str], frozenset[str]] = MappingProxyType(
     {
         (ServerTLSSettings, "mode"): frozenset(ServerTLSMode) - {ServerTLSMode.PASSTHROUGH},
-        (ClientTLSSettings, "mode"): frozenset({ClientTLSMode.ISTIO_MUTUAL.value}),
         (MeshOutboundTrafficPolicy, "mode"): frozenset(
             {MeshOutboundTrafficPolicyMode.ALLOW_ANY_DYNAMIC_DNS.value}
         ),
@@ -93,8 +92,10 @@ REASONS: Mapping[tuple[type[Message], str], str] = MappingProxyType(
             TLSCertificate,
             "caCertificates",
         ): "clients are verified alike whatever the certificate that they see; write tls.caCertificates",
-        (ClientTLSSettings, "mode"): "the mesh issues no certificates; write MUTUAL and name files",
-        (ClientTLSSettings, "credentialName"): "proxies are given no secrets; name files instead",
+        (
+            ClientTLSSettings,
+            "credentialName",
+        ): "proxies are given certificates of the mesh alone; name files instead",
     }
 )
 """Why fields and values are refused and what to write instead, where there is more to say than that they are."""

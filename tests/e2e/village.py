@@ -1,0 +1,221 @@
+"""A mesh of proven identities in one process with its tests, whose certificates live as short as a test wants.
+
+Programs and their sidecars (without redirection) are on addresses of loopback. What the daemon joins (``xdsd.identity``)
+is joined here from the same parts, so that a test can hold the CA and its clock in its hands.
+"""
+
+import asyncio
+import random
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import structlog
+from cryptography import x509
+from prometheus_client import CollectorRegistry
+
+from api.bootstrap import BootstrapOptions, bootstrap_json
+from storage.memory import MemoryStore
+from tests.lab.envoy import Envoy
+from tests.lab.ports import free_ports
+from xdsd.ca.authority import Authority
+from xdsd.ca.proving import Identifier, identity_of_server
+from xdsd.ca.registers import Revocations, Tokens
+from xdsd.ca.sealing import Sealer
+from xdsd.ca.stored import StoredRoots
+from xdsd.compile.compiler import Compiler
+from xdsd.manifest import parse_manifest
+from xdsd.model.identity import SpiffeID
+from xdsd.model.key_type import KeyType
+from xdsd.model.mesh import Interception, MeshSettings, Role
+from xdsd.model.problem import ObjectRef
+from xdsd.reconcile import STORE, ObjectsChange, Reconciler, Settling
+from xdsd.secrets.keeper import Keeper
+from xdsd.secrets.schedule import renewal
+from xdsd.server import XdsServer
+from xdsd.server.certificates import SERVER_NAME, ServerCertificates
+from xdsd.server.gate import Gate
+from xdsd.settings import TcpAddress
+from xdsd.telemetry import Metrics
+from xdsd.throttle import Throttle
+
+DOMAIN = "cluster.local"
+LIFETIME = timedelta(hours=1)
+_TLS_SOCKET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+
+
+def account(name: str) -> SpiffeID:
+    """The identity of a service account of the default namespace."""
+    return SpiffeID(DOMAIN, "default", name)
+
+
+@dataclass
+class Village:
+    """``proxies`` are the HTTP proxies of sidecars, by name."""
+
+    folder: Path
+    store: MemoryStore
+    authority: Authority
+    tokens: Tokens
+    revocations: Revocations
+    mesh: Reconciler
+    server: XdsServer
+    metrics: Metrics
+    port: int
+    stack: AsyncExitStack
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    envoys: dict[str, Envoy] = field(default_factory=dict)
+    proxies: dict[str, str] = field(default_factory=dict)
+    revision: int = 0
+
+    async def apply(self, text: str) -> None:
+        """Objects, as YAML."""
+        manifest = parse_manifest(text.encode(), "test.yaml")
+        assert not manifest.problems, manifest.problems
+        self._change(tuple(parsed.object for parsed in manifest.objects))
+
+    async def delete(self, kind: str, name: str, namespace: str = "default") -> None:
+        self._change((), (ObjectRef(kind, namespace, name),))
+
+    def _change(self, upserts: tuple[Any, ...], removed: tuple[ObjectRef, ...] = ()) -> None:
+        self.revision += 1
+        self.mesh.receive(STORE, ObjectsChange(upserts, removed, self.revision))
+
+    async def sidecar(self, name: str, address: str, **options: Any) -> Envoy:
+        """An Envoy that proves the service account of its name, with an HTTP proxy for its program."""
+        proxy, admin = free_ports(2)
+        described = BootstrapOptions(
+            role=Role.SIDECAR,
+            name=name,
+            namespace="default",
+            address=address,
+            xds_addresses=(TcpAddress("127.0.0.1", self.port),),
+            labels={"app": name},
+            interception=Interception.NONE,
+            http_proxy_port=proxy,
+            outbound_bind=address,
+            admin_port=admin,
+        )
+        token, _ = await self.tokens.create(account(name), datetime.now(UTC), timedelta(hours=1))
+        config = _over_tls(bootstrap_json(replace(described, **options)), token, self.authority.bundle)
+        envoy = self.envoys[name] = Envoy(config, self.folder, name=f"envoy-{name}")
+        await self.stack.enter_async_context(envoy)
+        self.proxies[name] = f"http://{address}:{proxy}"
+        return envoy
+
+    async def get(self, caller: str, url: str) -> tuple[int, str]:
+        """What a program is answered through the sidecar beside it."""
+        timeout = aiohttp.ClientTimeout(total=10)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(url, proxy=self.proxies[caller]) as response,
+        ):
+            return response.status, await response.text()
+
+    async def client(self, name: str = "", alpn: str = "istio") -> ssl.SSLContext:
+        """TLS of a caller without a sidecar: with the certificate of an account, or with none."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.load_verify_locations(cadata=self.authority.bundle.decode())
+        context.set_alpn_protocols([alpn])
+        if name:
+            made = await self.authority.credential(account(name))
+            file = self.folder / f"{name}.pem"
+            file.write_bytes(made.key + made.svid.chain)
+            context.load_cert_chain(file)
+        return context
+
+
+async def peer_of(address: str, port: int, tls: ssl.SSLContext) -> x509.Certificate:
+    """The certificate that a server shows, once it has believed ours."""
+    reader, writer = await asyncio.open_connection(address, port, ssl=tls)
+    try:
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        assert await reader.read(), "the server closed without a word"
+        made = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        return x509.load_der_x509_certificate(made)
+    finally:
+        writer.close()
+
+
+def identity_in(certificate: x509.Certificate) -> list[str]:
+    """The SPIFFE ids of a certificate."""
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return names.get_values_for_type(x509.UniformResourceIdentifier)
+
+
+def _over_tls(config: Mapping[str, Any], token: str, roots: bytes) -> dict[str, Any]:
+    """The bootstrap with xDS over TLS, and a token."""
+    made = {**config}
+    ads = made["dynamicResources"]["adsConfig"]
+    for each in ads["grpcServices"]:
+        each["initialMetadata"] = [{"key": "authorization", "value": f"Bearer {token}"}]
+    for cluster in made["staticResources"]["clusters"]:
+        cluster["transportSocket"] = {
+            "name": "envoy.transport_sockets.tls",
+            "typedConfig": {
+                "@type": _TLS_SOCKET,
+                "sni": SERVER_NAME,
+                "commonTlsContext": {
+                    "alpnProtocols": ["h2"],
+                    "validationContext": {"trustedCa": {"inlineString": roots.decode()}},
+                },
+            },
+        }
+    return made
+
+
+@asynccontextmanager
+async def village(
+    folder: Path,
+    *,
+    lifetime: timedelta = LIFETIME,
+    pace: Callable[[float, float], float] = renewal,
+) -> AsyncIterator[Village]:
+    """A control plane that serves over TLS; ``pace`` says when certificates are renewed, of their life and chance."""
+    log, metrics = structlog.get_logger(), Metrics(CollectorRegistry(), "test")
+    clock = asyncio.get_running_loop().time
+    store = MemoryStore()
+    source = StoredRoots(store, Sealer(b"k" * 32), DOMAIN, KeyType.ECDSA_P256, log)
+    authority = Authority(source, DOMAIN, lifetime)
+    tokens, revocations = Tokens(store, log), Revocations(store, log)
+    throttle = Throttle(clock)
+    gate = Gate(
+        Identifier(authority, tokens, revocations, throttle, lambda: datetime.now(UTC)), log, metrics.refused
+    )
+    keeper = Keeper(authority, clock, random.random, log, metrics, pace=pace)
+    mesh = Reconciler(
+        Compiler(MeshSettings()), DOMAIN, metrics, log, clock, Settling(quiet=0.001, longest=0.01)
+    )
+    sink = mesh.expect(STORE)
+    server = XdsServer(mesh, log, metrics, gate=gate, secrets=keeper)
+    certificates = ServerCertificates(authority, identity_of_server(DOMAIN, "istio-system"), log)
+    port = server.listen_tls("127.0.0.1:0", certificates.credentials(demand=False))
+    jobs = [authority.run(), tokens.run(), revocations.run(), certificates.run(), keeper.run()]
+    jobs += [server.watch_proofs(lambda: tokens.next_change, lambda: revocations.next_change)]
+    jobs += [mesh.run(server.published)]
+    async with AsyncExitStack() as stack:
+        tasks = [asyncio.create_task(job) for job in jobs]
+        stack.push_async_callback(_end, server, tasks)
+        sink.synced()
+        async with asyncio.timeout(20):
+            await asyncio.gather(tokens.known(), revocations.known(), certificates.ready())
+        await server.start()
+        made = Village(
+            folder, store, authority, tokens, revocations, mesh, server, metrics, port, stack, tasks
+        )
+        async with AsyncExitStack() as inner:
+            made.stack = inner
+            yield made
+
+
+async def _end(server: XdsServer, tasks: list[asyncio.Task[None]]) -> None:
+    await server.stop(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
