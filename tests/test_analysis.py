@@ -3,7 +3,8 @@
 from tests.compile.worlds import destination_rule, gateway, service, sidecar, virtual_service
 from xdsd.analysis import Subject, analyze_objects, merged
 from xdsd.model.catalog import Endpoint
-from xdsd.model.intent import Metadata, Object, Sidecar, VirtualService
+from xdsd.model.intent import MeshConfig, Metadata, Object, ProxyConfig, Sidecar, VirtualService
+from xdsd.model.mesh import MeshSettings
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.registry.base import CatalogChange
 
@@ -75,3 +76,17 @@ def test_all_that_is_odd_about_objects_is_told_once() -> None:
         ("c", Reason.UNREACHABLE_RULE, "spec.http[1]"),
         ("c", Reason.BROKEN_REFERENCE, "spec.http[1].route[0].destination.subset"),
     ]
+
+
+def test_a_mesh_config_is_looked_at_where_it_is() -> None:
+    """Of another place it counts for nobody; a ProxyConfig says nothing of proxies that are only imagined."""
+    config = Object(
+        "mesh.xdsd.io/v1", "MeshConfig", Metadata("istio-system", "default"), MeshConfig(access_log_file="")
+    )
+    start = Object(
+        "networking.istio.io/v1beta1", "ProxyConfig", Metadata("default", "p"), ProxyConfig(concurrency=2)
+    )
+    assert analyze_objects(Subject((config, start), machines("reviews"))) == ()
+    (found,) = analyze_objects(Subject((config,), machines("reviews"), MeshSettings(root_namespace="meshes")))
+    assert (found.object, found.path) == (config.ref, "metadata.namespace")
+    assert found.severity is Severity.ERROR

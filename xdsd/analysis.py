@@ -16,7 +16,7 @@ from xdsd.compile.compiler import Compiler
 from xdsd.intents.admission import Observed, World, warnings
 from xdsd.manifest import AnyObject
 from xdsd.model.catalog import Workload
-from xdsd.model.intent import DestinationRule, EnvoyFilter, Gateway, ServiceEntry, Sidecar
+from xdsd.model.intent import DestinationRule, EnvoyFilter, Gateway, ProxyConfig, ServiceEntry, Sidecar
 from xdsd.model.mesh import MeshSettings, Proxy, Role
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.model.singletons import misplaced
@@ -169,6 +169,7 @@ def _proxy(number: int, wanted: _Wanted, domain: str) -> Proxy:
         namespace=namespace,
         domain=suffix,
         labels=dict(labels),
+        start=None,
     )
 
 
@@ -179,4 +180,6 @@ def _selected(obj: AnyObject) -> Mapping[str, str]:
         return spec.workload_selector.labels
     if isinstance(spec, DestinationRule) and spec.workload_selector is not None:
         return spec.workload_selector.match_labels
+    if isinstance(spec, ProxyConfig) and spec.selector is not None:
+        return spec.selector.match_labels
     return {}

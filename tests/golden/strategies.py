@@ -376,7 +376,47 @@ PEER_AUTHENTICATION = record({}, mtls=MODES) | record(
     portLevelMtls=st.dictionaries(pick("80", "9080", "7777"), MODES, max_size=2),
 )
 
+MESH_CONFIG = record(
+    {},
+    outboundTrafficPolicy=pick({"mode": "REGISTRY_ONLY"}, {"mode": "ALLOW_ANY"}),
+    inboundTrafficPolicy=pick({"mode": "LOCALHOST"}),
+    connectTimeout=DURATIONS,
+    tcpKeepalive=pick({}, {"probes": 3, "time": "5s"}),
+    h2UpgradePolicy=pick("UPGRADE", "DO_NOT_UPGRADE"),
+    dnsRefreshRate=pick("0.002s", "24h"),
+    defaultTrafficPolicy=pick(
+        {"connectionPool": {"http": {"useClientProtocol": True}}},
+        {"connectionPool": {"tcp": {"maxConnections": 1, "idleTimeout": "0s"}}, "outlierDetection": {}},
+        {"outlierDetection": {"interval": "1s", "minHealthPercent": 50}},
+    ),
+    localityLbSetting=pick(
+        {"enabled": False},
+        {"distribute": [{"from": "eu/*", "to": {"eu/*": 90, "us": 10}}]},
+        {"failover": [{"from": "eu", "to": "us"}]},
+        {"failoverPriority": ["app", "topology.istio.io/network"]},
+    ),
+    zoneAwareLbSetting=pick({}, {"minClusterSize": 2}, {"enabled": False}),
+    defaultHttpRetryPolicy=pick(
+        {"attempts": 0}, {"attempts": 9, "retryOn": "503,reset", "retryRemoteLocalities": True}
+    ),
+    defaultServiceExportTo=pick(["."], ["other"], ["~"]),
+    defaultVirtualServiceExportTo=pick(["."], ["default"]),
+    defaultDestinationRuleExportTo=pick(["."], ["*"]),
+    accessLogFile=pick("", "/dev/null"),
+    accessLogEncoding=pick("TEXT", "JSON"),
+    pathNormalization=pick({"normalization": "NONE"}, {"normalization": "DECODE_AND_MERGE_SLASHES"}, {}),
+    protocolDetectionTimeout=pick("0s", "1s"),
+    defaultConfig=pick({"gatewayTopology": {"numTrustedProxies": 3}}, {"concurrency": 1}),
+)
+PROXY_CONFIG = record(
+    {"concurrency": pick(0, 2)},
+    selector=st.fixed_dictionaries({"matchLabels": LABELS}),
+    environmentVariables=pick({"A": "b"}, {"ISTIO_META_A": "b"}),
+)
+
 SPECS = {
+    "MeshConfig": MESH_CONFIG,
+    "ProxyConfig": PROXY_CONFIG,
     "VirtualService": VIRTUAL_SERVICE,
     "DestinationRule": DESTINATION_RULE,
     "Gateway": GATEWAY,
@@ -394,9 +434,13 @@ def _manifest(kind: str, spec: Values, namespace: str, name: str, day: int) -> V
     return {"apiVersion": KINDS[kind].preferred, "kind": kind, "metadata": metadata, "spec": spec}
 
 
+_NAMES = {"Gateway": ("edge", "n1"), "MeshConfig": ("default",)}
+
+
 def _kind(kind: str, spec: st.SearchStrategy[Values]) -> st.SearchStrategy[Values]:
-    names = pick("edge", "n1") if kind == "Gateway" else pick("n1", "n2", "n3")
-    return st.builds(_manifest, st.just(kind), spec, pick(*NAMESPACES), names, st.integers(1, 3))
+    names = pick(*_NAMES.get(kind, ("n1", "n2", "n3")))
+    namespaces = pick("istio-system") if kind == "MeshConfig" else pick(*NAMESPACES)
+    return st.builds(_manifest, st.just(kind), spec, namespaces, names, st.integers(1, 3))
 
 
 def valid(manifests: Iterable[Values]) -> list[AnyObject]:

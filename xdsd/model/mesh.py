@@ -30,9 +30,9 @@ class Proxy:
     without redirection for an HTTP proxy listener. ``bind`` (metadata ``OUTBOUND_BIND``) is where such a sidecar puts its
     outbound listeners, and a gateway those of servers without an address. ``dns`` (metadata ``DNS_CAPTURE`` and
     ``DNS_PROXY_ADDR``) is where a sidecar answers DNS, as address and port. ``metadata`` is all of it that is text,
-    ``start`` (metadata ``PROXY_CONFIG``) what objects said of it when its bootstrap was written. ``vhds``: it can discover
-    virtual hosts on its stream. ``identity`` is what it proved, None where it proved nothing; ``node_id`` then tells it
-    apart from others of its id.
+    ``start`` (metadata ``PROXY_CONFIG``) what objects said of it when its bootstrap was written; None if it never starts.
+    ``vhds``: it can discover virtual hosts on its stream. ``identity`` is what it proved, None where it proved nothing;
+    ``node_id`` then tells it apart from others of its id.
     """
 
     node_id: str
@@ -52,7 +52,7 @@ class Proxy:
     metadata: Mapping[str, str] = field(default_factory=dict)
     vhds: bool = False
     identity: SpiffeID | None = None
-    start: Mapping[str, Any] = field(default_factory=dict)
+    start: Mapping[str, Any] | None = field(default_factory=dict)
 
 
 SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"

@@ -21,7 +21,7 @@ Json = Mapping[str, Any]
 def report_other_start(graph: Graph, node_id: str) -> None:
     """Reports, at each object that decides something, if a connected proxy was started without it."""
     proxy = read_proxy(graph, node_id)
-    if proxy is None:
+    if proxy is None or proxy.start is None:
         return
     root = settings(graph).root_namespace
     owners = dict.fromkeys((root, proxy.namespace))

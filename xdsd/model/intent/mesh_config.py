@@ -8,6 +8,7 @@ decided here a second time, but for ``outboundTrafficPolicy``, where the object 
 import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -284,6 +285,8 @@ class MeshConfig(Message):
             ("defaultDestinationRuleExportTo", self.default_destination_rule_export_to),
         ):
             yield from export_findings(names, field)
+        if self.dns_refresh_rate is not None and self.dns_refresh_rate <= timedelta(milliseconds=1):
+            yield wrong("0.001s is not above 0.001s", "dnsRefreshRate", reason=Reason.OUT_OF_RANGE)
         fault = _log_format_fault(self.access_log_format, self.access_log_encoding)
         if fault:
             yield wrong(fault, "accessLogFormat")
