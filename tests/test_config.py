@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import timedelta
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,9 @@ def test_settings_are_frozen() -> None:
         ("xds_tls_address", "0.0.0.0:15012", TcpAddress("0.0.0.0", 15012)),
         ("ca_key_type", "rsa-2048", KeyType.RSA_2048),
         ("trust_domain", "mesh.example", "mesh.example"),
+        ("dns_resolvers", "10.0.0.2,10.0.0.3:5353", ("10.0.0.2:53", "10.0.0.3:5353")),
+        ("dns_resolvers", "fd00::2,[fd00::3]:5353", ("[fd00::2]:53", "[fd00::3]:5353")),
+        ("virtual_addresses", "10.128.0.0/12", IPv4Network("10.128.0.0/12")),
         ("rate_limit_service", "127.0.0.1:8081", TcpAddress("127.0.0.1", 8081)),
         ("rate_limit_redis", "redis://[::1]:1/3", RedisLocation(TcpAddress("::1", 1), database=3)),
         ("rate_limit_redis", "redis://localhost", RedisLocation(TcpAddress("localhost", 6379))),
@@ -142,6 +146,11 @@ def test_values_are_written_as_people_write_them(field: str, value: str, expecte
     ("field", "value", "sentence"),
     [
         ("xds_tls_address", "unix:/run/x", "--xds-tls-address: unix:/run/x is a socket of this machine"),
+        ("dns_resolvers", "dns.example", "--dns-resolvers: 'dns.example' is not the address of a DNS server"),
+        ("dns_resolvers", "10.0.0.2:99999", "--dns-resolvers: '10.0.0.2:99999' is not the address of"),
+        ("virtual_addresses", "10.0.0.1/12", "--virtual-addresses: '10.0.0.1/12' is not an IPv4 range"),
+        ("virtual_addresses", "fd00::/48", "--virtual-addresses: 'fd00::/48' is not an IPv4 range"),
+        ("virtual_addresses", "10.0.0.0/24", "--virtual-addresses: '10.0.0.0/24' is too narrow"),
         ("trust_domain", "Cluster.Local", "--trust-domain: 'Cluster.Local' is no name of a trust domain"),
         (
             "vault_address",

@@ -172,6 +172,7 @@ def test_what_can_be_reloaded_is_what_the_mesh_goes_by() -> None:
         "root_namespace": "other",
         "system_ca": "/etc/pki/tls/certs/ca-bundle.crt",
         "virtual_hosts": "discovered",
+        "dns_resolvers": "10.0.0.2",
     }
     assert others.keys() == RELOADABLE
     before = options()

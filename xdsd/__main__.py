@@ -75,7 +75,15 @@ HOUR = 3600.0
 XDS_ADDRESSES = frozenset({"xds_address", "xds_tls_address", "xds_mtls_address"})
 CANNOT_START = (StorageError, CaError, SealingError)
 RELOADABLE = frozenset(
-    {"settle_quiet", "settle_max", "outbound_traffic_policy", "root_namespace", "system_ca", "virtual_hosts"}
+    {
+        "dns_resolvers",
+        "outbound_traffic_policy",
+        "root_namespace",
+        "settle_max",
+        "settle_quiet",
+        "system_ca",
+        "virtual_hosts",
+    }
 )
 
 

@@ -85,6 +85,7 @@ def mesh_settings(options: Settings) -> MeshSettings:
         system_ca=options.system_ca,
         trust_domain=options.trust_domain,
         dns_resolvers=options.dns_resolvers,
+        virtual_addresses=options.virtual_addresses,
         vhds=options.virtual_hosts is VirtualHosts.DISCOVERED,
     )
 

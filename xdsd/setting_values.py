@@ -7,13 +7,14 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from ipaddress import ip_address
+from ipaddress import IPv4Network, ip_address
 from pathlib import Path
 
 from pydantic_core import PydanticCustomError
 
 from xdsd.model.identity import InvalidIdentity, check_trust_domain
 from xdsd.model.problem import Reason
+from xdsd.model.virtual_addresses import IPV4_RANGE
 
 _LONGEST_SOCKET_PATH = 107
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -22,6 +23,7 @@ _ETCD_PORT = 2379
 _REDIS_PORT = 6379
 _VAULT_PORT = 8200
 _DNS_PORT = 53
+_NARROWEST = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +286,21 @@ def parse_resolver(value: object) -> str:
             Reason.INVALID_VALUE, f"{value!r} is not the address of a DNS server: write IP or IP:PORT"
         )
     return f"[{address}]:{int(port)}" if address.version == 6 else f"{address}:{int(port)}"
+
+
+def parse_virtual(value: object) -> IPv4Network:
+    """An IPv4 range for addresses that the mesh gives, ``240.0.0.0/5``: wide, so that hosts hardly meet in it."""
+    if isinstance(value, IPv4Network):
+        return value
+    text = _text(value)
+    try:
+        network = IPv4Network(text)
+    except ValueError:
+        raise _refuse(Reason.INVALID_VALUE, f"{value!r} is not an IPv4 range: write {IPV4_RANGE}") from None
+    if network.prefixlen > _NARROWEST:
+        message = f"{value!r} is too narrow, hosts would meet in it: write /{_NARROWEST} or wider"
+        raise _refuse(Reason.OUT_OF_RANGE, message)
+    return network
 
 
 def parse_redis(value: object) -> "RedisLocation":

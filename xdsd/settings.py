@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from xdsd.model.key_type import KeyType
 from xdsd.model.mesh import SYSTEM_CA
+from xdsd.model.virtual_addresses import IPV4_RANGE
 from xdsd.setting_values import (
     Address,
     Anonymous,
@@ -44,6 +46,7 @@ from xdsd.setting_values import (
     parse_tcp,
     parse_trust_domain,
     parse_vault,
+    parse_virtual,
     split_list,
 )
 
@@ -233,6 +236,10 @@ class Settings(BaseModel):
         (),
         description="IP[:PORT] of a DNS server that sidecars ask for names that the mesh does not have; may be "
         "given several times; by default those of their own machines.",
+    )
+    virtual_addresses: Annotated[IPv4Network, BeforeValidator(parse_virtual)] = Field(
+        IPV4_RANGE,
+        description="From where services without addresses get some; the same for all daemons on one store.",
     )
     rate_limit_service: Annotated[TcpAddress | None, BeforeValidator(_given(parse_limiter))] = Field(
         None,

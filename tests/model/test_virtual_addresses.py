@@ -1,6 +1,6 @@
 """The addresses that hosts get from the mesh."""
 
-from ipaddress import ip_address
+from ipaddress import IPv4Network, ip_address
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +32,16 @@ def test_addresses_are_of_the_ranges(host: str, attempt: int) -> None:
     assert ip_address(made.ipv4) in IPV4_RANGE
     assert ip_address(made.ipv4) not in (IPV4_RANGE.network_address, IPV4_RANGE.broadcast_address)
     assert ip_address(made.ipv6) in IPV6_RANGE
+
+
+def test_a_mesh_may_have_a_range_of_its_own() -> None:
+    """Addresses are of that, and a full one is filled to the last place."""
+    network = IPv4Network("10.0.0.0/24")
+    assert ip_address(addresses_at("mysql.example.com", network=network).ipv4) in network
+    claimants = [Claimant("", f"{number}.example.com") for number in range(254)]
+    attempts = displaced(claimants, network)
+    given = {addresses_at(each.host, attempts.get(each.host, 0), network).ipv4 for each in claimants}
+    assert len(given) == 254
 
 
 def test_five_thousand_hosts_hardly_meet() -> None:

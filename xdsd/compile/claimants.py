@@ -1,15 +1,17 @@
 """Which hosts want virtual addresses, kept as services come and go."""
 
 from collections import defaultdict
+from ipaddress import IPv4Network
 
 from xdsd.model.catalog import Service, ServiceKey
-from xdsd.model.virtual_addresses import Claimant, displaced, place
+from xdsd.model.virtual_addresses import IPV4_RANGE, Claimant, displaced, place
 
 
 class Claimants:
     """The hosts of all services. Services of one host share its addresses, since nobody sees two of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: IPv4Network = IPV4_RANGE) -> None:
+        self._network = network
         self._ages: dict[str, dict[ServiceKey, str]] = {}
         self._at: dict[int, set[str]] = defaultdict(set)
         self._crowded: set[int] = set()
@@ -44,18 +46,19 @@ class Claimants:
         self._changed = False
         if not self._crowded:
             return ()
-        found = displaced(Claimant(min(ages.values()), host) for host, ages in self._ages.items())
+        claimants = (Claimant(min(ages.values()), host) for host, ages in self._ages.items())
+        found = displaced(claimants, self._network)
         return tuple(sorted(found.items()))
 
     def _enter(self, host: str) -> None:
-        where = place(host)
+        where = place(host, network=self._network)
         self._at[where].add(host)
         if len(self._at[where]) > 1:
             self._crowded.add(where)
             self._changed = True
 
     def _leave(self, host: str) -> None:
-        where = place(host)
+        where = place(host, network=self._network)
         self._at[where].discard(host)
         if len(self._at[where]) < 2:
             self._crowded.discard(where)

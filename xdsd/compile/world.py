@@ -81,7 +81,7 @@ class World:
         }
         self._labelled: dict[ObjectRef, dict[str, frozenset[str]]] = {}
         self._touched: dict[Key, None] = {}
-        self._claimants = Claimants()
+        self._claimants = Claimants(settings.virtual_addresses)
         self._open: dict[ServiceKey, Service] = {}
         self._mesh_configs: dict[ObjectRef, MeshConfig] = {}
         self._default_export: tuple[str, ...] = ()
@@ -162,7 +162,8 @@ class World:
         key = ServiceKey(namespace, resolve_host(host, namespace, self._settings.domain))
         service: Service | None = self._graph.peek(("service", key))
         displaced = self._graph.peek(("displaced-hosts",)) or {}
-        virtual = addresses_at(key.hostname, displaced.get(key.hostname, 0))
+        attempt = displaced.get(key.hostname, 0)
+        virtual = addresses_at(key.hostname, attempt, self._settings.virtual_addresses)
         return given_addresses(service, virtual) if service else ()
 
     def flush(self) -> None:
@@ -386,4 +387,5 @@ def read_labels(graph: Graph, name: str) -> frozenset[str]:
 def read_virtual_addresses(graph: Graph, host: str) -> VirtualAddresses:
     """The addresses of a host that has none of its own."""
     displaced = cast("Mapping[str, int] | None", graph.read(("displaced-hosts",)))
-    return addresses_at(host, displaced.get(host, 0) if displaced else 0)
+    network = cast("MeshSettings", graph.read(("settings",))).virtual_addresses
+    return addresses_at(host, displaced.get(host, 0) if displaced else 0, network)

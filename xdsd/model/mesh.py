@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv4Network
 from typing import Any
 
 from xdsd.model.identity import SpiffeID
+from xdsd.model.virtual_addresses import IPV4_RANGE
 
 
 class Role(StrEnum):
@@ -65,6 +67,7 @@ class MeshSettings:
 
     ``system_ca`` is the file, on the proxies' machines, of the authorities that vouch for servers outside the mesh.
     ``dns_resolvers`` (``10.0.0.2:53``) are asked for names that the mesh does not have; by default those of each machine.
+    From ``virtual_addresses`` the mesh gives addresses to hosts that have none.
     ``vhds``: sidecars that can discover virtual hosts one by one, apart from route configurations.
     Peers of ``trust_domain`` are of the mesh, and those of its aliases (which the MeshConfig says).
     """
@@ -77,3 +80,4 @@ class MeshSettings:
     vhds: bool = False
     trust_domain: str = "cluster.local"
     dns_resolvers: tuple[str, ...] = ()
+    virtual_addresses: IPv4Network = IPV4_RANGE

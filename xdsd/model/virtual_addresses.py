@@ -34,27 +34,29 @@ class Claimant(NamedTuple):
     host: str
 
 
-def place(host: str, attempt: int = 0) -> int:
-    """Where in the IPv4 range a host belongs, at the first attempt or a later one."""
-    return 1 + _hash(f"{attempt}/{host}") % (IPV4_RANGE.num_addresses - 2)
+def place(host: str, attempt: int = 0, network: IPv4Network = IPV4_RANGE) -> int:
+    """Where in an IPv4 range a host belongs, at the first attempt or a later one."""
+    return 1 + _hash(f"{attempt}/{host}") % (network.num_addresses - 2)
 
 
-def addresses_at(host: str, attempt: int = 0) -> VirtualAddresses:
+def addresses_at(host: str, attempt: int = 0, network: IPv4Network = IPV4_RANGE) -> VirtualAddresses:
     """The addresses of a host that ``attempt`` gave a place."""
     low = _hash(host) & int(IPV6_RANGE.hostmask)
     return VirtualAddresses(
-        str(IPv4Address(int(IPV4_RANGE.network_address) + place(host, attempt))),
+        str(IPv4Address(int(network.network_address) + place(host, attempt, network))),
         str(IPv6Address(int(IPV6_RANGE.network_address) + low)),
     )
 
 
-def displaced(claimants: Iterable[Claimant]) -> Mapping[str, int]:
-    """The attempt that gave each host its place, for those to whom the first did not. Every host stands there once."""
+def displaced(claimants: Iterable[Claimant], network: IPv4Network = IPV4_RANGE) -> Mapping[str, int]:
+    """The attempt that gave each host its place, for those to whom the first did not. Every host stands there once, and
+    there are fewer than places.
+    """
     taken: set[int] = set()
     found: dict[str, int] = {}
     for claimant in sorted(claimants):
         attempt = 0
-        while (where := place(claimant.host, attempt)) in taken:
+        while (where := place(claimant.host, attempt, network)) in taken:
             attempt += 1
         taken.add(where)
         if attempt:
