@@ -29,7 +29,7 @@ from xdsd.intents.ledger import ATTEMPTS, ONE_BY_ONE, Audit, Ledger, contended, 
 from xdsd.intents.neighbours import Neighbours
 from xdsd.intents.past import Differences, Past
 from xdsd.intents.planning import Outcome, Plan, Stored, written
-from xdsd.intents.shelf import Contents, Shelf, aside
+from xdsd.intents.shelf import Contents, Shelf, aside, weight
 from xdsd.intents.transacting import Transacted
 from xdsd.intents.transactions import Transactions
 from xdsd.intents.watching import Follower, IntentChange
@@ -143,14 +143,15 @@ class Intents:
     async def _apply(
         self, objects: Sequence[AnyObject], now: str, dry_run: bool, author: Author, rolled_back_to: int
     ) -> Applied:
-        refused, remarks = await aside(len(objects), lambda: self._judge.judged(objects))
+        many = weight(objects)
+        refused, remarks = await aside(many, lambda: self._judge.judged(objects))
         keys = [self._shelf.keys.of(obj.ref) for obj in objects if obj.kind in self._kinds]
         guess = self._followed and not dry_run and len(keys) <= ONE_BY_ONE
         for _ in range(ATTEMPTS):
             # What was followed is most likely what is there: if it is not, the transaction finds out, and this is done anew.
             guessed, guess = guess, False
             contents = self._shelf.known(keys) if guessed else await self._shelf.some(keys)
-            plans, problems = await aside(len(objects), partial(self._judge.planned, objects, contents, now))
+            plans, problems = await aside(many, partial(self._judge.planned, objects, contents, now))
             if guessed and (problems or any(each.value is None for each in plans)):
                 continue
             blamed = [await self._blamed(each, contents) for each in problems[:BLAMED]]
@@ -174,7 +175,7 @@ class Intents:
             with self._shelf.expecting(expected):
                 revision = await self._ledger.commit(contents, keys, puts, records)
             if revision:
-                outcomes = await aside(len(objects), partial(self._written, plans, contents, revision))
+                outcomes = await aside(many, partial(self._written, plans, contents, revision))
                 return Applied(True, revision, outcomes, found)
         return Applied(False, contents.revision, problems=(contended(),))
 

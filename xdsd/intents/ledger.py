@@ -1,14 +1,13 @@
 """Writing objects and the records of it in one transaction, if they are as they were looked at."""
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from storage.base import Compare, Op, Operation, Store, Target, prefix_end
 from xdsd.intents.history import Author, History, Record
 from xdsd.intents.keys import HISTORY, ROOT
 from xdsd.intents.planning import Outcome, Stored, Verdict
-from xdsd.intents.shelf import FEW, Contents
+from xdsd.intents.shelf import Contents, aside, weight
 from xdsd.model.problem import Problem, Reason
 
 ATTEMPTS = 50
@@ -36,7 +35,7 @@ class Ledger:
         records: Sequence[Record],
     ) -> int:
         """The revision; 0 if something is no longer as it was. Raises TooLarge."""
-        history = [self._history.put(record) for record in records]
+        history = await aside(_weight(records), lambda: [self._history.put(record) for record in records])
         result = await self._store.txn(unchanged(contents, keys), [*operations, *history])
         if not result.succeeded:
             return 0
@@ -46,10 +45,11 @@ class Ledger:
     async def tell(self, records: Sequence[Record], revision: int) -> None:
         """Tells the audit of records that were written, of many in a thread."""
         written = [replace(record, revision=revision) for record in records]
-        if len(written) > FEW:
-            await asyncio.to_thread(self._audit, written)
-        else:
-            self._audit(written)
+        await aside(_weight(written), lambda: self._audit(written))
+
+
+def _weight(records: Iterable[Record]) -> int:
+    return weight(obj for record in records for obj in (record.before, record.after) if obj is not None)
 
 
 def unchanged(contents: Contents, keys: Sequence[bytes]) -> Sequence[Compare]:

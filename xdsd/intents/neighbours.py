@@ -2,17 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TypeVar
 
 from xdsd.intents.admission import Observed, World, warnings
+from xdsd.intents.shelf import aside, weight
 from xdsd.intents.watching import IntentChange
 from xdsd.manifest import AnyObject
 from xdsd.model.problem import ObjectRef, Problem
-
-T = TypeVar("T")
-
-MANY = 20
-"""Objects that are looked at without leaving the event loop."""
 
 
 class Neighbours:
@@ -36,7 +31,7 @@ class Neighbours:
         async with self._lock:
             if change.complete:
                 self._world = World(domain=self._domain)
-            await self._aside(len(change.upserts), lambda: self._take(change))
+            await aside(weight(change.upserts), lambda: self._take(change))
             self._followed = True
 
     async def stop(self) -> None:
@@ -58,7 +53,7 @@ class Neighbours:
                 _undo(world, before)
                 return found
 
-            return await self._aside(len(objects), look)
+            return await aside(weight(objects), look)
 
     async def without(self, refs: Sequence[ObjectRef]) -> tuple[Problem, ...]:
         """What is odd about the objects that stay, and was not before these went."""
@@ -77,7 +72,7 @@ class Neighbours:
                 _undo(world, gone)
                 return tuple(each for each in found if (each.object, each.path) not in known)
 
-            return await self._aside(len(refs), look)
+            return await aside(len(refs), look)
 
     async def _now(self) -> World:
         world = self._world
@@ -94,10 +89,6 @@ class Neighbours:
             self._world.remove(ref)
         for obj in change.upserts:
             self._world.put(obj)
-
-    @staticmethod
-    async def _aside(count: int, work: Callable[[], T]) -> T:
-        return await asyncio.to_thread(work) if count > MANY else work()
 
 
 def _undo(world: World, before: Iterable[tuple[ObjectRef, AnyObject | None]]) -> None:

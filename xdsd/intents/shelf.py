@@ -1,7 +1,7 @@
 """Stored objects as values, each decoded once: what did not change since is not decoded again."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
@@ -19,12 +19,23 @@ FEW = 20
 """Objects that are looked at on the event loop."""
 
 
+_RULES = 10
+_BYTES = 4096
+"""What an object of common size has, in one list or stored."""
+
+
 class Contents(NamedTuple):
     """What is stored as of one revision, by key; problems of values under keys that no object has."""
 
     revision: int
     stored: Mapping[bytes, Stored]
     strays: Mapping[bytes, tuple[Problem, ...]]
+
+
+def weight(objects: Iterable[AnyObject]) -> int:
+    """How many objects of common size these are worth: one may have thousands of rules."""
+    lists = ([len(value) for value in vars(obj.spec).values() if isinstance(value, tuple)] for obj in objects)
+    return sum(1 + sum(lengths) // _RULES for lengths in lists)
 
 
 async def aside(count: int, work: Callable[[], T]) -> T:
@@ -99,7 +110,8 @@ class Shelf:
 
     async def read(self, kvs: Sequence[KeyValue], revision: int) -> Contents:
         """What these keys hold."""
-        read = await aside(len(kvs), lambda: self._read_all(kvs))
+        many = len(kvs) + sum(len(kv.value) for kv in kvs) // _BYTES
+        read = await aside(many, lambda: self._read_all(kvs))
         stored = {key: value for key, value in read.items() if isinstance(value, Stored)}
         strays = {key: value for key, value in read.items() if not isinstance(value, Stored)}
         return Contents(revision, stored, strays)
