@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import cast
 
 from xdsd.compile.graph import Cell, Graph
+from xdsd.compile.layers.ahead import is_ahead
 from xdsd.compile.layers.assignment import layers_of
 from xdsd.compile.layers.base import LayerSpec, Member
 from xdsd.compile.layers.patch_remarks import filters_of
@@ -31,13 +32,16 @@ Name = tuple[str, str]
 
 
 class Rank(IntEnum):
-    """What is brought up to date first: each may change what the next consists of. Checks make nothing but problems."""
+    """What is brought up to date first: each may change what the next consists of, or be asked for by it. Checks make
+    nothing but problems.
+    """
 
     NODE = 0
-    PART = 1
-    INGREDIENT = 2
-    RESOURCE = 3
-    CHECK = 4
+    AHEAD = 1
+    PART = 2
+    INGREDIENT = 3
+    RESOURCE = 4
+    CHECK = 5
 
 
 @dataclass(slots=True)
@@ -190,7 +194,7 @@ class Compiler:
             return
         if rank is Rank.NODE:
             self._assign(self._node_of[cell], cell.value)
-        elif rank is Rank.PART:
+        elif rank in (Rank.AHEAD, Rank.PART):
             self._list(self._layers[self._layer_of[cell]], cell)
         elif rank is Rank.RESOURCE and before != cell.value and cell.value is not None:
             resource: Resource = cell.value
@@ -228,7 +232,7 @@ class Compiler:
             self._changed[spec.id] = None
             self._note_patched(spec, used=True)
             for cell in cells:
-                self._ranks[cell] = Rank.PART
+                self._ranks[cell] = Rank.AHEAD if is_ahead(cell.compute, cell.arguments) else Rank.PART
                 self._layer_of[cell] = spec.id
                 self.graph.watch(cell)
                 if cell not in self.graph.stale:

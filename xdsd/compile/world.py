@@ -47,6 +47,9 @@ AnyObject = Object[Any]  # Any: the kind decides the spec's type; readers name t
 Key = tuple[str, ...]
 """An index: its name, and what is looked up."""
 
+MANY_RULES = 100
+"""HTTP rules of a VirtualService that are read at once; of more, so many a step."""
+
 _BY_NAMESPACE: Mapping[type, str] = MappingProxyType(
     {
         EnvoyFilter: "envoy-filters",
@@ -242,6 +245,8 @@ class World:
             yield (_BY_NAMESPACE[type(spec)], namespace)
 
     def _virtual_service_keys(self, spec: VirtualService, namespace: str) -> Iterable[Key]:
+        if len(spec.http) > MANY_RULES:
+            yield ("large-virtual-services",)
         for delegate in (rule.delegate for rule in spec.http if rule.delegate):
             yield ("delegating", delegate.namespace or namespace, delegate.name or "")
         for gateway in spec.gateways or (MESH,):

@@ -6,7 +6,6 @@ A gateway gets the clusters to which its routes lead and no others: an edge prox
 from typing import NamedTuple, cast
 
 from xdsd.compile.authorization.heads import Extras, heads
-from xdsd.compile.delegates import routing
 from xdsd.compile.gateways import (
     BoundService,
     HostClaim,
@@ -19,8 +18,7 @@ from xdsd.compile.gateways import (
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.checks import check_for
-from xdsd.compile.layers.defaults import default_retries
-from xdsd.compile.layers.destinations import MeshDestinations, Target
+from xdsd.compile.layers.destinations import Target
 from xdsd.compile.layers.edge_tcp import edge_connections, edge_tcp_members
 from xdsd.compile.layers.guarding import Guards, extras_of, gateway_guards, guarded, head_members
 from xdsd.compile.layers.hosts import HostPart, do_clash, group, host_part, join, without_clashes
@@ -33,11 +31,12 @@ from xdsd.compile.layers.limits import (
     workload_limits,
 )
 from xdsd.compile.layers.outbound import Rules, cluster_members, subset_names
+from xdsd.compile.layers.portions import AHEAD, Clients, Wanted, large, make_ahead, portions, routes_for
 from xdsd.compile.limits.terms import Side
-from xdsd.compile.matches import Source, gateway_key
+from xdsd.compile.matches import gateway_key
 from xdsd.compile.names import listener_name, resolve_host
 from xdsd.compile.resolve import View, rules_for, sees, settings, virtual_service_spec
-from xdsd.compile.routes import merge_routes, rule_routes
+from xdsd.compile.routes import merge_routes
 from xdsd.compile.virtual_hosts import virtual_host
 from xdsd.compile.world import read_object, read_refs
 from xdsd.model.intent import Gateway, Object
@@ -59,7 +58,8 @@ def edge_layer(view: View) -> LayerSpec:
         words.append(view.wildcard)
     if view.mutual:
         words.append("mutual")
-    return LayerSpec(LayerId(f"gateway/{'/'.join(words)}"), ((edge_members, (view,)),))
+    ahead = tuple((edge_ahead, (view, step)) for step in range(AHEAD))
+    return LayerSpec(LayerId(f"gateway/{'/'.join(words)}"), (*ahead, (edge_members, (view,))))
 
 
 def edge_ports(graph: Graph, view: View) -> tuple[MergedPort, ...]:
@@ -101,17 +101,38 @@ def _port(graph: Graph, view: View, number: int, bind: str) -> MergedPort | None
 
 def edge_host(graph: Graph, view: View, number: int, host: str, claims: tuple[HostClaim, ...]) -> EdgeHost:
     """The virtual host of one host of a port: the routes of all its VirtualServices, merged by age."""
-    destinations = MeshDestinations(graph, view.namespace, view.labels)
+    targets: dict[Target, None] = {}
     parts = []
     for claim in claims:
         obj = read_object(graph, claim.ref)
         if obj is not None:
-            source = Source(claim.gateways, view.namespace, dict(view.labels), number)
-            found = routing(graph, claim.ref).rules
-            routes = rule_routes(found, source, destinations, default_retries(graph))
-            parts.append((obj.age, limit_routes(graph, routes, claim.ref, claim.gateways, Side.GATEWAY)))
+            clients = Clients(claim.gateways, view.namespace, view.labels, number)
+            found = routes_for(graph, claim.ref, clients)
+            targets.update(dict.fromkeys(found.targets))
+            routes = limit_routes(graph, list(found.routes), claim.ref, claim.gateways, Side.GATEWAY)
+            parts.append((obj.age, routes))
     built = virtual_host(f"{host}:{number}", [host], merge_routes(parts))
-    return EdgeHost(host_part(host, built), tuple(destinations.targets))
+    return EdgeHost(host_part(host, built), tuple(targets))
+
+
+def edge_ahead(graph: Graph, view: View, step: int) -> tuple[Member, ...]:
+    """One step of what is made ahead: the portions of VirtualServices with very many rules."""
+    return make_ahead(graph, graph.ask(edge_portions, view), step)
+
+
+def edge_portions(graph: Graph, view: View) -> tuple[Wanted, ...]:
+    """The portions that virtual hosts of a view are joined from."""
+    many = graph.ask(large)
+    found: dict[Wanted, None] = {}
+    for port in graph.ask(edge_ports, view) if many else ():
+        if port.section != "http":
+            continue
+        for _, claims in graph.ask(edge_claims, view, port.port, port.bind):
+            for claim in claims:
+                if claim.ref in many:
+                    clients = Clients(claim.gateways, view.namespace, view.labels, port.port)
+                    found.update(dict.fromkeys(portions(graph, claim.ref, clients)))
+    return tuple(found)
 
 
 def edge_routes(graph: Graph, view: View, number: int, bind: str, name: str) -> Resource:

@@ -12,11 +12,11 @@ from xdsd.compile.dynamic_forward import keep_to_port
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Query, encode
 from xdsd.compile.layers.defaults import default_retries
-from xdsd.compile.layers.destinations import MeshDestinations
 from xdsd.compile.layers.limits import limit_routes
+from xdsd.compile.layers.portions import Clients, routes_for
 from xdsd.compile.layers.scope import PortTable, egress_for, port_tables, shard_of
 from xdsd.compile.layers.unknown import unknown_cluster
-from xdsd.compile.matches import MESH, Source
+from xdsd.compile.matches import MESH
 from xdsd.compile.names import BLACK_HOLE_CLUSTER, HTTP_PROXY_ROUTE, outbound_cluster_name, resolve_host
 from xdsd.compile.policy import effective_policy
 from xdsd.compile.resolve import (
@@ -30,7 +30,7 @@ from xdsd.compile.resolve import (
     virtual_service_for,
     virtual_service_spec,
 )
-from xdsd.compile.routes import concerns, default_http_route, rule_routes
+from xdsd.compile.routes import concerns, default_http_route
 from xdsd.compile.virtual_hosts import (
     PortForm,
     allow_any_virtual_host,
@@ -108,11 +108,11 @@ def _routes_of(graph: Graph, scope: HostScope, hostname: str, number: int) -> li
     ref = graph.ask(virtual_service_for, scope.namespace, scope.hosts, hostname)
     if ref is None:
         return None
-    source = Source(frozenset({MESH}), scope.namespace, dict(scope.labels), number)
-    destinations = MeshDestinations(graph, scope.namespace, scope.labels, scope.hosts)
-    found = routing(graph, ref)
-    routes = rule_routes(found.rules, source, destinations, default_retries(graph))
-    if not routes and not any(concerns(rule, ref.namespace, source) for rule in found.void):
+    clients = Clients(frozenset({MESH}), scope.namespace, scope.labels, number, scope.hosts)
+    routes = list(routes_for(graph, ref, clients).routes)
+    if not routes and not any(
+        concerns(rule, ref.namespace, clients.source) for rule in routing(graph, ref).void
+    ):
         return None
     return limit_routes(graph, routes, ref)
 

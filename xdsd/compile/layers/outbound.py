@@ -23,7 +23,9 @@ from xdsd.compile.layers.hosts import (
 )
 from xdsd.compile.layers.limits import limiter_members, outbound_limits
 from xdsd.compile.layers.listening import redirected_members
+from xdsd.compile.layers.outbound_ahead import outbound_ahead
 from xdsd.compile.layers.peers import cut_off, peers_for
+from xdsd.compile.layers.portions import AHEAD
 from xdsd.compile.layers.scope import SHARDS, egress_for, port_tables, services_of_shard, shard_claims
 from xdsd.compile.locality import NOWHERE, Nearness, Place
 from xdsd.compile.names import (
@@ -58,7 +60,8 @@ def outbound_layer(view: View) -> LayerSpec:
         words.append(f"{view.sidecar.namespace}.{view.sidecar.name}")
     layer_id = LayerId(f"outbound/{'/'.join(words)}/{view.interception}")
     shards = tuple((shard_members, (view, shard)) for shard in range(SHARDS))
-    return LayerSpec(layer_id, (*shards, *discovery_parts(view), (common_members, (view,))))
+    ahead = tuple((outbound_ahead, (view, step)) for step in range(AHEAD))
+    return LayerSpec(layer_id, (*ahead, *shards, *discovery_parts(view), (common_members, (view,))))
 
 
 def shard_members(graph: Graph, view: View, shard: int) -> tuple[Member, ...]:

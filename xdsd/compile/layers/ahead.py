@@ -1,0 +1,15 @@
+"""Which parts of layers have no members, and are there to make what others are joined from, in steps of their own."""
+
+from collections.abc import Callable
+from typing import Any
+
+from xdsd.compile.layers.edge import edge_ahead
+from xdsd.compile.layers.host_discovery import domains_ahead
+from xdsd.compile.layers.outbound_ahead import outbound_ahead
+
+_QUERIES = frozenset({domains_ahead, edge_ahead, outbound_ahead})
+
+
+def is_ahead(query: Callable[..., Any] | None, arguments: tuple[Any, ...]) -> bool:
+    """Whether a part is one of these, patched or not: a part with patches applied has the query as its first argument."""
+    return query in _QUERIES or (bool(arguments) and callable(arguments[0]) and arguments[0] in _QUERIES)
