@@ -31,13 +31,13 @@ def identity(uri: str) -> Identity | None:
 @dataclass(frozen=True, slots=True)
 class Request:
     """An HTTP request as authorization sees it: ``path`` is normalized and without query, names of ``headers`` are in
-    small letters and several values of one are joined by commas. ``claims`` are those of a token that was proven.
+    small letters, each with its values. ``claims`` are those of a token that was proven.
     """
 
     method: str = "GET"
     host: str = ""
     path: str = "/"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     claims: Mapping[str, Any] | None = None
 
 

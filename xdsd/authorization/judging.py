@@ -176,8 +176,8 @@ def _web_property(
     key: str, name: str, parts: tuple[str, ...], request: Request
 ) -> tuple[Callable[[str], bool], str]:
     if name == HEADERS:
-        value = request.headers.get(parts[0].lower())
-        return (lambda wanted: value is not None and (wanted == "*" or fits(wanted, value))), value or ""
+        given = request.headers.get(parts[0].lower(), ())
+        return (lambda wanted: any(wanted == "*" or fits(wanted, each) for each in given)), ", ".join(given)
     claims = request.claims
     if key == "request.auth.principal":
         return (lambda wanted: token_principal_fits(wanted, claims)), _token(request)

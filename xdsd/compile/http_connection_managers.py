@@ -50,15 +50,17 @@ def http_connection_manager(
     """The network filter; ``listener`` names it in statistics, ``routes`` is a route name for RDS or the
     routes themselves.
     """
+    paths = _normalization(side, settings.paths)
     manager = HttpConnectionManager(
         codec_type=HttpConnectionManager.AUTO,
         # The semicolon ends the name for the tag extractors of Istio's bootstrap and dashboards.
         stat_prefix=f"{_stat_direction(side)}_{listener};",
         http_filters=http_filters(settings.limiting, settings.guarding, inbound=side is Side.INBOUND),
         access_log=access_logs(settings.access_log),
-        normalize_path=BoolValue(value=settings.paths is not PathNormalizationType.NONE),
-        merge_slashes=settings.paths in _MERGING,
-        path_with_escaped_slashes_action=_escaped_slashes(settings.paths),
+        normalize_path=BoolValue(value=paths is not PathNormalizationType.NONE),
+        merge_slashes=paths in _MERGING,
+        path_with_escaped_slashes_action=_escaped_slashes(paths),
+        strip_trailing_host_dot=side is not Side.OUTBOUND,
         use_remote_address=BoolValue(value=side is Side.GATEWAY),
         http_protocol_options=Http1ProtocolOptions(accept_http_10=True),
         upgrade_configs=[HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
@@ -78,6 +80,16 @@ def http_connection_manager(
     config = Any()
     config.Pack(manager)
     return Filter(name=HTTP_CONNECTION_MANAGER, typed_config=config)
+
+
+def _normalization(side: Side, said: PathNormalizationType) -> PathNormalizationType:
+    """How far paths are normalized. Where policies decide about them, unless told otherwise, so far that no other spelling
+    of a path passes a DENY for it.
+    """
+    if said is not PathNormalizationType.DEFAULT:
+        return said
+    guarded = side is not Side.OUTBOUND
+    return PathNormalizationType.DECODE_AND_MERGE_SLASHES if guarded else PathNormalizationType.BASE
 
 
 def _escaped_slashes(paths: PathNormalizationType) -> int:

@@ -29,7 +29,7 @@ class ListenerSettings:
     buffer_limit: int = 0
     limiting: Limiting = NO_LIMITS
     guarding: Guarding = UNGUARDED
-    paths: PathNormalizationType = PathNormalizationType.BASE
+    paths: PathNormalizationType = PathNormalizationType.DEFAULT
     detection_timeout: timedelta | None = None
 
 

@@ -6,7 +6,8 @@ A field holds if one of its values does and none of its counterpart's (``notPath
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from envoy.config.rbac.v3.rbac_pb2 import Permission, Principal
+from envoy.config.rbac.v3.rbac_pb2 import MetadataSource, Permission, Principal, SourcedMetadata
+from envoy.type.matcher.v3.metadata_pb2 import MetadataMatcher
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 
@@ -171,7 +172,10 @@ def _what(condition: Condition) -> Iterator[_Group]:
         yield _Group(*given, lambda value: Permission(requested_server_name=string(value)))
     elif key.startswith("experimental."):
         name, parts = map_key(key.removeprefix("experimental."))
-        yield _Group(*given, lambda value: Permission(metadata=metadata(name, parts, [_known(value)])))
+        yield _Group(
+            *given,
+            lambda value: Permission(sourced_metadata=_dynamic(metadata(name, parts, [_known(value)]))),
+        )
 
 
 def _known(value: str) -> ValueMatcher:
@@ -245,7 +249,7 @@ def _port(value: str) -> Permission:
 
 
 def _claim(names: Sequence[str], value: str) -> Principal:
-    return Principal(metadata=claim(names, [string(value)]))
+    return Principal(sourced_metadata=_dynamic(claim(names, [string(value)])))
 
 
 def token(pattern: str) -> Principal:
@@ -271,4 +275,8 @@ def _pairs(pattern: str) -> Iterable[tuple[StringMatcher, StringMatcher]]:
 
 def _pair(issuer: StringMatcher, subject: StringMatcher) -> Principal:
     both = [single_claim("iss", issuer), single_claim("sub", subject)]
-    return Principal(and_ids=Principal.Set(ids=[Principal(metadata=each) for each in both]))
+    return Principal(and_ids=Principal.Set(ids=[Principal(sourced_metadata=_dynamic(each)) for each in both]))
+
+
+def _dynamic(matcher: MetadataMatcher) -> SourcedMetadata:
+    return SourcedMetadata(metadata_matcher=matcher, metadata_source=MetadataSource.DYNAMIC)

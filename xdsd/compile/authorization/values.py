@@ -63,7 +63,11 @@ def path(pattern: str) -> PathMatcher:
     and what holds another would pass a DENY.
     """
     matcher = PathMatcher()
-    matcher.path.CopyFrom(expression(_template(pattern)) if is_template(pattern) else string(pattern))
+    if pattern == "/":
+        # Envoy merges two slashes and nothing else into two.
+        matcher.path.CopyFrom(expression("//?"))
+    else:
+        matcher.path.CopyFrom(expression(_template(pattern)) if is_template(pattern) else string(pattern))
     return matcher
 
 

@@ -117,7 +117,9 @@ class PathNormalizationType(StrEnum):
 class ProxyPathNormalization(Message):
     """How paths of requests are brought into one form, before anything looks at them."""
 
-    normalization: PathNormalizationType | None = absent("How far; BASE if left out.")
+    normalization: PathNormalizationType | None = absent(
+        "How far; if left out DECODE_AND_MERGE_SLASHES where requests are taken in, and BASE on the way out."
+    )
 
 
 class DefaultTrafficPolicy(Message):
