@@ -102,9 +102,9 @@ def test_streams_idle_for_ever_only_within_the_mesh() -> None:
 
 @pytest.mark.parametrize("side", Side)
 def test_paths_are_normalized_and_old_and_upgraded_clients_served(side: Side) -> None:
-    """Dot segments are resolved before routing; HTTP/1.0 and WebSockets work everywhere."""
+    """Where policies decide a path has one spelling; HTTP/1.0 and WebSockets work everywhere."""
     built_manager = built(side)
     assert built_manager.normalize_path.value
-    assert not built_manager.merge_slashes
+    assert built_manager.merge_slashes is (side is not Side.OUTBOUND)
     assert built_manager.http_protocol_options.accept_http_10
     assert [each.upgrade_type for each in built_manager.upgrade_configs] == ["websocket"]

@@ -147,6 +147,7 @@ def test_an_unknown_field_is_told_wherever_it_is(path: Any) -> None:
         "set",
         "add",
         "metadata",
+        "includeAdditionalHeadersInCheck",
         "to",
         "environmentVariables",
         "proxyMetadata",

@@ -8,7 +8,7 @@ from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as http_rbac
 from envoy.extensions.filters.network.rbac.v3 import rbac_pb2 as network_rbac
 
 from xdsd.compile.authorization.conditions import Domains
-from xdsd.compile.authorization.rules import AnyPolicy, kept, rules
+from xdsd.compile.authorization.rules import AnyPolicy, asking, kept, rules
 from xdsd.model.intent import Action
 
 TRIED: Mapping[Action, str] = MappingProxyType(
@@ -17,6 +17,8 @@ TRIED: Mapping[Action, str] = MappingProxyType(
 """How the metrics of policies that only count begin."""
 
 STATISTICS = "tcp."
+UNKNOWN_PROVIDER = "-deny-due-to-bad-CUSTOM-action"
+"""How the names of rules end whose provider nobody declared."""
 
 
 def http_guard(policies: Iterable[AnyPolicy], action: Action, domains: Domains) -> http_rbac.RBAC:
@@ -27,6 +29,40 @@ def http_guard(policies: Iterable[AnyPolicy], action: Action, domains: Domains) 
 def network_guard(policies: Iterable[AnyPolicy], action: Action, domains: Domains) -> network_rbac.RBAC:
     """The same about connections that are not HTTP."""
     return _told(network_rbac.RBAC(stat_prefix=STATISTICS), policies, action, domains, http=False)
+
+
+def refused_custom(config: Any, policies: Iterable[AnyPolicy], domains: Domains, *, http: bool) -> Any:
+    """Adds to what the filter of DENY is told the rules whose providers nobody declared: what they match is refused."""
+    made = rules(policies, Action.CUSTOM, domains, http=http, suffix=UNKNOWN_PROVIDER)
+    if made.policies:
+        config.rules.action = made.action
+        for name, policy in made.policies.items():
+            config.rules.policies[name].CopyFrom(policy)
+    return config
+
+
+def http_choice(policies: Iterable[AnyPolicy], provider: str, domains: Domains) -> http_rbac.RBAC:
+    """What finds out whether a provider is asked about a request."""
+    return _choice(http_rbac.RBAC(), policies, provider, domains, http=True)
+
+
+def network_choice(policies: Iterable[AnyPolicy], provider: str, domains: Domains) -> network_rbac.RBAC:
+    """The same about a connection that is not HTTP."""
+    made = network_rbac.RBAC(stat_prefix=STATISTICS)
+    return _choice(made, policies, provider, domains, http=False)
+
+
+def _choice(
+    config: Any, policies: Iterable[AnyPolicy], provider: str, domains: Domains, *, http: bool
+) -> Any:
+    config.shadow_rules.CopyFrom(rules(asking(policies, provider), Action.CUSTOM, domains, http=http))
+    config.shadow_rules_stat_prefix = chosen_by(provider)
+    return config
+
+
+def chosen_by(provider: str) -> str:
+    """How the metadata and metrics of a choice begin."""
+    return f"istio_ext_authz_{provider}_"
 
 
 def _told(config: Any, policies: Iterable[AnyPolicy], action: Action, domains: Domains, *, http: bool) -> Any:

@@ -98,10 +98,13 @@ UNGUARDED = Guarding()
 
 
 class Extras(NamedTuple):
-    """What a listener's filters depend on policies for: whether something is audited, and the providers that are asked."""
+    """What a listener's filters depend on policies for: whether something is audited, and the providers that are asked:
+    all of them about requests, those that speak gRPC about connections too.
+    """
 
     audit: bool = False
     providers: tuple[str, ...] = ()
+    grpc: tuple[str, ...] = ()
 
 
 NO_EXTRAS = Extras()
@@ -112,7 +115,7 @@ def heads(extras: Extras, *, place: str = "", http: bool = True) -> tuple[Head, 
     what puts the token in.
     """
     found: list[Head] = []
-    for provider in extras.providers:
+    for provider in extras.providers if http else extras.grpc:
         found += [Head(Part.CHOOSE, http, provider, place), Head(Part.ASK, http, provider, place)]
     if http:
         found.append(Head(Part.TOKENS, http, "", place))

@@ -30,6 +30,12 @@ class Kept(NamedTuple):
     tried: tuple[AnyPolicy, ...]
 
 
+def asking(policies: Iterable[AnyPolicy], provider: str) -> tuple[AnyPolicy, ...]:
+    """The policies by which a provider is asked."""
+    custom = kept(policies, Action.CUSTOM).enforced
+    return tuple(each for each in custom if each.spec.provider and each.spec.provider.name == provider)
+
+
 def kept(policies: Iterable[AnyPolicy], action: Action) -> Kept:
     """The policies with this action."""
     found = [each for each in policies if each.spec.effect is action]

@@ -20,7 +20,14 @@ from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.checks import check_for
 from xdsd.compile.layers.destinations import Target
 from xdsd.compile.layers.edge_tcp import edge_connections, edge_tcp_members
-from xdsd.compile.layers.guarding import Guards, extras_of, gateway_guards, guarded, head_members
+from xdsd.compile.layers.guarding import (
+    Guards,
+    extras_of,
+    gateway_guards,
+    guarded,
+    head_members,
+    provider_targets,
+)
 from xdsd.compile.layers.hosts import HostPart, do_clash, group, host_part, join, without_clashes
 from xdsd.compile.layers.limits import (
     limit_routes,
@@ -222,6 +229,8 @@ def edge_targets(graph: Graph, view: View) -> tuple[tuple[Target, Rules], ...]:
             continue
         for host, claims in graph.ask(edge_claims, view, port.port, port.bind):
             found.update(dict.fromkeys(graph.ask(edge_host, view, port.port, host, claims).targets))
+        extras = graph.ask(extras_of, graph.ask(edge_guards, view, port.port, port.bind).policies)
+        found.update(dict.fromkeys(provider_targets(graph, extras)))
     ruled = ((each, graph.ask(rules_for, view.namespace, view.labels, each.key)) for each in found)
     return tuple(
         (target, rules)

@@ -7,19 +7,29 @@ it, and a change of policy leaves the layer with their listeners alone.
 from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import blake2b
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
-from xdsd.compile.authorization.guards import http_guard, network_guard
+from xdsd.compile.authorization.asking import http_asking, network_asking
+from xdsd.compile.authorization.guards import (
+    http_choice,
+    http_guard,
+    network_choice,
+    network_guard,
+    refused_custom,
+)
 from xdsd.compile.authorization.heads import ACTIONS, NO_EXTRAS, Extras, Head, Part, guarding, heads, told
 from xdsd.compile.authorization.rules import kept
 from xdsd.compile.authorization.tokens import Issuer, token_guard
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
+from xdsd.compile.layers.destinations import Target
 from xdsd.compile.layers.peers import trusted
 from xdsd.compile.listener_settings import ListenerSettings
+from xdsd.compile.names import outbound_cluster_name, resolve_host
 from xdsd.compile.resolve import Labels, View, selects, settings
-from xdsd.compile.world import read_object, read_proxy, read_refs
+from xdsd.compile.world import read_mesh_default, read_object, read_proxy, read_refs, read_service_keys
 from xdsd.model.intent import Action, AuthorizationPolicy, JWTRule, Object, RequestAuthentication
+from xdsd.model.intent.extension_provider import MeshExtensionProvider
 from xdsd.model.intent.policy_target import GATEWAY_NAME, GROUP, KUBERNETES
 from xdsd.model.problem import ObjectRef
 from xdsd.snapshot import EXTENSION, LayerId, Resource
@@ -96,8 +106,23 @@ def head_members(guards: Guards, found: Iterable[Head]) -> Iterable[Member]:
 
 def extras_of(graph: Graph, policies: Refs) -> Extras:
     """The filters that there are only for some policies."""
-    audited = kept(policies_of(graph, policies), Action.AUDIT).enforced
-    return Extras(audit=bool(audited))
+    found = policies_of(graph, policies)
+    audited = kept(found, Action.AUDIT).enforced
+    names = sorted(
+        {each.spec.provider.name for each in kept(found, Action.CUSTOM).enforced if each.spec.provider}
+    )
+    known = [provider for name in names if (provider := provider_of(graph, name)) is not None]
+    return Extras(
+        bool(audited),
+        tuple(each.name for each in known),
+        tuple(each.name for each in known if each.envoy_ext_authz_grpc is not None),
+    )
+
+
+def provider_of(graph: Graph, name: str) -> MeshExtensionProvider | None:
+    """A provider that the mesh declares; None if it does not."""
+    known: tuple[MeshExtensionProvider, ...] = read_mesh_default(graph, "extension_providers") or ()
+    return next((each for each in known if each.name == name), None)
 
 
 def guarded(found: ListenerSettings, extras: Extras = NO_EXTRAS, place: str = "") -> ListenerSettings:
@@ -107,13 +132,68 @@ def guarded(found: ListenerSettings, extras: Extras = NO_EXTRAS, place: str = ""
 
 def told_head(graph: Graph, guards: Guards, head: Head) -> Resource:
     """What one filter is told."""
+    return resource(EXTENSION, head.name, told(head, _config(graph, guards, head)))
+
+
+def _config(graph: Graph, guards: Guards, head: Head) -> Any:
+    """The message that a filter is told."""
     if head.part is Part.TOKENS:
-        config = token_guard(graph.ask(issuers_of, guards.tokens))
-    else:
-        write = http_guard if head.http else network_guard
-        policies = policies_of(graph, guards.policies)
-        config = write(policies, ACTIONS[head.part], graph.ask(trusted))
-    return resource(EXTENSION, head.name, told(head, config))
+        return token_guard(graph.ask(issuers_of, guards.tokens))
+    policies, domains = policies_of(graph, guards.policies), graph.ask(trusted)
+    if head.part is Part.CHOOSE:
+        return (http_choice if head.http else network_choice)(policies, head.provider, domains)
+    if head.part is Part.ASK:
+        return _asking(graph, head)
+    write = http_guard if head.http else network_guard
+    config = write(policies, ACTIONS[head.part], domains)
+    if head.part is not Part.DENY:
+        return config
+    custom = kept(policies, Action.CUSTOM).enforced
+    unknown = [
+        each for each in custom if each.spec.provider and not provider_of(graph, each.spec.provider.name)
+    ]
+    return refused_custom(config, unknown, domains, http=head.http)
+
+
+def _asking(graph: Graph, head: Head) -> Any:
+    provider = provider_of(graph, head.provider)
+    if provider is None:
+        # It went while the listener that asks it goes; the filter of DENY refuses what it was asked about.
+        provider = MeshExtensionProvider.model_validate(
+            {"name": head.provider, "envoyExtAuthzGrpc": {"service": "gone.invalid", "port": 1}}
+        )
+    cluster = provider_cluster(graph, provider)
+    return http_asking(provider, cluster) if head.http else network_asking(provider, cluster)
+
+
+def provider_targets(graph: Graph, extras: Extras) -> Iterable[Target]:
+    """The services that are asked."""
+    for name in extras.providers:
+        provider = provider_of(graph, name)
+        said = provider.settings if provider else None
+        if provider is None or said is None:
+            continue
+        namespace = said.service.rpartition("/")[0]
+        host = resolve_host(said.service.rpartition("/")[2], _home(provider), settings(graph).domain)
+        for key in read_service_keys(graph, "services-of-host", host):
+            if not namespace or key.namespace == namespace:
+                yield Target(key, said.port, "")
+                break
+
+
+def provider_cluster(graph: Graph, provider: MeshExtensionProvider) -> str:
+    """The cluster by which a provider is asked: that of its service."""
+    said = provider.settings
+    host = said.service.rpartition("/")[2] if said else ""
+    return outbound_cluster_name(
+        said.port if said else 0, "", resolve_host(host, _home(provider), settings(graph).domain)
+    )
+
+
+def _home(provider: MeshExtensionProvider) -> str:
+    """The namespace to which a short name of a provider's service belongs."""
+    said = provider.settings
+    return (said.service.rpartition("/")[0] if said else "") or "default"
 
 
 def issuers_of(graph: Graph, tokens: Refs) -> tuple[Issuer, ...]:

@@ -35,6 +35,7 @@ from xdsd.model.intent.commands import command_fault
 from xdsd.model.intent.connection_pool import ConnectionPoolSettings, TcpKeepalive
 from xdsd.model.intent.destination_rule import OutlierDetection
 from xdsd.model.intent.durations import Duration, DurationOrZero
+from xdsd.model.intent.extension_provider import MeshExtensionProvider, provider_findings
 from xdsd.model.intent.hosts import ExportTo, ServiceExportTo
 from xdsd.model.intent.http_actions import HTTPRetry
 from xdsd.model.intent.load_balancer import LocalityLoadBalancerSetting, ZoneAwareLoadBalancerSetting
@@ -257,7 +258,7 @@ class MeshConfig(Message):
         "Whether programs' metrics are joined to proxies'.", nullable=True
     )
     enable_tracing: Bool | None = absent("Whether proxies trace.")
-    extension_providers: tuple[Whole, ...] = many("Services that telemetry and authorization use.")
+    extension_providers: tuple[MeshExtensionProvider, ...] = many("Services that CUSTOM policies ask.")
     hbone_idle_timeout: DurationOrZero | None = absent("How long tunnels of ambient meshes are kept.")
     inbound_cluster_stat_name: Str | None = absent("Pattern of statistics' names.")
     ingress_class: Str | None = absent("Class of Kubernetes' Ingress.")
@@ -289,6 +290,7 @@ class MeshConfig(Message):
             yield from export_findings(names, field)
         if self.dns_refresh_rate is not None and self.dns_refresh_rate <= timedelta(milliseconds=1):
             yield wrong("0.001s is not above 0.001s", "dnsRefreshRate", reason=Reason.OUT_OF_RANGE)
+        yield from provider_findings(self.extension_providers, "extensionProviders")
         fault = _log_format_fault(self.access_log_format, self.access_log_encoding)
         if fault:
             yield wrong(fault, "accessLogFormat")

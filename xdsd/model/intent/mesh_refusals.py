@@ -27,7 +27,6 @@ REFUSED_OF_MESHES: Mapping[str, str] = MappingProxyType(
         "enableEnvoyAccessLogService": "access logs go to a file; write accessLogFile",
         "enablePrometheusMerge": "programs and proxies are scraped apart",
         "enableTracing": _TRACES,
-        "extensionProviders": "nothing names providers; an EnvoyFilter adds what Envoy has",
         "hboneIdleTimeout": _AMBIENT,
         "inboundClusterStatName": _NAMES,
         "ingressClass": _INGRESS,
