@@ -10,9 +10,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from structlog.typing import FilteringBoundLogger
 
 from api.access.caller import Role
 from api.access.certificates import ServerTls
@@ -23,11 +25,18 @@ from api.credentials import Credentials
 from api.server import admin_services, serve_admin
 from api.services.etcd import Etcd
 from api.services.etcd.policy import KeyPolicy
+from api.services.joining import Joined
 from storage.base import StorageError, Store, StoreStatus
 from storage.memory import MemoryStore
+from xdsd.ca.authority import Authority
+from xdsd.ca.registers import Revocations, Tokens
+from xdsd.ca.sealing import Sealer
+from xdsd.ca.stored import StoredRoots
 from xdsd.fleet.members import Member, Membership
 from xdsd.health import Check
 from xdsd.intents import Intents
+from xdsd.model.identity import SpiffeID
+from xdsd.model.key_type import KeyType
 from xdsd.model.problem import Problem
 from xdsd.reconcile import SourceStatus
 from xdsd.server import ProxyStatus
@@ -125,6 +134,17 @@ class Daemon:
         return asyncio.run_coroutine_threadsafe(call, self.loop).result(20)
 
 
+def _joined(store: Store, logger: FilteringBoundLogger) -> Joined:
+    source = StoredRoots(store, Sealer(b"k" * 32), "cluster.local", KeyType.ECDSA_P256, logger)
+    return Joined(
+        Authority(source, "cluster.local", timedelta(hours=24)),
+        Tokens(store, logger),
+        Revocations(store, logger),
+        SpiffeID("cluster.local", "istio-system", "xdsd"),
+        "0.0.0.0:15012",
+    )
+
+
 @contextmanager
 def daemon(
     folder: Path,
@@ -132,8 +152,9 @@ def daemon(
     tls: ServerTls | None = None,
     *,
     anonymous: Role | None = Role.ADMIN,
+    joining: bool = False,
 ) -> Iterator[Daemon]:
-    """A server on a socket in ``folder`` (or at ``address``) while it lasts."""
+    """A server on a socket in ``folder`` (or at ``address``) while it lasts; ``joining`` gives it a CA."""
     running: list[Daemon] = []
     failures: list[Exception] = []
     started = threading.Event()
@@ -145,11 +166,16 @@ def daemon(
         mesh, proxies, health, log = FakeMesh(), FakeProxies(), FakeHealth(store), io.StringIO()
         logger = make_logger(LogFormat.JSON, LogLevel.INFO, log)
         directory, clock = Directory(store, logger), asyncio.get_running_loop().time
-        following = asyncio.create_task(directory.run())
+        following = [asyncio.create_task(directory.run())]
         prover = Prover(directory, Throttle(clock), clock, anonymous=anonymous)
         member = Member(7, "one", "1.2.3", "2026-01-02T03:04:05Z", "unix:/admin.sock", "127.0.0.1:15010")
         etcd = Etcd(store, Membership(store, member, logger), KeyPolicy((b"/app/",)))
-        offered = admin_services(Intents(store), mesh, proxies, health, prover, etcd)
+        joined = _joined(store, logger) if joining else None
+        if joined is not None:
+            runs = (joined.authority.run(), joined.tokens.run(), joined.revocations.run())
+            following += [asyncio.create_task(run) for run in runs]
+            await joined.authority.known()
+        offered = admin_services(Intents(store), mesh, proxies, health, prover, etcd, joined)
         where = address or UnixAddress(folder / "admin.sock")
         refused: list[str] = []
         async with serve_admin(where, offered, prover, logger, tls=tls, refused=refused.append) as bound:
@@ -157,7 +183,8 @@ def daemon(
             running.append(Daemon(bound, log, mesh, proxies, health, store, loop, refused, directory))
             started.set()
             await stop[0].wait()
-        following.cancel()
+        for task in following:
+            task.cancel()
         await store.close()
 
     def work() -> None:
