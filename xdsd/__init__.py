@@ -25,7 +25,8 @@ layers. The *snapshot* is all layers at one *generation*. A *problem* is a user'
 - ``protocol`` decides, without I/O or clock, what each stream is sent and when; ``server`` performs it on gRPC.
 - ``secrets`` makes what streams of a proven identity are given, a key and certificate each, and renews it; ``protocol``
   keeps that apart from the snapshot, with the stream.
-- ``listening`` keeps the xDS port over a restart, and ``watchdog`` tells a service manager that the loop turns.
+- ``ca`` issues certificates and finds out who proves what; ``identity`` joins it to the server's TLS ports.
+- ``listening`` keeps the xDS ports over a restart, and ``watchdog`` tells a service manager that the loop turns.
 - ``model`` holds the values, ``manifest`` reads them from YAML, ``http`` and ``telemetry`` let the daemon be watched, and
   ``parts`` makes them as the settings want, and ``__main__`` joins everything.
 - ``api`` (beside this package) is the admin port and ``xdsctl``: ``access`` says who calls and what they may, ``services``

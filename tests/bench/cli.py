@@ -11,6 +11,7 @@ import click
 from tests.bench.compile import compile_bench
 from tests.bench.edit import edit_bench
 from tests.bench.fanout import fanout
+from tests.bench.issue import issue_bench
 from tests.bench.noop import noop
 from tests.bench.store import store
 from tests.bench.storm import memory, storm
@@ -21,6 +22,7 @@ BENCHES: Mapping[str, Callable[[], Any]] = {
     "compile": compile_bench,
     "storm": lambda: {"storms": [storm(1000, 1000), storm(4000, 1000, 3)], "memory": memory()},
     "edit": edit_bench,
+    "issue": issue_bench,
     "noop": noop,
     "store": store,
     "zero-loss": zero_loss,

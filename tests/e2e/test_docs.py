@@ -71,6 +71,14 @@ def test_the_page_of_etcd_does_what_it_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
+def test_the_page_of_identity_does_what_it_says(tmp_path: Path) -> None:
+    """With a daemon whose TLS ports the page names."""
+    ports = moved_ports("15000", "15010", "15012", "15013", "15014")
+    with Reader(tmp_path, ports) as reader:
+        assert reader.do((DOCS / "identity.md").read_text()) >= 20
+
+
+@pytest.mark.e2e
 def test_the_demo_page_does_what_it_says(shared_mesh: Bookinfo, tmp_path: Path) -> None:
     """Every exercise can be typed in the demo's folder."""
     options = shared_mesh.layout.options
@@ -99,6 +107,7 @@ def test_every_page_with_commands_is_run() -> None:
         "etcd.md",
         "first-mesh.md",
         "history.md",
+        "identity.md",
         "machines.md",
         "mesh-config.md",
         "operations.md",
