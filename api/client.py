@@ -167,6 +167,10 @@ class Client:
         request = pb.DumpConfigRequest(node=node, type_url=type_url)
         return self.call(self._proxies.DumpConfig, request, pb.DumpConfigResponse)
 
+    def secrets(self, node: str) -> pb.ListSecretsResponse:
+        """What may be known of the certificates that a proxy was given and trusts. Raises NotFoundError."""
+        return self.call(self._proxies.ListSecrets, pb.ListSecretsRequest(node=node), pb.ListSecretsResponse)
+
     def registries(self) -> Sequence[pb.RegistryStatus]:
         """The sources of the catalog."""
         request = pb.ListRegistriesRequest()

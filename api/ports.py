@@ -19,6 +19,7 @@ from xdsd.intents import (
 )
 from xdsd.manifest import AnyObject
 from xdsd.model.problem import ObjectRef, Problem
+from xdsd.model.secret import SecretStatus
 from xdsd.server.status import ProxyStatus
 from xdsd.snapshot import Snapshot
 
@@ -62,6 +63,9 @@ class Proxies(Protocol):
 
     def status(self) -> Sequence[ProxyStatus]:
         """One a stream; a proxy that does not aggregate its types has several."""
+
+    def secrets(self, key: str) -> Sequence[SecretStatus]:
+        """What may be known of the secrets that the streams of a node (``Node.key``) were given."""
 
 
 class Source(Protocol):

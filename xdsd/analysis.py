@@ -16,7 +16,16 @@ from xdsd.compile.compiler import Compiler
 from xdsd.intents.admission import Observed, World, warnings
 from xdsd.manifest import AnyObject
 from xdsd.model.catalog import Workload
-from xdsd.model.intent import DestinationRule, EnvoyFilter, Gateway, ProxyConfig, ServiceEntry, Sidecar
+from xdsd.model.identity import InvalidIdentity, SpiffeID
+from xdsd.model.intent import (
+    DestinationRule,
+    EnvoyFilter,
+    Gateway,
+    PeerAuthentication,
+    ProxyConfig,
+    ServiceEntry,
+    Sidecar,
+)
 from xdsd.model.mesh import MeshSettings, Proxy, Role
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.model.singletons import misplaced
@@ -94,7 +103,7 @@ class _Mesh:
         namespaces = {service.namespace for service in self._catalog.services().values()}
         wanted = dict.fromkeys((*_wanted(subject.objects, namespaces), *self._beside(subject)))
         for number, one in enumerate(wanted):
-            self._compiler.attach(_proxy(number, one, settings.domain))
+            self._compiler.attach(_proxy(number, one, settings))
 
     def _beside(self, subject: Subject) -> "Iterator[_Wanted]":
         """Sidecars of the workloads that EnvoyFilters are for."""
@@ -158,9 +167,9 @@ def _wanted(objects: Iterable[AnyObject], namespaces: Iterable[str]) -> Iterator
             yield _Wanted(Role.ROUTER, namespace, labels)
 
 
-def _proxy(number: int, wanted: _Wanted, domain: str) -> Proxy:
+def _proxy(number: int, wanted: _Wanted, settings: MeshSettings) -> Proxy:
     role, namespace, labels, address = wanted
-    suffix = f"{namespace}.svc.{domain}"
+    suffix = f"{namespace}.svc.{settings.domain}"
     return Proxy(
         node_id=f"{role}~{address}~analysis-{number}.{namespace}~{suffix}",
         role=role,
@@ -170,7 +179,16 @@ def _proxy(number: int, wanted: _Wanted, domain: str) -> Proxy:
         domain=suffix,
         labels=dict(labels),
         start=None,
+        identity=_identity(namespace, settings),
     )
+
+
+def _identity(namespace: str, settings: MeshSettings) -> SpiffeID | None:
+    """Who an imagined proxy proves to be: it is asked what objects do, not whether proxies are set up."""
+    try:
+        return SpiffeID(settings.trust_domain, namespace, "analysis")
+    except InvalidIdentity:
+        return None
 
 
 def _selected(obj: AnyObject) -> Mapping[str, str]:
@@ -180,6 +198,6 @@ def _selected(obj: AnyObject) -> Mapping[str, str]:
         return spec.workload_selector.labels
     if isinstance(spec, DestinationRule) and spec.workload_selector is not None:
         return spec.workload_selector.match_labels
-    if isinstance(spec, ProxyConfig) and spec.selector is not None:
+    if isinstance(spec, PeerAuthentication | ProxyConfig) and spec.selector is not None:
         return spec.selector.match_labels
     return {}

@@ -1,6 +1,7 @@
 """``xdsctl config``: what one proxy is served, as tables like istioctl's or whole."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 from typing import Any
 
 import click
@@ -144,6 +145,56 @@ def dns(connection: Connection, node: str, name: str, output: str | None) -> Non
         print_data([{"name": each, "addresses": addresses.split(",")} for each, addresses in rows], output)
     else:
         print_table(NAMES.columns, rows)
+
+
+@config.command()
+@_node
+@_output
+@pass_connection
+def secret(connection: Connection, node: str, output: str | None) -> None:
+    """Certificates that a proxy was given, and the roots that it trusts. Keys are shown to nobody."""
+    with connection.client() as client:
+        found = client.secrets(node).secrets
+    if output in {"json", "yaml"}:
+        print_data([_certificate(each) for each in found], output)
+        return
+    wide = output == "wide"
+    columns = ["NAME", "SUBJECT", "VALID UNTIL", "RENEWAL", "SERIAL", "FINGERPRINT"]
+    rows = [
+        (
+            each.name,
+            each.subject,
+            _moment(each.ends),
+            _moment(each.renewal) if each.HasField("renewal") else "-",
+            each.serial if wide else _short(each.serial),
+            each.fingerprint if wide else _short(each.fingerprint),
+        )
+        for each in found
+    ]
+    print_table(columns, rows)
+
+
+def _certificate(status: pb.SecretStatus) -> dict[str, str]:
+    """A certificate as data."""
+    return {
+        "name": status.name,
+        "subject": status.subject,
+        "serial": status.serial,
+        "fingerprint": status.fingerprint,
+        "validFrom": _moment(status.begins),
+        "validUntil": _moment(status.ends),
+        **({"renewal": _moment(status.renewal)} if status.HasField("renewal") else {}),
+    }
+
+
+def _short(digits: str) -> str:
+    return digits if len(digits) <= 12 else f"{digits[:12]}…"
+
+
+def _moment(stamp: Any) -> str:
+    """A time of the wire, which is Any by nature, to the second."""
+    text: str = stamp.ToDatetime(UTC).isoformat(timespec="seconds")
+    return text
 
 
 def _dump(client: Client, node: str, type_url: str) -> Sequence[pb.ConfigResource]:

@@ -59,22 +59,47 @@ class ProxiesService:
         if request.type_url == SECRET:
             current().require(Right.SECRETS)
         snapshot = self._mesh.snapshot
-        found = find_nodes(request.node, snapshot.assigned)
-        if len(found) > 1:
-            await context.abort(
-                grpc.StatusCode.INVALID_ARGUMENT,
-                f"{request.node!r} may be any of {', '.join(found)}; use one of these",
-            )
-        if not found:
-            await context.abort(grpc.StatusCode.NOT_FOUND, _unknown(request.node, snapshot.assigned))
-        response = pb.DumpConfigResponse(node_id=found[0], generation=snapshot.generation)
-        for resource in served(snapshot, found[0], request.type_url):
+        node = await self._one(request.node, context)
+        response = pb.DumpConfigResponse(node_id=node, generation=snapshot.generation)
+        for resource in served(snapshot, node, request.type_url):
             if resource.type_url == SECRET and not current().may(Right.SECRETS):
                 continue  # asked for by name they are refused; among all types they are left out
             item = response.resources.add(name=resource.name, version=resource.version)
             item.resource.type_url = resource.type_url
             item.resource.value = resource.body
         return response
+
+    async def ListSecrets(  # noqa: N802
+        self, request: pb.ListSecretsRequest, context: Context
+    ) -> pb.ListSecretsResponse:
+        current().require(Right.OBSERVE)
+        node = await self._one(request.node, context)
+        response = pb.ListSecretsResponse(node_id=node)
+        for status in self._proxies.secrets(node):
+            item = response.secrets.add(
+                name=status.name,
+                subject=status.subject,
+                serial=status.serial,
+                fingerprint=status.fingerprint,
+            )
+            item.begins.FromDatetime(status.begins)
+            item.ends.FromDatetime(status.ends)
+            if status.renewal is not None:
+                item.renewal.FromDatetime(status.renewal)
+        return response
+
+    async def _one(self, wanted: str, context: Context) -> str:
+        """The key of the one node that is meant; ends the call where there is none or several."""
+        nodes = self._mesh.snapshot.assigned
+        found = find_nodes(wanted, nodes)
+        if len(found) > 1:
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"{wanted!r} may be any of {', '.join(found)}; use one of these",
+            )
+        if not found:
+            await context.abort(grpc.StatusCode.NOT_FOUND, _unknown(wanted, nodes))
+        return found[0]
 
 
 def served(snapshot: Snapshot, node: str, type_url: str = "") -> Iterator[Resource]:

@@ -38,6 +38,7 @@ from xdsd.intents import Intents
 from xdsd.model.identity import SpiffeID
 from xdsd.model.key_type import KeyType
 from xdsd.model.problem import Problem
+from xdsd.model.secret import SecretStatus
 from xdsd.reconcile import SourceStatus
 from xdsd.server import ProxyStatus
 from xdsd.settings import Address, LogFormat, LogLevel, UnixAddress
@@ -73,6 +74,10 @@ class FakeProxies:
     """What the xDS server would say."""
 
     streams: list[ProxyStatus] = field(default_factory=list)
+    given: dict[str, tuple[SecretStatus, ...]] = field(default_factory=dict)
+
+    def secrets(self, key: str) -> Sequence[SecretStatus]:
+        return self.given.get(key, ())
 
     def status(self) -> Sequence[ProxyStatus]:
         return self.streams

@@ -62,7 +62,7 @@ async def test_an_operator_sees_what_an_envoy_runs(tmp_path: Path) -> None:
         async with Envoy(bootstrap, tmp_path), aiohttp.ClientSession() as session:
 
             async def in_sync() -> None:
-                assert await states(daemon) == dict.fromkeys(("cds", "eds", "lds", "rds"), "SYNCED")
+                assert await states(daemon) == dict.fromkeys(("cds", "eds", "ecds", "lds", "rds"), "SYNCED")
 
             await eventually(in_sync, "the gateway is in sync")
             async with session.get(f"http://127.0.0.1:{port}/", headers={"user": "jason"}) as response:

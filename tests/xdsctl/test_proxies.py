@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 import yaml
@@ -13,6 +14,7 @@ from tests.api.mesh import NODE, OTHER, REVIEWS, snapshot, status
 from tests.xdsctl.conftest import Xdsctl
 from xdsd.health import Check
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
+from xdsd.model.secret import SecretStatus
 from xdsd.reconcile import SourceStatus
 
 
@@ -240,3 +242,26 @@ def test_version_tells_both_sides(xdsctl: Xdsctl, server: Daemon) -> None:
     assert alone.stdout.startswith("client: ")
     assert "no daemon answers at unix:/nonexistent/x.sock: there is no such socket" in alone.stderr
     assert xdsctl("--endpoint", "unix:/nonexistent/x.sock", "version", "--client").exit_code == 0
+
+
+def test_certificates_of_a_proxy_are_shown_and_no_key(mesh: Daemon, xdsctl: Xdsctl) -> None:
+    """Whose they are, until when and how they are told apart; a root has no renewal."""
+    begins, ends = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    own = SecretStatus("default", "spiffe://td/ns/a/sa/b", "ab" * 10, "cd" * 32, begins, ends, begins)
+    mesh.proxies.given[NODE] = (own, SecretStatus("ROOTCA", "O=td", "1", "ef" * 32, begins, ends))
+    result = xdsctl("config", "secret", NODE)
+    assert [line.split() for line in result.stdout.splitlines()] == [
+        ["NAME", "SUBJECT", "VALID", "UNTIL", "RENEWAL", "SERIAL", "FINGERPRINT"],
+        [
+            *("default", "spiffe://td/ns/a/sa/b", "2026-01-02T00:00:00+00:00", "2026-01-01T00:00:00+00:00"),
+            *("abababababab…", "cdcdcdcdcdcd…"),
+        ],
+        ["ROOTCA", "O=td", "2026-01-02T00:00:00+00:00", "-", "1", "efefefefefef…"],
+    ]
+    found = json.loads(xdsctl("config", "secret", NODE, "-o", "json").stdout)
+    assert found[0]["fingerprint"] == "cd" * 32
+    assert set(found[0]) == {
+        *("name", "subject", "serial", "fingerprint", "validFrom", "validUntil", "renewal")
+    }
+    assert "cd" * 32 in xdsctl("config", "secret", NODE, "-o", "wide").stdout
+    assert xdsctl("config", "secret", "nobody").exit_code == 1

@@ -6,15 +6,15 @@ Such an object is valid and applied. Its author should know whom it does not lim
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from xdsd.model.intent import Object, RateLimit, RateLimitDescriptor
+from xdsd.model.intent import Object, RateLimit, RateLimitDescriptor, TargetKind
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 
 Find = Callable[[ObjectRef], Object[Any] | None]
 """Looks an object up; Any: the reference says the kind."""
 
 _CERTIFICATES = (
-    "counts requests whose client proved an identity by a certificate, and no listener asks for one yet unless an"
-    " EnvoyFilter makes it; others are not limited"
+    "counts requests whose client proved an identity by a certificate, and gateways ask for none unless an EnvoyFilter"
+    " makes them; others are not limited"
 )
 _TOKENS = (
     "counts requests with a token that was proven, and nothing proves tokens yet unless an EnvoyFilter makes it;"
@@ -25,10 +25,11 @@ _TOKENS = (
 def vain_limits(spec: RateLimit, ref: ObjectRef, find: Find) -> Iterator[Problem]:
     """Warnings about an object, in the order of its fields."""
     yield from _targets(spec, ref, find)
+    at_gateways = any(target.kind is TargetKind.GATEWAY for target in spec.target_refs)
     for index, local in enumerate(spec.local):
-        yield from _unproven(local.descriptors, f"spec.local[{index}].descriptors", ref)
+        yield from _unproven(local.descriptors, f"spec.local[{index}].descriptors", ref, at_gateways)
     for index, limit in enumerate(spec.global_.limits if spec.global_ else ()):
-        yield from _unproven(limit.descriptors, f"spec.global.limits[{index}].descriptors", ref)
+        yield from _unproven(limit.descriptors, f"spec.global.limits[{index}].descriptors", ref, at_gateways)
 
 
 def _targets(spec: RateLimit, ref: ObjectRef, find: Find) -> Iterator[Problem]:
@@ -46,9 +47,11 @@ def _targets(spec: RateLimit, ref: ObjectRef, find: Find) -> Iterator[Problem]:
                 yield _warning(Reason.BROKEN_REFERENCE, message, ref, f"{place}.sectionName")
 
 
-def _unproven(descriptors: Sequence[RateLimitDescriptor], place: str, ref: ObjectRef) -> Iterator[Problem]:
+def _unproven(
+    descriptors: Sequence[RateLimitDescriptor], place: str, ref: ObjectRef, at_gateways: bool
+) -> Iterator[Problem]:
     for index, descriptor in enumerate(descriptors):
-        if descriptor.source is not None:
+        if descriptor.source is not None and at_gateways:
             yield _warning(Reason.NOT_SUPPORTED, _CERTIFICATES, ref, f"{place}[{index}].source")
         if descriptor.claim is not None:
             yield _warning(Reason.NOT_SUPPORTED, _TOKENS, ref, f"{place}[{index}].claim")

@@ -652,6 +652,38 @@ class ListProxiesResponse(_message.Message):
     proxies: _containers.RepeatedCompositeFieldContainer[ProxyStatus]
     def __init__(self, proxies: _Optional[_Iterable[_Union[ProxyStatus, _Mapping]]] = ...) -> None: ...
 
+class ListSecretsRequest(_message.Message):
+    __slots__ = ("node",)
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    def __init__(self, node: _Optional[str] = ...) -> None: ...
+
+class SecretStatus(_message.Message):
+    __slots__ = ("name", "subject", "serial", "fingerprint", "begins", "ends", "renewal")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    BEGINS_FIELD_NUMBER: _ClassVar[int]
+    ENDS_FIELD_NUMBER: _ClassVar[int]
+    RENEWAL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    subject: str
+    serial: str
+    fingerprint: str
+    begins: _timestamp_pb2.Timestamp
+    ends: _timestamp_pb2.Timestamp
+    renewal: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., subject: _Optional[str] = ..., serial: _Optional[str] = ..., fingerprint: _Optional[str] = ..., begins: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ends: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., renewal: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ListSecretsResponse(_message.Message):
+    __slots__ = ("node_id", "secrets")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    SECRETS_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    secrets: _containers.RepeatedCompositeFieldContainer[SecretStatus]
+    def __init__(self, node_id: _Optional[str] = ..., secrets: _Optional[_Iterable[_Union[SecretStatus, _Mapping]]] = ...) -> None: ...
+
 class DumpConfigRequest(_message.Message):
     __slots__ = ("node", "type_url")
     NODE_FIELD_NUMBER: _ClassVar[int]

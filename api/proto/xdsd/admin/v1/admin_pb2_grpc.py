@@ -1310,6 +1310,11 @@ class ProxiesStub:
                 request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DumpConfigRequest.SerializeToString,
                 response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DumpConfigResponse.FromString,
                 _registered_method=True)
+        self.ListSecrets = channel.unary_unary(
+                '/xdsd.admin.v1.Proxies/ListSecrets',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListSecretsRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListSecretsResponse.FromString,
+                _registered_method=True)
 
 
 class ProxiesServicer:
@@ -1329,6 +1334,13 @@ class ProxiesServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSecrets(self, request, context):
+        """What may be known of the certificates that a proxy was given and trusts; no key, and nothing else that is a secret.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProxiesServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -1341,6 +1353,11 @@ def add_ProxiesServicer_to_server(servicer, server):
                     servicer.DumpConfig,
                     request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DumpConfigRequest.FromString,
                     response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DumpConfigResponse.SerializeToString,
+            ),
+            'ListSecrets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSecrets,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListSecretsRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListSecretsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1398,6 +1415,33 @@ class Proxies:
             '/xdsd.admin.v1.Proxies/DumpConfig',
             api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DumpConfigRequest.SerializeToString,
             api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DumpConfigResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSecrets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Proxies/ListSecrets',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListSecretsRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListSecretsResponse.FromString,
             options,
             channel_credentials,
             insecure,
