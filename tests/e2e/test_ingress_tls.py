@@ -18,6 +18,9 @@ from tests.lab.ports import free_ports
 pytestmark = pytest.mark.e2e
 
 
+SHOP = "spiffe://mesh/ns/default/sa/shop"
+
+
 def trusting(
     authority: Authority, own: Pair | None = None, highest: ssl.TLSVersion | None = None
 ) -> ssl.SSLContext:
@@ -31,14 +34,16 @@ def trusting(
 
 
 async def test_callers_show_certificates_where_a_sidecar_asks_for_them(tmp_path: Path) -> None:
-    """Who has one of the authority is let through to the program; who has none, another's, or too old a TLS, is not."""
+    """Who has one of the authority with the right name is let through to the program; who has none, another's, one of
+    another name, or too old a TLS, is not.
+    """
     program, port = free_ports(2)
     authority, stranger = Authority(tmp_path / "pki"), Authority(tmp_path / "other", "other CA")
-    server, client = authority.issue("server", "IP:127.0.0.1"), authority.issue("client")
+    server, client = authority.issue("server", "IP:127.0.0.1"), authority.issue("client", f"URI:{SHOP}")
     tls = {
         "mode": "MUTUAL",
-        "serverCertificate": str(server.cert),
-        "privateKey": str(server.key),
+        "tlsCertificates": [{"serverCertificate": str(server.cert), "privateKey": str(server.key)}],
+        "subjectAltNames": [SHOP],
         "caCertificates": str(authority.cert),
         "minProtocolVersion": "TLSV1_3",
     }
@@ -64,10 +69,11 @@ async def test_callers_show_certificates_where_a_sidecar_asks_for_them(tmp_path:
                 return await answers(trusting(authority, client)) == "program"
 
             await eventually(is_served, "the program answers")
-            foreign = stranger.issue("client")
+            foreign, other = stranger.issue("client", f"URI:{SHOP}"), authority.issue("other")
             for refused in (
                 trusting(authority),
                 trusting(authority, foreign),
+                trusting(authority, other),
                 trusting(authority, client, ssl.TLSVersion.TLSv1_2),
             ):
                 with pytest.raises(aiohttp.ClientError):
