@@ -37,8 +37,8 @@ async def tls_server(pair: Pair, port: int) -> asyncio.Server:
 
 
 async def test_hosts_are_looked_up_as_programs_name_them(tmp_path: Path) -> None:
-    """Each by its own name, over HTTP and over TLS that is passed through; a host's other ports are not reached, and a
-    name that is nowhere is answered with 503.
+    """Each by its own name, over HTTP and over TLS that is passed through; a host's other ports are not reached unless
+    a VirtualService says so, and a name that is nowhere is answered with 503.
     """
     plain, alone, secure, behind = free_ports(4)
     authority = Authority(tmp_path / "pki")
@@ -66,8 +66,9 @@ async def test_hosts_are_looked_up_as_programs_name_them(tmp_path: Path) -> None
         bootstrap = json.loads(await daemon.xdsctl("bootstrap", *words, "--xds-address", daemon.xds_address))
         async with Envoy(bootstrap, tmp_path), aiohttp.ClientSession() as session:
 
-            async def answers(host: str) -> str:
-                async with session.get(f"http://{PROXY}:{plain}/", headers={"host": host}) as response:
+            async def answers(host: str, path: str = "") -> str:
+                url = f"http://{PROXY}:{plain}/{path}"
+                async with session.get(url, headers={"host": host}) as response:
                     text = await response.text()
                     return " ".join(text.split("\n")[:2]) if response.status == 200 else str(response.status)
 
@@ -78,6 +79,21 @@ async def test_hosts_are_looked_up_as_programs_name_them(tmp_path: Path) -> None
             assert await answers(f"b.c.localhost:{plain}") == f"plain b.c.localhost:{plain}"
             assert await answers(f"a.localhost:{alone}") == "404"
             assert await answers(f"a.invalid:{plain}") == "503"
+            rewrite = {
+                "match": [{"uri": {"prefix": "/fixed"}}],
+                "rewrite": {"authority": f"b.localhost:{alone}"},
+                "route": [{"destination": {"host": "*.localhost", "port": {"number": plain}}}],
+            }
+            rest = {"route": rewrite["route"]}
+            routes = thing("VirtualService", "dynamic", {"hosts": ["*.localhost"], "http": [rewrite, rest]})
+            accepted(await ask(daemon, lambda api: api.apply(encoded([routes]))))
+
+            async def fixed_is_followed() -> bool:
+                return await answers(f"a.localhost:{plain}", "fixed") == f"alone b.localhost:{alone}"
+
+            await eventually(fixed_is_followed)
+            assert await answers(f"a.localhost:{plain}") == f"plain a.localhost:{plain}"
+            assert await answers(f"a.localhost:{alone}") == "404"
             trusting = ssl.create_default_context(cafile=str(authority.cert))
             reader, writer = await asyncio.open_connection(
                 PROXY, secure, ssl=trusting, server_hostname="a.localhost"

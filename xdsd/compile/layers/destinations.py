@@ -1,8 +1,12 @@
 """What a destination named in a route means: the cluster that carries it and how it is hashed."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
+from envoy.config.route.v3.route_components_pb2 import Route
+
+from xdsd.compile.dynamic_forward import keep_to_port
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.defaults import cluster_policy
 from xdsd.compile.names import outbound_cluster_name
@@ -10,7 +14,8 @@ from xdsd.compile.policy import DEFAULT_POLICY, Policy, effective_policy
 from xdsd.compile.resolve import ALL_HOSTS, EgressHosts, Labels, destination_service, merged_rule, rules_for
 from xdsd.compile.tcp_proxies import TcpOptions, tcp_options
 from xdsd.compile.upstream_tls import is_automatic, uses_mesh
-from xdsd.model.catalog import Location, Protocol, Resolution, Service, ServiceKey
+from xdsd.compile.world import read_service
+from xdsd.model.catalog import Location, Port, Protocol, Resolution, Service, ServiceKey
 from xdsd.model.intent import ConsistentHashLB, Destination
 
 
@@ -53,6 +58,23 @@ class MeshDestinations:
         if service is not None:
             self.targets[Target(service.key, port, subset)] = None
         return outbound_cluster_name(port, subset, host)
+
+    def keep_to_ports(self, routes: Iterable[Route]) -> None:
+        """Lets routes to hosts that are looked up as requests name them take requests to the services' ports alone.
+
+        Where a route says which host is asked for, it is its author who says so, and no caller.
+        """
+        ports: dict[str, Port] = {}
+        for target in self.targets:
+            service = read_service(self._graph, target.key)
+            port = service.port(target.port) if service else None
+            if service is not None and port is not None and service.resolution is Resolution.DYNAMIC_DNS:
+                ports[outbound_cluster_name(target.port, target.subset, target.key.hostname)] = port
+        for route in routes if ports else ():
+            led_to = (route.route.cluster, *(each.name for each in route.route.weighted_clusters.clusters))
+            found = [ports[name] for name in led_to if name in ports]
+            if found and not route.route.HasField("host_rewrite_literal"):
+                keep_to_port([route], found[0])
 
     def hash_policy(
         self, destination: Destination, namespace: str, listener_port: int

@@ -89,8 +89,6 @@ def service_host(graph: Graph, scope: HostScope, key: ServiceKey, number: int) -
         local = scope.namespace == key.namespace
         return graph.ask(plain_host, key, number, rules, scope.namespace if local else "", scope.form)
     domains = _domains(graph, service, number, scope.namespace, scope.form)
-    if service.resolution is Resolution.DYNAMIC_DNS:
-        keep_to_port(routes, port)
     return host_part(key.hostname, virtual_host(f"{key.hostname}:{number}", domains, routes))
 
 

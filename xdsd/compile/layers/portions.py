@@ -73,6 +73,7 @@ def _made(graph: Graph, ref: ObjectRef, clients: Clients, at: int) -> Portion:
     destinations = MeshDestinations(graph, clients.namespace, clients.labels, clients.hosts)
     rules = routing(graph, ref).rules[at : at + MANY_RULES]
     routes = rule_routes(rules, clients.source, destinations, default_retries(graph))
+    destinations.keep_to_ports(routes)
     return Portion(tuple(routes), tuple(destinations.targets))
 
 
