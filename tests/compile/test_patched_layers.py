@@ -294,6 +294,19 @@ def test_what_breaks_envoys_rules_is_left_out_before_a_proxy_sees_it(mesh: Mesh)
     assert "transport_socket.name is empty" in problem.message
 
 
+@pytest.mark.parametrize(("name", "domain"), [("h", "REVIEWS"), ("allow_any", "h.example.com")])
+def test_a_virtual_host_that_clashes_is_left_out(mesh: Mesh, name: str, domain: str) -> None:
+    """Envoy would refuse all routes for a domain or a name that two virtual hosts have."""
+    before = mesh.versions(mesh.one)
+    host = {"name": name, "domains": [domain]}
+    mesh.put(envoy_filter(patch("VIRTUAL_HOST", "ADD", host, context="SIDECAR_OUTBOUND")))
+    assert mesh.versions(mesh.one)[ROUTE, "9080"] == before[ROUTE, "9080"]
+    assert mesh.told() == [("EnvoyFilter default/f", "spec.configPatches[0]", Reason.REJECTED_BY_PROXY)]
+    mesh.put(envoy_filter(patch("VIRTUAL_HOST", "ADD", {"name": "h", "domains": ["h.example.com"]})))
+    assert mesh.versions(mesh.one)[ROUTE, "9080"] != before[ROUTE, "9080"]
+    assert mesh.told() == []
+
+
 def test_a_refused_patch_is_left_out_for_the_proxy_that_refused_it(mesh: Mesh) -> None:
     """That proxy gets the resource without it; its twin, other resources and other objects keep their patches."""
     mesh.put(envoy_filter(slow(RATINGS), slow(REVIEWS, 3), name="both", created="2026-01-01"))

@@ -5,7 +5,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.golden.guard_strategies import AUTHORIZATION_POLICY, REQUEST_AUTHENTICATION
 from tests.golden.limit_strategies import RATE_LIMIT
+from tests.golden.patch_strategies import ENVOY_FILTER
 from xdsd.manifest import parse_object
 from xdsd.manifest.envelope import AnyObject
 from xdsd.model.identity import SpiffeID
@@ -426,6 +428,9 @@ SPECS = {
     "HealthCheck": HEALTH_CHECK,
     "RateLimit": RATE_LIMIT,
     "PeerAuthentication": PEER_AUTHENTICATION,
+    "AuthorizationPolicy": AUTHORIZATION_POLICY,
+    "RequestAuthentication": REQUEST_AUTHENTICATION,
+    "EnvoyFilter": ENVOY_FILTER,
 }
 
 
@@ -478,5 +483,5 @@ MESHES = st.builds(
             pick(2),
         ),
     ),
-    st.lists(MANIFESTS, min_size=4, max_size=14),
+    st.lists(MANIFESTS, min_size=6, max_size=20),
 )

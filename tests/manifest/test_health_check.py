@@ -62,6 +62,10 @@ HEAD = "apiVersion: policy.xdsd.io/v1\nkind: HealthCheck\nmetadata: {name: a}\ns
             "{host: a, tcp: {}, exportTo: ['*', b]}",
             "4 spec.exportTo[0] InvalidValue: '*' means everyone, so it stands alone",
         ),
+        (
+            "{host: a, tcp: {}, exportTo: [b], workloadSelector: {matchLabels: {a: b}}}",
+            "4 spec.exportTo[0] InvalidValue: 'b' is not this namespace, and a check with workloadSelector stays in its own",
+        ),
     ],
 )
 def test_a_mistake_is_told_at_its_place(spec: str, problem: str) -> None:

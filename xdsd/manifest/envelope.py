@@ -17,6 +17,7 @@ from xdsd.manifest.paths import Key, Path
 from xdsd.model.intent.base import shown
 from xdsd.model.intent.destination_rule import DestinationRule
 from xdsd.model.intent.gateway import Gateway
+from xdsd.model.intent.health_check import HealthCheck
 from xdsd.model.intent.hosts import is_label
 from xdsd.model.intent.kinds import KINDS, NETWORKING, NOT_YET, Kind
 from xdsd.model.intent.metadata import Metadata, Object
@@ -142,10 +143,13 @@ def _scope_faults(made: AnyObject) -> Iterator[Fault]:
     if "." in exported and own in exported:
         path: Path = ("spec", "exportTo", exported.index(own))
         yield Fault(Reason.INVALID_VALUE, f"{own!r} and '.' are the same namespace; write one of them", path)
-    if isinstance(made.spec, DestinationRule) and made.spec.workload_selector is not None:
+    if isinstance(made.spec, DestinationRule | HealthCheck) and made.spec.workload_selector is not None:
+        what = "rule" if isinstance(made.spec, DestinationRule) else "check"
         for index, name in enumerate(exported):
             if name not in (".", own):
-                message = f"{name!r} is not this namespace, and a rule with workloadSelector stays in its own"
+                message = (
+                    f"{name!r} is not this namespace, and a {what} with workloadSelector stays in its own"
+                )
                 yield Fault(Reason.INVALID_VALUE, message, ("spec", "exportTo", index))
     if isinstance(made.spec, Gateway) and not is_label(made.metadata.name):
         message = f"{shown(made.metadata.name)} holds a dot or is too long; a Gateway's name is one label"

@@ -24,6 +24,7 @@ from xdsd.compile.envoy_filters.matching import Facts, Work
 from xdsd.compile.envoy_filters.patches import PatchRef, ReadyPatch
 from xdsd.compile.envoy_filters.routes import patch_routes
 from xdsd.compile.envoy_filters.rules import violations
+from xdsd.compile.envoy_filters.wholes import clashes
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Query, resource
 from xdsd.compile.layers.patch_reading import ready
@@ -137,6 +138,8 @@ def _apply(base: Resource, patches: list[ReadyPatch], facts: Facts) -> _Outcome:
         return _Outcome(base, applied)
     checked = work.made if base.type_url == ROUTE else [message]
     broken = next((found for each in checked for found in violations(each)), None)
+    if broken is None and base.type_url == ROUTE:
+        broken = next(clashes(message), None)
     told = f"{write_path(broken.path)} {broken.message}".strip() if broken else ""
     made = resource(base.type_url, base.name, message)
     return _Outcome(base if made == base else made, applied, told)
