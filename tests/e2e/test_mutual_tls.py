@@ -2,18 +2,28 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+import grpc
 import pytest
+from cryptography import x509
+from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 
 from tests.e2e.village import Village, account, identity_in, peer_of, village
-from tests.lab.echo import tcp_server
+from tests.lab.echo import first_line, tcp_server
 from tests.lab.eventually import eventually
+from tests.lab.load import Load
 from tests.lab.ports import free_ports
 from tests.lab.sites import Site
+from tests.server.client import DELTA, Call
+from tests.server.secure import connected
+from xdsd.snapshot import SECRET
 
 pytestmark = pytest.mark.e2e
 
@@ -21,9 +31,9 @@ WEB, ALICE, LEGACY = "127.0.0.41", "127.0.0.42", "127.0.0.43"
 CART = "cart.default.svc.cluster.local"
 
 
-def services(http: int, tcp: int, legacy: int, *, able: bool = True) -> str:
-    """``cart``: a program behind a sidecar and one without, over HTTP; and ``any``, whose protocol is not declared."""
-    label = "{app: alice, security.istio.io/tlsMode: istio}" if able else "{app: alice}"
+def services(http: int, tcp: int, web: int, legacy: int, *, account: str = "alice") -> str:
+    """``cart``: a program behind a sidecar and one without, over HTTP; and ``any``, whose protocols are not declared."""
+    label = "{app: alice, security.istio.io/tlsMode: istio}"
     return f"""
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -34,7 +44,7 @@ spec:
   resolution: STATIC
   ports: [{{number: 80, name: http, protocol: HTTP}}]
   endpoints:
-    - {{address: {ALICE}, ports: {{http: {http}}}, serviceAccount: alice, labels: {label}}}
+    - {{address: {ALICE}, ports: {{http: {http}}}, serviceAccount: {account}, labels: {label}}}
     - {{address: {LEGACY}, ports: {{http: {legacy}}}}}
 ---
 apiVersion: networking.istio.io/v1
@@ -44,7 +54,7 @@ spec:
   hosts: [any.default.svc.cluster.local]
   location: MESH_INTERNAL
   resolution: STATIC
-  ports: [{{number: {tcp}, name: any}}]
+  ports: [{{number: {tcp}, name: any}}, {{number: {web}, name: other}}]
   endpoints: [{{address: {ALICE}, serviceAccount: alice, labels: {label}}}]
 """
 
@@ -62,11 +72,23 @@ spec:
 """
 
 
+@dataclass
 class Scene:
-    """Ports of what ``scene`` sets up, and its programs."""
+    """What ``scene`` sets up: ports of alice's programs, and what they were asked."""
 
-    def __init__(self, made: Village, http: int, tcp: int, alice: Site, legacy: Site) -> None:
-        self.made, self.http, self.tcp, self.alice, self.legacy = made, http, tcp, alice, legacy
+    made: Village
+    http: int
+    tcp: int
+    auto: int
+    legacy_port: int
+    alice: Site
+    legacy: Site
+    undeclared: Site
+
+    async def declare(self, account: str) -> None:
+        """Says whose account alice's is."""
+        ports = (self.http, self.tcp, self.auto, self.legacy_port)
+        await self.made.apply(services(*ports, account=account))
 
     async def plain(self) -> bool:
         """Whether alice's sidecar takes plaintext."""
@@ -100,18 +122,20 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder: Path, *, able: bool = True, **options: object) -> AsyncIterator[Scene]:
+async def scene(folder: Path, **options: Any) -> AsyncIterator[Scene]:
     """``web`` calls ``cart``, which is ``alice`` behind a sidecar and ``legacy`` without one."""
-    http, tcp, legacy_port = free_ports(3)
+    http, tcp, auto, legacy_port = free_ports(4)
     async with (
         Site("alice", "127.0.0.1", http) as alice,
+        Site("undeclared", "127.0.0.1", auto) as undeclared,
         Site("legacy", LEGACY, legacy_port) as legacy,
         tcp_server("opaque", "127.0.0.1", tcp),
-        village(folder, **options) as made,  # type: ignore[arg-type]
+        village(folder, **options) as made,
     ):
-        await made.apply(services(http, tcp, legacy_port, able=able))
+        here = Scene(made, http, tcp, auto, legacy_port, alice, legacy, undeclared)
+        await here.declare("alice")
         await asyncio.gather(made.sidecar("web", WEB), made.sidecar("alice", ALICE))
-        yield Scene(made, http, tcp, alice, legacy)
+        yield here
 
 
 async def test_sidecars_speak_mutual_tls_and_legacy_plaintext_in_one_cluster(tmp_path: Path) -> None:
@@ -135,5 +159,109 @@ async def test_sidecars_speak_mutual_tls_and_legacy_plaintext_in_one_cluster(tmp
         assert await here.shown(mesh) == []
 
 
-async def _not(condition: object) -> bool:
-    return not await condition()  # type: ignore[operator]
+async def test_who_answers_must_be_whom_the_service_consists_of(tmp_path: Path) -> None:
+    """A peer with a certificate of another account is no peer, and plaintext is no way around: requests go elsewhere."""
+    async with scene(tmp_path) as here:
+        await here.answers({"alice", "legacy"})
+        await here.declare("mallory")
+        await here.answers({"legacy"})
+        await here.made.apply(rule("ISTIO_MUTUAL", f"[{account('alice')}]"))
+        await here.answers({"alice"})
+        await here.made.apply(rule("DISABLE"))
+        await here.answers({"alice", "legacy"})
+        await here.made.apply(peers("STRICT"))
+        await here.answers({"legacy"})
+        await here.legacy.stop()
+        await here.answers({"503"})
+
+
+async def test_protocols_that_nobody_declared_are_found_inside(tmp_path: Path) -> None:
+    """Requests and opaque connections go to ports of an undeclared protocol in mutual TLS, and are told apart there."""
+    async with scene(tmp_path) as here:
+        await here.made.apply(peers("STRICT"))
+        await here.answers({"alice", "legacy"})
+        await eventually(lambda: _not(here.plain), "plaintext is refused")
+        host = "any.default.svc.cluster.local"
+        assert await here.made.get("web", f"http://{host}:{here.auto}/") == (200, "undeclared")
+        assert f"URI={account('web')}" in here.undeclared.asked["x-forwarded-client-cert"]
+        assert (await first_line(WEB, here.tcp, b"hello\n")).startswith("opaque")
+        assert await first_line(ALICE, here.tcp, b"hello\n") == ""
+
+
+async def test_rotations_fail_no_request(tmp_path: Path) -> None:
+    """Certificates that are replaced every other second, with a handshake for each request: not one request fails."""
+    async with scene(tmp_path, lifetime=timedelta(minutes=1), pace=lambda _life, _chance: 2.0) as here:
+        await here.made.apply(rule("", pool="{http: {maxRequestsPerConnection: 1}}"))
+        await here.answers({"alice", "legacy"})
+        first = await peer_of(ALICE, here.http, await here.made.client("bob"))
+        sent = here.made.issued
+        async with Load(f"http://{CART}/", proxy=here.made.proxies["web"], rate=60) as load:
+            await eventually(
+                lambda: here.made.issued >= sent + 8, "four rotations of two proxies", timeout=30
+            )
+            await load.more(60)
+        assert load.tally.failed == 0, load.tally
+        assert (
+            await peer_of(ALICE, here.http, await here.made.client("bob"))
+        ).serial_number != first.serial_number
+
+
+async def test_a_daemon_that_is_away_when_certificates_should_be_renewed_is_not_missed(
+    tmp_path: Path,
+) -> None:
+    """Proxies keep what they have; a daemon that comes back gives each a new one, and no request fails meanwhile."""
+    async with scene(tmp_path, lifetime=timedelta(minutes=1), pace=lambda _life, _chance: 1.0) as here:
+        await here.answers({"alice", "legacy"})
+        async with Load(f"http://{CART}/", proxy=here.made.proxies["web"], rate=60) as load:
+            await here.made.leaves()
+            sent = here.made.issued
+            await load.more(120)
+            assert here.made.issued == sent
+            await here.made.comes()
+            await eventually(lambda: here.made.issued >= sent + 2, "both proxies are given new certificates")
+            await load.more(60)
+        assert load.tally.failed == 0, load.tally
+
+
+async def test_every_identity_asks_for_every_others_secret_and_is_refused(tmp_path: Path) -> None:
+    """Over the wire: each stream gets its own certificate under the one name, and nothing under any other."""
+    names = ("alice", "bob", "carol")
+    others = [str(account(name)) for name in names] + ["default~bob", "bob", "kubernetes://bob"]
+    async with village(tmp_path) as made:
+        trusted = grpc.ssl_channel_credentials(made.authority.bundle)
+        keys = set()
+        for name in names:
+            token, _ = await made.tokens.create(account(name), datetime.now(UTC), timedelta(hours=1))
+            node = f"sidecar~10.0.0.1~{name}.default~default.svc.cluster.local"
+            async with connected(made.port, trusted) as channel:
+                call = Call(channel, DELTA, node, metadata=(("authorization", f"Bearer {token}"),))
+                await call.asks(SECRET, "default", *others)
+                heard = await call.hears()
+                (own,) = heard.resources
+                assert sorted(heard.removed_resources) == sorted(others)
+                message = Secret.FromString(own.resource.value)
+                chain = message.tls_certificate.certificate_chain.inline_bytes
+                assert identity_in(x509.load_pem_x509_certificate(chain)) == [str(account(name))]
+                keys.add(message.tls_certificate.private_key.inline_bytes)
+        assert len(keys) == len(names)
+        counted = made.metrics.registry.get_sample_value("xdsd_refused_secrets_total")
+        assert counted == len(names) * len(others)
+
+
+def rule(mode: str, names: str = "[]", *, pool: str = "") -> str:
+    """How web is to speak to cart, and who is to answer."""
+    tls = f"{{mode: {mode}, subjectAltNames: {names}}}" if mode == "ISTIO_MUTUAL" else f"{{mode: {mode}}}"
+    policy = f"    connectionPool: {pool}" if pool else f"    tls: {tls}"
+    return f"""
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: cart, namespace: default}}
+spec:
+  host: {CART}
+  trafficPolicy:
+{policy}
+"""
+
+
+async def _not(condition: Callable[[], Awaitable[bool]]) -> bool:
+    return not await condition()

@@ -41,6 +41,7 @@ from xdsd.server import XdsServer
 from xdsd.server.certificates import SERVER_NAME, ServerCertificates
 from xdsd.server.gate import Gate
 from xdsd.settings import TcpAddress
+from xdsd.snapshot import SnapshotChange
 from xdsd.telemetry import Metrics
 from xdsd.throttle import Throttle
 
@@ -59,19 +60,55 @@ class Village:
     """``proxies`` are the HTTP proxies of sidecars, by name."""
 
     folder: Path
-    store: MemoryStore
     authority: Authority
     tokens: Tokens
     revocations: Revocations
     mesh: Reconciler
-    server: XdsServer
     metrics: Metrics
-    port: int
-    stack: AsyncExitStack
+    pace: Callable[[float, float], float]
+    port: int = 0
+    server: XdsServer | None = None
+    keeper: Keeper | None = None
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     envoys: dict[str, Envoy] = field(default_factory=dict)
     proxies: dict[str, str] = field(default_factory=dict)
     revision: int = 0
+
+    async def comes(self) -> None:
+        """What serves proxies starts, on the port that it had before."""
+        log, clock = structlog.get_logger(), asyncio.get_running_loop().time
+        now = lambda: datetime.now(UTC)  # noqa: E731 - it is the clock
+        identifier = Identifier(self.authority, self.tokens, self.revocations, Throttle(clock), now)
+        gate = Gate(identifier, log, self.metrics.refused)
+        self.keeper = Keeper(self.authority, clock, random.random, log, self.metrics, pace=self.pace)
+        self.server = XdsServer(self.mesh, log, self.metrics, gate=gate, secrets=self.keeper)
+        named = identity_of_server(DOMAIN, "istio-system")
+        certificates = ServerCertificates(self.authority, named, log)
+        self.tasks = [asyncio.create_task(job) for job in (certificates.run(), self.keeper.run())]
+        self.port = self.server.listen_tls(f"127.0.0.1:{self.port}", certificates.credentials(demand=False))
+        async with asyncio.timeout(20):
+            await certificates.ready()
+        await self.server.start()
+
+    async def leaves(self) -> None:
+        """It is gone, as a daemon that was killed."""
+        if self.server is not None:
+            await self.server.stop(0)
+        self.server = self.keeper = None
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    def published(self, change: SnapshotChange, seen: float) -> None:
+        if self.server is not None:
+            self.server.published(change, seen)
+
+    @property
+    def issued(self) -> float:
+        """Certificates that were made for proxies."""
+        found = self.metrics.registry.get_sample_value("xdsd_certificates_total", {"result": "issued"})
+        return found or 0.0
 
     async def apply(self, text: str) -> None:
         """Objects, as YAML."""
@@ -184,38 +221,23 @@ async def village(
     source = StoredRoots(store, Sealer(b"k" * 32), DOMAIN, KeyType.ECDSA_P256, log)
     authority = Authority(source, DOMAIN, lifetime)
     tokens, revocations = Tokens(store, log), Revocations(store, log)
-    throttle = Throttle(clock)
-    gate = Gate(
-        Identifier(authority, tokens, revocations, throttle, lambda: datetime.now(UTC)), log, metrics.refused
-    )
-    keeper = Keeper(authority, clock, random.random, log, metrics, pace=pace)
     mesh = Reconciler(
         Compiler(MeshSettings()), DOMAIN, metrics, log, clock, Settling(quiet=0.001, longest=0.01)
     )
     sink = mesh.expect(STORE)
-    server = XdsServer(mesh, log, metrics, gate=gate, secrets=keeper)
-    certificates = ServerCertificates(authority, identity_of_server(DOMAIN, "istio-system"), log)
-    port = server.listen_tls("127.0.0.1:0", certificates.credentials(demand=False))
-    jobs = [authority.run(), tokens.run(), revocations.run(), certificates.run(), keeper.run()]
-    jobs += [server.watch_proofs(lambda: tokens.next_change, lambda: revocations.next_change)]
-    jobs += [mesh.run(server.published)]
-    async with AsyncExitStack() as stack:
-        tasks = [asyncio.create_task(job) for job in jobs]
-        stack.push_async_callback(_end, server, tasks)
+    made = Village(folder, authority, tokens, revocations, mesh, metrics, pace)
+    jobs = [authority.run(), tokens.run(), revocations.run(), mesh.run(made.published)]
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
         sink.synced()
         async with asyncio.timeout(20):
-            await asyncio.gather(tokens.known(), revocations.known(), certificates.ready())
-        await server.start()
-        made = Village(
-            folder, store, authority, tokens, revocations, mesh, server, metrics, port, stack, tasks
-        )
-        async with AsyncExitStack() as inner:
-            made.stack = inner
+            await asyncio.gather(tokens.known(), revocations.known(), authority.known())
+        await made.comes()
+        async with made.stack:
             yield made
-
-
-async def _end(server: XdsServer, tasks: list[asyncio.Task[None]]) -> None:
-    await server.stop(0)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    finally:
+        await made.leaves()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await store.close()
