@@ -10,6 +10,7 @@ from tests.bench.summary import figure
 from xdsd.compile.compiler import Compiler
 from xdsd.compile.proxies import proxy_of
 from xdsd.manifest import AnyObject, parse_object
+from xdsd.model.intent import KINDS
 from xdsd.model.mesh import MeshSettings
 from xdsd.model.node import Node
 from xdsd.snapshot import Snapshot, SnapshotChange
@@ -114,14 +115,16 @@ def _envoy_filter(turn: int) -> Mapping[str, Any]:
     return _thing("EnvoyFilter", {"configPatches": [patch]})
 
 
-def _thing(kind: str, spec: Mapping[str, Any], namespace: str = "default") -> Mapping[str, Any]:
-    version = "networking.istio.io/" + ("v1alpha3" if kind == "EnvoyFilter" else "v1")
-    return {
-        "apiVersion": version,
-        "kind": kind,
-        "metadata": {"name": "edited", "namespace": namespace},
-        "spec": spec,
-    }
+def _mesh_config(turn: int) -> Mapping[str, Any]:
+    """A value that no more than the listeners read."""
+    return _thing("MeshConfig", {"protocolDetectionTimeout": f"{turn + 1}s"}, "istio-system", name="default")
+
+
+def _thing(
+    kind: str, spec: Mapping[str, Any], namespace: str = "default", name: str = "edited"
+) -> Mapping[str, Any]:
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": KINDS[kind].preferred, "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def _parsed(value: Mapping[str, Any]) -> AnyObject:
@@ -135,4 +138,5 @@ _EDITS: Mapping[str, Edit] = {
     "destination_rule": _destination_rule,
     "sidecar": _sidecar,
     "envoy_filter": _envoy_filter,
+    "mesh_config": _mesh_config,
 }

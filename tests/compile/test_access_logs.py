@@ -32,3 +32,15 @@ def test_both_formats_tell_the_same() -> None:
 def test_an_empty_path_turns_logs_off() -> None:
     """Who wants no access log has none."""
     assert access_logs(OFF) == []
+
+
+def test_formats_may_be_ones_own() -> None:
+    """Text ends in a line break, given or not; JSON keeps what is nested in it."""
+    for text in ("%PROTOCOL%", "%PROTOCOL%\n"):
+        file = FileAccessLog()
+        (log,) = access_logs(AccessLog(format=text))
+        assert log.typed_config.Unpack(file)
+        assert file.log_format.text_format_source.inline_string == "%PROTOCOL%\n"
+    (log,) = access_logs(AccessLog(encoding=LogEncoding.JSON, format='{"a": {"b": ["%PROTOCOL%"]}}'))
+    assert log.typed_config.Unpack(file)
+    assert file.log_format.json_format["a"]["b"][0] == "%PROTOCOL%"

@@ -14,6 +14,7 @@ from tests.compile.listening import manager
 from xdsd.compile.http_connection_managers import Side, http_connection_manager
 from xdsd.compile.http_filters import CORS, DEADLINE, FAULT, GRPC_STATS, GRPC_WEB, ROUTER, http_filters
 from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
+from xdsd.model.intent import PathNormalizationType
 
 
 def built(side: Side, settings: ListenerSettings = DEFAULTS) -> Any:
@@ -108,3 +109,26 @@ def test_paths_are_normalized_and_old_and_upgraded_clients_served(side: Side) ->
     assert built_manager.merge_slashes is (side is not Side.OUTBOUND)
     assert built_manager.http_protocol_options.accept_http_10
     assert [each.upgrade_type for each in built_manager.upgrade_configs] == ["websocket"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "normalized", "merged", "escaped"),
+    [
+        ("NONE", False, False, HttpConnectionManager.KEEP_UNCHANGED),
+        ("BASE", True, False, HttpConnectionManager.KEEP_UNCHANGED),
+        ("MERGE_SLASHES", True, True, HttpConnectionManager.KEEP_UNCHANGED),
+        ("DECODE_AND_MERGE_SLASHES", True, True, HttpConnectionManager.UNESCAPE_AND_FORWARD),
+    ],
+)
+def test_paths_are_normalized_as_far_as_the_mesh_says(
+    paths: str, normalized: bool, merged: bool, escaped: int
+) -> None:
+    """The same on every side, so that all proxies on the way see one path."""
+    for side in Side:
+        filtered = http_connection_manager(
+            side, "l", "r", ListenerSettings(paths=PathNormalizationType(paths))
+        )
+        found = HttpConnectionManager()
+        assert filtered.typed_config.Unpack(found)
+        assert (found.normalize_path.value, found.merge_slashes) == (normalized, merged)
+        assert found.path_with_escaped_slashes_action == escaped

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.compile.envoy import validate_with_envoy
 from tests.compile.listening import chains, manager, proxy
 from xdsd.compile.access_logs import OFF, AccessLog, LogEncoding
+from xdsd.compile.inbound import virtual_inbound
 from xdsd.compile.listener_settings import ListenerSettings
 from xdsd.compile.listeners import (
     FALLTHROUGH_CHAIN,
@@ -258,3 +259,17 @@ def test_envoy_takes_every_outbound_listener() -> None:
         ],
     )
     assert "deprecated" not in log.lower()
+
+
+def test_how_long_a_protocol_is_waited_for_is_the_mesh_s() -> None:
+    """No limit on the way out unless one is set, and Envoy's own on the way in."""
+    limited = ListenerSettings(detection_timeout=timedelta(seconds=5))
+    assert (
+        outbound_http_listener("0.0.0.0", 80, "80", bind_to_port=False).listener_filters_timeout.seconds == 0
+    )
+    for listener in (
+        outbound_http_listener("0.0.0.0", 80, "80", bind_to_port=False, settings=limited),
+        virtual_inbound((), settings=limited),
+    ):
+        assert listener.listener_filters_timeout.seconds == 5
+    assert not virtual_inbound(()).HasField("listener_filters_timeout")

@@ -58,6 +58,7 @@ def touched(sandbox: Sandbox, spec: dict[str, Any]) -> set[str]:
         ({"localityLbSetting": {"distribute": [{"from": "*", "to": {"*": 100}}]}}, {CLUSTER, ENDPOINT}),
         ({"localityLbSetting": {"failover": [{"from": "eu", "to": "us"}]}}, set()),
         ({"defaultHttpRetryPolicy": {"attempts": 9}}, {ROUTE}),
+        ({"defaultInboundHttpRetryPolicy": {"attempts": 0}}, {LISTENER}),
         ({"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}, {LISTENER, ROUTE}),
         ({"outboundTrafficPolicy": {"mode": "ALLOW_ANY"}}, set()),
         ({"accessLogFile": ""}, {LISTENER}),

@@ -15,9 +15,8 @@ from envoy.type.v3.percent_pb2 import FractionalPercent
 from tests.compile.routing import routes_of, to
 from xdsd.compile.hashing import hash_policy
 from xdsd.compile.percentages import fraction
-from xdsd.compile.retries import inbound_retry_policy
 from xdsd.compile.routes import default_http_route, inbound_http_route
-from xdsd.model.intent import ConsistentHashLB, Percent
+from xdsd.model.intent import ConsistentHashLB, HTTPRetry, InboundHTTPRetry, Percent
 
 COOKIE = ConsistentHashLB.model_validate({"httpCookie": {"name": "user", "ttl": "0s"}})
 SOURCE = ConsistentHashLB.model_validate({"useSourceIp": True})
@@ -91,7 +90,7 @@ def test_hosts_that_failed_are_avoided_unless_a_hash_picks_them() -> None:
 
 def test_retries_towards_the_own_application() -> None:
     """Only requests that never reached it are tried again, and streams never are."""
-    assert inbound_retry_policy().retry_on == "reset-before-request"
+    assert inbound_http_route("inbound|80||").route.retry_policy.retry_on == "reset-before-request"
     assert inbound_http_route("inbound|80||").route.retry_policy.num_retries.value == 2
     assert not inbound_http_route("inbound|80||", retriable=False).route.HasField("retry_policy")
     assert inbound_http_route("inbound|80||").route.HasField("timeout")
@@ -260,3 +259,15 @@ def test_a_split_hashes_by_each_key_once() -> None:
         "connection_properties",
         "cookie",
     ]
+
+
+def test_a_mesh_decides_over_retries_that_routes_leave_open() -> None:
+    """Of routes to services and of routes to programs; 0 attempts are none, a rule's own count more."""
+    default = HTTPRetry(attempts=7, retry_on="503")
+    policy = default_http_route("a", retries=default).route.retry_policy
+    assert (policy.num_retries.value, list(policy.retriable_status_codes)) == (7, [503])
+    assert not default_http_route("a", retries=HTTPRetry(attempts=0)).route.HasField("retry_policy")
+    inbound = inbound_http_route("in", retries=InboundHTTPRetry(attempts=1, retry_on="reset,429")).route
+    assert inbound.retry_policy.num_retries.value == 1
+    assert inbound.retry_policy.retry_on == "reset,retriable-status-codes"
+    assert not inbound_http_route("in", retries=InboundHTTPRetry()).route.HasField("retry_policy")

@@ -401,6 +401,9 @@ MESH_CONFIG = record(
     defaultHttpRetryPolicy=pick(
         {"attempts": 0}, {"attempts": 9, "retryOn": "503,reset", "retryRemoteLocalities": True}
     ),
+    defaultInboundHttpRetryPolicy=pick(
+        {"attempts": 0}, {"attempts": 1, "retryOn": "5xx,429", "backoff": "1ms"}
+    ),
     defaultServiceExportTo=pick(["."], ["other"], ["~"]),
     defaultVirtualServiceExportTo=pick(["."], ["default"]),
     defaultDestinationRuleExportTo=pick(["."], ["*"]),

@@ -62,6 +62,14 @@ def test_what_is_right_is_taken(spec: str) -> None:
             "connectTimeOut: 5s",
             "5 spec.connectTimeOut UnknownField: unknown field; did you mean connectTimeout",
         ),
+        (
+            "defaultInboundHttpRetryPolicy: {attempts: 1, perTryTimeout: 1s}",
+            "5 spec.defaultInboundHttpRetryPolicy.perTryTimeout NotSupported: not supported yet: a sidecar has one",
+        ),
+        (
+            "defaultInboundHttpRetryPolicy: {attempts: 0, retryOn: reset}",
+            "5 spec.defaultInboundHttpRetryPolicy.attempts MissingField: is 0, which switches retries off",
+        ),
         ("dnsRefreshRate: 1ms", "5 spec.dnsRefreshRate OutOfRange: 0.001s is not above 0.001s"),
         ("connectTimeout: 0s", "5 spec.connectTimeout OutOfRange: 0s is below 0.001s"),
         ("accessLogFile: stdout", "5 spec.accessLogFile InvalidValue: 'stdout' is no path of a file"),

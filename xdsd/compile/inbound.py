@@ -35,7 +35,7 @@ from xdsd.compile.routes import inbound_http_route
 from xdsd.compile.tcp_proxies import DEFAULT_OPTIONS, TcpOptions, tcp_proxy
 from xdsd.compile.virtual_hosts import virtual_host
 from xdsd.model.catalog import GRPC, Protocol
-from xdsd.model.intent import ServerTLSSettings
+from xdsd.model.intent import InboundHTTPRetry, ServerTLSSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +122,17 @@ def inbound_listener(
     return listener
 
 
-def inbound_routes(port: InboundPort) -> RouteConfiguration:
+def inbound_routes(port: InboundPort, retries: InboundHTTPRetry | None = None) -> RouteConfiguration:
     """The inline routes of an HTTP port: everything to the program.
 
     No time limit of its own, since the caller's route has one. Only what never reached the program is
     sent again; streams of gRPC are not.
     """
     route = inbound_http_route(
-        port.cluster, retriable=port.protocol not in GRPC, grpc_web=port.protocol is Protocol.GRPC_WEB
+        port.cluster,
+        retriable=port.protocol not in GRPC,
+        grpc_web=port.protocol is Protocol.GRPC_WEB,
+        retries=retries,
     )
     if port.host:
         route.decorator.operation = f"{port.host}:{port.port}/*"
@@ -176,7 +179,9 @@ def _carried(cluster: str, settings: ListenerSettings, options: TcpOptions = DEF
 
 
 def _http_filter(port: InboundPort, settings: ListenerSettings) -> Filter:
-    return http_connection_manager(Side.INBOUND, port.name, inbound_routes(port), settings)
+    return http_connection_manager(
+        Side.INBOUND, port.name, inbound_routes(port, settings.inbound_retries), settings
+    )
 
 
 def _inspect(

@@ -6,7 +6,7 @@ from datetime import timedelta
 from xdsd.compile.access_logs import AccessLog
 from xdsd.compile.authorization.heads import UNGUARDED, Guarding
 from xdsd.compile.limits.limiting import NO_LIMITS, Limiting
-from xdsd.model.intent import PathNormalizationType
+from xdsd.model.intent import InboundHTTPRetry, PathNormalizationType
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class ListenerSettings:
     ``limiting`` is what RateLimits put into a listener, ``guarding`` what lets policies decide there.
     ``paths`` says how far paths are normalized; ``detection_timeout``
     is how long a client may be silent whose protocol is found out, None for Envoy's own and on the way out no limit.
+    ``inbound_retries`` are those from sidecars to their programs, None for the default.
     """
 
     access_log: AccessLog = field(default_factory=AccessLog)
@@ -31,6 +32,7 @@ class ListenerSettings:
     guarding: Guarding = UNGUARDED
     paths: PathNormalizationType = PathNormalizationType.DEFAULT
     detection_timeout: timedelta | None = None
+    inbound_retries: InboundHTTPRetry | None = None
 
 
 DEFAULTS = ListenerSettings()

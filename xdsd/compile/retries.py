@@ -8,7 +8,7 @@ from envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_
     PreviousPrioritiesConfig,
 )
 
-from xdsd.model.intent import HTTPRetry
+from xdsd.model.intent import HTTPRetry, InboundHTTPRetry
 
 DEFAULT_ATTEMPTS = 2
 DEFAULT_RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled"
@@ -44,10 +44,22 @@ def retry_policy(retries: HTTPRetry | None, *, sticky: bool = False) -> RetryPol
     return out
 
 
-def inbound_retry_policy() -> RetryPolicy:
-    """For requests to the own application: only those that a closing idle connection kept from being sent."""
+def inbound_retry_policy(retries: InboundHTTPRetry | None = None) -> RetryPolicy | None:
+    """For requests to the own application: unless the mesh says otherwise, those alone that a closing idle connection kept
+    from being sent. None disables retries.
+    """
     out = RetryPolicy(retry_on=INBOUND_RETRY_ON)
     out.num_retries.value = DEFAULT_ATTEMPTS
+    if retries is None:
+        return out
+    if not retries.attempts:
+        return None
+    out.num_retries.value = retries.attempts
+    if retries.retry_on:
+        out.retry_on, codes = _parse_retry_on(retries.retry_on)
+        out.retriable_status_codes.extend(codes)
+    if retries.backoff is not None:
+        out.retry_back_off.base_interval.FromTimedelta(retries.backoff)
     return out
 
 

@@ -36,6 +36,7 @@ from xdsd.model.intent import (
     HTTPRewrite,
     HTTPRoute,
     HTTPRouteDestination,
+    InboundHTTPRetry,
     Percent,
     VirtualService,
 )
@@ -131,13 +132,19 @@ def default_http_route(
     return route
 
 
-def inbound_http_route(cluster_name: str, *, retriable: bool = True, grpc_web: bool = False) -> Route:
+def inbound_http_route(
+    cluster_name: str,
+    *,
+    retriable: bool = True,
+    grpc_web: bool = False,
+    retries: InboundHTTPRetry | None = None,
+) -> Route:
     """The route from a sidecar to its own application; gRPC streams are not retriable."""
     route = Route(name=DEFAULT_ROUTE, match=route_match(None))
     route.route.cluster = cluster_name
     apply_timeout(route.route, None)
     if retriable:
-        _set_retries(route.route, inbound_retry_policy())
+        _set_retries(route.route, inbound_retry_policy(retries))
     if grpc_web:
         translate_grpc_web(route)
     route.decorator.operation = _operation(route, cluster_name)

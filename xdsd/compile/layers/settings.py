@@ -22,6 +22,7 @@ def _listener_settings(graph: Graph) -> ListenerSettings:
         "access_log": _access_log(graph, base.access_log),
         "paths": _paths(graph),
         "xff_trusted_hops": _trusted_hops(graph),
+        "inbound_retries": read_mesh_default(graph, "default_inbound_http_retry_policy"),
         "detection_timeout": read_mesh_default(graph, "protocol_detection_timeout"),
     }
     return replace(base, **{name: value for name, value in said.items() if value is not None})

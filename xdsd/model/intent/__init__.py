@@ -111,6 +111,7 @@ from xdsd.model.intent.load_balancer import (
 from xdsd.model.intent.mesh_config import (
     AccessLogEncoding,
     DefaultTrafficPolicy,
+    InboundHTTPRetry,
     InboundTrafficPolicy,
     InboundTrafficPolicyMode,
     MeshConfig,
@@ -241,6 +242,7 @@ __all__ = [
     "Headers",
     "HealthCheck",
     "HealthCheckPayload",
+    "InboundHTTPRetry",
     "InboundTrafficPolicy",
     "InboundTrafficPolicyMode",
     "IstioEgressListener",

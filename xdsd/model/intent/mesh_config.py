@@ -18,6 +18,7 @@ from xdsd.model.intent.base import (
     Bool,
     Count,
     Finding,
+    Int32,
     Message,
     Notation,
     PortNumber,
@@ -41,6 +42,7 @@ from xdsd.model.intent.http_actions import HTTPRetry
 from xdsd.model.intent.load_balancer import LocalityLoadBalancerSetting, ZoneAwareLoadBalancerSetting
 from xdsd.model.intent.proxy_config import ProxyImage, Variables
 from xdsd.model.intent.selector import export_findings
+from xdsd.model.intent.values import RetryOn
 from xdsd.model.problem import Reason
 
 NAME = "default"
@@ -134,6 +136,27 @@ class DefaultTrafficPolicy(Message):
             yield missing("is empty; give connectionPool or outlierDetection")
 
 
+class InboundHTTPRetry(Message):
+    """How often and when a sidecar sends a request to its program again."""
+
+    attempts: Int32 | None = absent("Retries; 0 switches them off.", ge=0)
+    retry_on: RetryOn | None = absent(
+        "Comma-separated conditions or status codes; reset-before-request if left out."
+    )
+    backoff: Duration | None = absent("Least pause between tries; 25ms if left out.")
+    per_try_timeout: Duration | None = absent("Time limit of each try.")
+    retry_remote_localities: Bool | None = absent(
+        "Whether a retry may go to another locality.", nullable=True
+    )
+    retry_ignore_previous_hosts: Bool | None = absent(
+        "Whether a retry avoids hosts that failed.", nullable=True
+    )
+
+    def findings(self) -> Iterator[Finding]:
+        if not self.attempts and (self.is_set("retry_on") or self.is_set("backoff")):
+            yield missing("is 0, which switches retries off; give the number of retries", "attempts")
+
+
 class Topology(Message):
     """What stands in front of gateways."""
 
@@ -223,6 +246,9 @@ class MeshConfig(Message):
         "Preference for the own zone; goes before localityLbSetting."
     )
     default_http_retry_policy: HTTPRetry | None = absent("Retries of routes that say nothing of them.")
+    default_inbound_http_retry_policy: InboundHTTPRetry | None = absent(
+        "Retries from sidecars to their programs; twice what a closing connection kept from them, if left out."
+    )
     default_service_export_to: tuple[ServiceExportTo, ...] = many("exportTo of services that have none.")
     default_virtual_service_export_to: tuple[ExportTo, ...] = many(
         "exportTo of VirtualServices that have none."
@@ -246,7 +272,6 @@ class MeshConfig(Message):
     ca_certificates: tuple[Whole, ...] = many("Further authorities of workloads' certificates.")
     certificates: tuple[Whole, ...] = many("Certificates of the control plane.")
     config_sources: tuple[Whole, ...] = many("Where objects come from.")
-    default_inbound_http_retry_policy: Whole | None = absent("Retries from sidecars to their programs.")
     default_providers: Whole | None = absent("Extension providers that are used by default.")
     disable_envoy_listener_log: Bool | None = absent("Whether listeners write no log.")
     discovery_selectors: tuple[Whole, ...] = many("Kubernetes namespaces to look at.")

@@ -20,7 +20,6 @@ REFUSED_OF_MESHES: Mapping[str, str] = MappingProxyType(
         "caCertificates": _ROOTS,
         "certificates": "the daemon's own certificates are files that its settings name",
         "configSources": "objects are in the daemon's store, which is its setting store",
-        "defaultInboundHttpRetryPolicy": "what a closing connection kept from a program is sent again, nothing else is",
         "defaultProviders": "there are no extension providers",
         "disableEnvoyListenerLog": "listeners log connections into the access log itself; write accessLogFile",
         "discoverySelectors": "platforms are chosen by the daemon's setting registry",
@@ -83,6 +82,16 @@ REFUSED_OF_PROXIES: Mapping[str, str] = MappingProxyType(
         "tracing": _TRACES,
         "tracingServiceName": "it is made of the label app and the namespace",
         "zipkinAddress": _TRACES,
+    }
+)
+
+_ONE = "a sidecar has one program to send to"
+
+REFUSED_OF_INBOUND_RETRIES: Mapping[str, str] = MappingProxyType(
+    {
+        "perTryTimeout": f"{_ONE}, and callers' routes have the time limits",
+        "retryIgnorePreviousHosts": _ONE,
+        "retryRemoteLocalities": _ONE,
     }
 )
 

@@ -11,13 +11,19 @@ from xdsd.model.intent.destination_rule import ClientTLSSettings
 from xdsd.model.intent.gateway import Port, Server, ServerTLSMode, ServerTLSSettings, TLSCertificate
 from xdsd.model.intent.http_actions import Abort, Delay
 from xdsd.model.intent.mesh_config import (
+    InboundHTTPRetry,
     MeshConfig,
     MeshOutboundTrafficPolicy,
     MeshOutboundTrafficPolicyMode,
     MeshProxyConfig,
     Topology,
 )
-from xdsd.model.intent.mesh_refusals import REFUSED_OF_MESHES, REFUSED_OF_PROXIES, REFUSED_OF_TOPOLOGIES
+from xdsd.model.intent.mesh_refusals import (
+    REFUSED_OF_INBOUND_RETRIES,
+    REFUSED_OF_MESHES,
+    REFUSED_OF_PROXIES,
+    REFUSED_OF_TOPOLOGIES,
+)
 from xdsd.model.intent.proxy_config import ProxyImage
 from xdsd.model.intent.service_entry import ServicePort
 from xdsd.model.intent.sidecar import IngressTLSSettings, SidecarPort
@@ -47,6 +53,7 @@ REFUSED_FIELDS: Mapping[type[Message], frozenset[str]] = MappingProxyType(
         ServerTLSSettings: _TLS_TERMINATION,
         Port: frozenset({"targetPort"}),
         TLSCertificate: frozenset({"caCertificates"}),
+        InboundHTTPRetry: frozenset(REFUSED_OF_INBOUND_RETRIES),
         MeshConfig: frozenset(REFUSED_OF_MESHES),
         MeshOutboundTrafficPolicy: frozenset({"tls"}),
         MeshProxyConfig: frozenset(REFUSED_OF_PROXIES),
@@ -72,6 +79,7 @@ REFUSED_VALUES: Mapping[tuple[type[Message], str], frozenset[str]] = MappingProx
 REASONS: Mapping[tuple[type[Message], str], str] = MappingProxyType(
     {
         (Port, "protocol"): f"write {', '.join(GATEWAY_PROTOCOLS)}",
+        **{(InboundHTTPRetry, field): why for field, why in REFUSED_OF_INBOUND_RETRIES.items()},
         **{(MeshConfig, field): why for field, why in REFUSED_OF_MESHES.items()},
         **{(MeshProxyConfig, field): why for field, why in REFUSED_OF_PROXIES.items()},
         **{(Topology, field): why for field, why in REFUSED_OF_TOPOLOGIES.items()},
