@@ -51,8 +51,8 @@ def test_what_is_right_is_taken(spec: str) -> None:
             "5 spec.rootNamespace NotSupported: not supported yet: it is the daemon's setting root-namespace",
         ),
         (
-            "extensionProviders: [{name: a, zipkin: {service: b, port: 1}}]",
-            "5 spec.extensionProviders[0] NotSupported: not supported yet: nothing names providers",
+            "configSources: [{address: 'a:1', subscribedResources: [SERVICE_REGISTRY]}]",
+            "5 spec.configSources[0] NotSupported: not supported yet: objects are in the daemon's store",
         ),
         (
             "meshMTLS: {minProtocolVersion: TLSV1_3}",
