@@ -24,6 +24,7 @@ _COMMANDS: Mapping[str, str] = {
     "analyze": "api.commands.analyze:analyze",
     "api-resources": "api.commands.resources:api_resources",
     "apply": "api.commands.apply:apply",
+    "authz": "api.commands.authz:authz",
     "bootstrap": "api.commands.bootstrap:bootstrap",
     "ca": "api.commands.ca:ca",
     "cert": "api.commands.cert.group:cert",

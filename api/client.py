@@ -71,6 +71,7 @@ class Client:
         self._proxies = services.ProxiesStub(self._channel)
         self._registries = services.RegistriesStub(self._channel)
         self._problems = services.ProblemsStub(self._channel)
+        self._authorization = services.AuthorizationStub(self._channel)
         self._daemon = services.DaemonStub(self._channel)
 
     def __enter__(self) -> Self:
@@ -185,6 +186,14 @@ class Client:
         """What is wrong or odd now, with every object."""
         request = pb.ListProblemsRequest(namespace=namespace)
         return self.call(self._problems.Analyze, request, pb.ListProblemsResponse).problems
+
+    def can(self, request: pb.CanRequest) -> pb.CanResponse:
+        """Whether somebody may reach somebody."""
+        return self.call(self._authorization.Can, request, pb.CanResponse)
+
+    def matrix(self, request: pb.MatrixRequest) -> pb.MatrixResponse:
+        """Who may reach whom."""
+        return self.call(self._authorization.Matrix, request, pb.MatrixResponse)
 
     def version(self) -> pb.VersionResponse:
         return self.call(self._daemon.Version, pb.VersionRequest(), pb.VersionResponse)

@@ -18,8 +18,10 @@ from xdsd.intents import (
     Wanted,
 )
 from xdsd.manifest import AnyObject
+from xdsd.model.mesh import MeshSettings
 from xdsd.model.problem import ObjectRef, Problem
 from xdsd.model.secret import SecretStatus
+from xdsd.registry.catalog import Catalog
 from xdsd.server.status import ProxyStatus
 from xdsd.snapshot import Snapshot
 
@@ -96,6 +98,14 @@ class Mesh(Protocol):
     @property
     def revision(self) -> int:
         """The newest revision of the store whose objects are in the snapshot."""
+
+    @property
+    def settings(self) -> MeshSettings:
+        """What the whole mesh agrees on."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """Services and their endpoints."""
 
     def given_addresses(self, namespace: str, host: str) -> Sequence[str]:
         """The addresses that the mesh gives to a host of a namespace, if it needs any."""

@@ -21,6 +21,7 @@ from api.ports import Health, Intents, Mesh, Proxies
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.proto.xdsd.admin.v1 import admin_pb2_grpc as services
 from api.services.access import AccessService
+from api.services.authorization import AuthorizationService
 from api.services.daemon import DaemonService, ProblemsService, RegistriesService
 from api.services.etcd import Etcd, etcd_adders
 from api.services.history import HistoryService
@@ -59,6 +60,7 @@ def admin_services(
     objects, proxy = ObjectsService(intents, mesh), ProxiesService(mesh, proxies)
     registries, problems = RegistriesService(mesh), ProblemsService(mesh, intents)
     history, access = HistoryService(intents), AccessService(prover.directory)
+    authorization = AuthorizationService(mesh, intents)
     daemon, joining = DaemonService(health, mesh, proxies), JoiningService(joined)
     adders: dict[str, Callable[[grpc.aio.Server], None]] = {
         "Objects": lambda server: services.add_ObjectsServicer_to_server(objects, server),
@@ -67,6 +69,7 @@ def admin_services(
         "Joining": lambda server: services.add_JoiningServicer_to_server(joining, server),
         "Proxies": lambda server: services.add_ProxiesServicer_to_server(proxy, server),
         "Registries": lambda server: services.add_RegistriesServicer_to_server(registries, server),
+        "Authorization": lambda server: services.add_AuthorizationServicer_to_server(authorization, server),
         "Problems": lambda server: services.add_ProblemsServicer_to_server(problems, server),
         "Daemon": lambda server: services.add_DaemonServicer_to_server(daemon, server),
     }

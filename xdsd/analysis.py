@@ -84,6 +84,15 @@ def _about_reference(problem: Problem) -> bool:
     return problem.reason is Reason.BROKEN_REFERENCE and problem.severity is Severity.WARNING
 
 
+def catalog_of(subject: Subject) -> Catalog:
+    """The services and endpoints that a subject declares."""
+    catalog, entries = Catalog(), Entries(_FILES, subject.settings.domain)
+    if subject.machines is not None:
+        catalog.apply(_MACHINES, subject.machines)
+    catalog.apply(_FILES, entries.apply(put=subject.objects))
+    return catalog
+
+
 class _Mesh:
     """The way from objects to what proxies would be served, without the daemon's loop."""
 

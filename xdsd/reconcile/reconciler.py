@@ -155,6 +155,11 @@ class Reconciler:
         return self._revision
 
     @property
+    def settings(self) -> MeshSettings:
+        """What the whole mesh agrees on."""
+        return self._compiler.settings
+
+    @property
     def catalog(self) -> Catalog:
         return self._intake.catalog
 

@@ -825,3 +825,132 @@ class StoreState(_message.Message):
     members: _containers.RepeatedScalarFieldContainer[str]
     unavailable: str
     def __init__(self, kind: _Optional[str] = ..., version: _Optional[str] = ..., revision: _Optional[int] = ..., compacted_revision: _Optional[int] = ..., size_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ..., leader: _Optional[str] = ..., members: _Optional[_Iterable[str]] = ..., unavailable: _Optional[str] = ...) -> None: ...
+
+class CanRequest(_message.Message):
+    __slots__ = ("source", "target", "namespace", "port", "method", "path", "headers", "claims")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    HEADERS_FIELD_NUMBER: _ClassVar[int]
+    CLAIMS_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    target: str
+    namespace: str
+    port: int
+    method: str
+    path: str
+    headers: _containers.RepeatedCompositeFieldContainer[Header]
+    claims: str
+    def __init__(self, source: _Optional[str] = ..., target: _Optional[str] = ..., namespace: _Optional[str] = ..., port: _Optional[int] = ..., method: _Optional[str] = ..., path: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[Header, _Mapping]]] = ..., claims: _Optional[str] = ...) -> None: ...
+
+class Header(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
+class CanResponse(_message.Message):
+    __slots__ = ("verdicts",)
+    VERDICTS_FIELD_NUMBER: _ClassVar[int]
+    verdicts: _containers.RepeatedCompositeFieldContainer[AuthorizationVerdict]
+    def __init__(self, verdicts: _Optional[_Iterable[_Union[AuthorizationVerdict, _Mapping]]] = ...) -> None: ...
+
+class AuthorizationVerdict(_message.Message):
+    __slots__ = ("source", "target", "port", "http", "allowed", "why", "by", "asked", "audited", "tried", "nearest", "failures")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    HTTP_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    AUDITED_FIELD_NUMBER: _ClassVar[int]
+    TRIED_FIELD_NUMBER: _ClassVar[int]
+    NEAREST_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    source: AuthorizationParty
+    target: AuthorizationParty
+    port: int
+    http: bool
+    allowed: bool
+    why: str
+    by: AuthorizationRule
+    asked: _containers.RepeatedCompositeFieldContainer[AuthorizationRule]
+    audited: _containers.RepeatedCompositeFieldContainer[AuthorizationRule]
+    tried: _containers.RepeatedCompositeFieldContainer[AuthorizationRule]
+    nearest: AuthorizationRule
+    failures: _containers.RepeatedCompositeFieldContainer[AuthorizationFailure]
+    def __init__(self, source: _Optional[_Union[AuthorizationParty, _Mapping]] = ..., target: _Optional[_Union[AuthorizationParty, _Mapping]] = ..., port: _Optional[int] = ..., http: _Optional[bool] = ..., allowed: _Optional[bool] = ..., why: _Optional[str] = ..., by: _Optional[_Union[AuthorizationRule, _Mapping]] = ..., asked: _Optional[_Iterable[_Union[AuthorizationRule, _Mapping]]] = ..., audited: _Optional[_Iterable[_Union[AuthorizationRule, _Mapping]]] = ..., tried: _Optional[_Iterable[_Union[AuthorizationRule, _Mapping]]] = ..., nearest: _Optional[_Union[AuthorizationRule, _Mapping]] = ..., failures: _Optional[_Iterable[_Union[AuthorizationFailure, _Mapping]]] = ...) -> None: ...
+
+class AuthorizationParty(_message.Message):
+    __slots__ = ("name", "identity", "address", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    identity: str
+    address: str
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., identity: _Optional[str] = ..., address: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class AuthorizationRule(_message.Message):
+    __slots__ = ("policy", "rule", "action", "provider")
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    policy: ObjectRef
+    rule: int
+    action: str
+    provider: str
+    def __init__(self, policy: _Optional[_Union[ObjectRef, _Mapping]] = ..., rule: _Optional[int] = ..., action: _Optional[str] = ..., provider: _Optional[str] = ...) -> None: ...
+
+class AuthorizationFailure(_message.Message):
+    __slots__ = ("path", "wants", "negated", "has")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    WANTS_FIELD_NUMBER: _ClassVar[int]
+    NEGATED_FIELD_NUMBER: _ClassVar[int]
+    HAS_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    wants: _containers.RepeatedScalarFieldContainer[str]
+    negated: bool
+    has: str
+    def __init__(self, path: _Optional[str] = ..., wants: _Optional[_Iterable[str]] = ..., negated: _Optional[bool] = ..., has: _Optional[str] = ...) -> None: ...
+
+class MatrixRequest(_message.Message):
+    __slots__ = ("namespace",)
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    def __init__(self, namespace: _Optional[str] = ...) -> None: ...
+
+class MatrixResponse(_message.Message):
+    __slots__ = ("cells",)
+    CELLS_FIELD_NUMBER: _ClassVar[int]
+    cells: _containers.RepeatedCompositeFieldContainer[MatrixCell]
+    def __init__(self, cells: _Optional[_Iterable[_Union[MatrixCell, _Mapping]]] = ...) -> None: ...
+
+class MatrixCell(_message.Message):
+    __slots__ = ("source", "target", "port", "outlook")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    OUTLOOK_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    target: str
+    port: int
+    outlook: str
+    def __init__(self, source: _Optional[str] = ..., target: _Optional[str] = ..., port: _Optional[int] = ..., outlook: _Optional[str] = ...) -> None: ...

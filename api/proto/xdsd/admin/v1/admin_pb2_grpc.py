@@ -1647,6 +1647,125 @@ class Problems:
             _registered_method=True)
 
 
+class AuthorizationStub:
+    """What policies decide about who may reach whom.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Can = channel.unary_unary(
+                '/xdsd.admin.v1.Authorization/Can',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.CanRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.CanResponse.FromString,
+                _registered_method=True)
+        self.Matrix = channel.unary_unary(
+                '/xdsd.admin.v1.Authorization/Matrix',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.MatrixRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.MatrixResponse.FromString,
+                _registered_method=True)
+
+
+class AuthorizationServicer:
+    """What policies decide about who may reach whom.
+    """
+
+    def Can(self, request, context):
+        """NOT_FOUND if a caller or a target is unknown.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Matrix(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_AuthorizationServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Can': grpc.unary_unary_rpc_method_handler(
+                    servicer.Can,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.CanRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.CanResponse.SerializeToString,
+            ),
+            'Matrix': grpc.unary_unary_rpc_method_handler(
+                    servicer.Matrix,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.MatrixRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.MatrixResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'xdsd.admin.v1.Authorization', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('xdsd.admin.v1.Authorization', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Authorization:
+    """What policies decide about who may reach whom.
+    """
+
+    @staticmethod
+    def Can(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Authorization/Can',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.CanRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.CanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Matrix(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Authorization/Matrix',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.MatrixRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.MatrixResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
 class DaemonStub:
     """The daemon itself.
     """
