@@ -10,7 +10,7 @@ STATE=/var/lib/xdsd
 BIN=/usr/local/bin
 LIB=/usr/local/lib
 UNITS="$LIB/systemd/system"
-UNIT_FILES=(xdsd.service xdsd.socket envoy-sidecar@.service)
+UNIT_FILES=(xdsd.service xdsd.socket envoy-sidecar@.service xdsd-cert@.service xdsd-cert@.timer)
 DROP_IN="$UNITS/xdsd.service.d/10-notify-reload.conf"
 
 install() {
@@ -161,7 +161,7 @@ uninstall() {
     fi
     if booted; then
         local sidecars
-        mapfile -t sidecars < <(systemctl list-units --all --plain --no-legend 'envoy-sidecar@*' | cut -d' ' -f1)
+        mapfile -t sidecars < <(systemctl list-units --all --plain --no-legend 'envoy-sidecar@*' 'xdsd-cert@*' | cut -d' ' -f1)
         systemctl disable --quiet --now xdsd.socket xdsd.service "${sidecars[@]}"
     fi
     local name
@@ -176,7 +176,7 @@ uninstall() {
     if sed "s|/opt/xdsd/|$PREFIX/|g" deploy/systemd/xdsd.yaml | cmp -s - "$ETC/xdsd.yaml"; then
         rm "$ETC/xdsd.yaml"
     fi
-    remove_empty "$ETC/machines" "$ETC/envoy" "$ETC"
+    remove_empty "$ETC/machines" "$ETC/envoy" "$ETC/identity" "$ETC"
     rm -rf "$PREFIX"
     ! booted || systemctl daemon-reload
     say "xdsd is removed"

@@ -83,6 +83,20 @@ def test_a_clock_an_hour_behind_takes_a_new_certificate() -> None:
         assert each.not_valid_before_utc == NOW - CLOCK_SKEW < NOW - timedelta(hours=1)
 
 
+@pytest.mark.parametrize(
+    ("ahead", "taken"), [(-1, True), (0, True), (1, True), (23, True), (25, False), (-2, False)]
+)
+def test_openssl_takes_certificates_by_clocks_that_are_off(ahead: int, taken: bool, tmp_path: Path) -> None:
+    """A verifier whose clock is off by so many hours takes a certificate of a day, or not, as its times say."""
+    ca = root()
+    (tmp_path / "root.pem").write_bytes(bundle(ca.chain))
+    (tmp_path / "leaf.pem").write_bytes(issued(ca).chain)
+    when = str(int((NOW + timedelta(hours=ahead)).timestamp()))
+    verify = ["openssl", "verify", "-attime", when, "-CAfile", "root.pem", "leaf.pem"]
+    done = subprocess.run(verify, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) is taken, done.stderr
+
+
 def test_a_certificate_does_not_outlive_its_ca() -> None:
     """Nothing is valid for longer than what it was signed by."""
     ca = root(lifetime=timedelta(hours=3))

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from api.joining_client import JoiningClient
+from api.proto.xdsd.admin.v1 import admin_pb2 as pb
+from tests.e2e.asking import ask
 from tests.lab.daemon import Daemon
 from tests.lab.envoy import Bootstrap, Envoy
 from tests.lab.etcd import EtcdServer
@@ -30,10 +33,13 @@ class Mesh:
     mtls: str
     root: Path
 
-    async def token(self, *words: str, account: str = "reviews") -> str:
-        """A join token of the namespace shop."""
-        made = await self.daemon.xdsctl("token", "create", "-n", "shop", "--service-account", account, *words)
-        return made.strip()
+    async def token(self, **more: Any) -> str:
+        """A join token of the service account reviews in the namespace shop."""
+        request = pb.CreateJoinTokenRequest(
+            namespace="shop", service_account="reviews", ttl_seconds=900, **more
+        )
+        made = await ask(self.daemon, lambda client: JoiningClient(client).create_token(request))
+        return made.token
 
     async def bootstrap(self, name: str, *words: str | Path, namespace: str = "shop") -> Bootstrap:
         """Of a sidecar that claims the service account reviews."""
@@ -41,17 +47,15 @@ class Mesh:
         made: Bootstrap = json.loads(await self.daemon.xdsctl("bootstrap", *said, "-o", "json", *words))
         return made
 
-    async def proxies(self) -> list[dict[str, Any]]:
+    async def proxies(self) -> list[pb.ProxyStatus]:
         """As the daemon lists them."""
-        found: dict[str, Any] = json.loads(await self.daemon.xdsctl("proxies", "-o", "json"))
-        listed: list[dict[str, Any]] = found["proxies"]
-        return listed
+        return await ask(self.daemon, lambda client: list(client.proxies()))
 
-    async def connected(self, name: str) -> dict[str, Any]:
+    async def connected(self, name: str) -> pb.ProxyStatus:
         """The one of this name, once it has a stream."""
 
-        async def there() -> dict[str, Any]:
-            found = [each for each in await self.proxies() if each["name"] == name]
+        async def there() -> pb.ProxyStatus:
+            found = [each for each in await self.proxies() if each.name == name]
             assert found
             return found[0]
 
@@ -89,13 +93,14 @@ async def test_a_token_lets_a_proxy_in_as_whom_it_is_for_and_nobody_else(tmp_pat
     """
     async with mesh(tmp_path) as made:
         file = tmp_path / "token"
-        await made.token("--network", "127.0.0.0/8", "--out", str(file))
+        words = ("-n", "shop", "--service-account", "reviews", "--network", "127.0.0.0/8", "--out", file)
+        await made.daemon.xdsctl("token", "create", *words)
         token = file.read_text()
         tls = ("--root", made.root, "--join-token-file", file, "--xds-address", made.tls)
         boot = await made.bootstrap("reviews-v1", *tls)
         assert token not in json.dumps(boot)
         async with Envoy(boot, tmp_path):
-            assert (await made.connected("reviews-v1"))["identity"] == REVIEWS
+            assert (await made.connected("reviews-v1")).identity == REVIEWS
         other = await made.bootstrap("thief", *tls, namespace="bank")
         async with Envoy(other, tmp_path, name="thief", ready=False) as thief:
             await eventually(lambda: "proved to be" in thief.program.tail(), "told why")
@@ -112,7 +117,7 @@ async def test_a_certificate_is_renewed_without_an_end_to_the_stream(tmp_path: P
     on, and is out at once when its identity is revoked, with its config left as it is.
     """
     async with mesh(tmp_path) as made:
-        token, folder = await made.token("--single-use"), tmp_path / "reviews"
+        token, folder = await made.token(single_use=True), tmp_path / "reviews"
         assert (await made.issued(folder, token)).startswith(f"{REVIEWS} until ")
         assert stat.S_IMODE((folder / "key.pem").stat().st_mode) == 0o600
         with pytest.raises(AssertionError, match="is for a single use, and was used"):
@@ -120,7 +125,7 @@ async def test_a_certificate_is_renewed_without_an_end_to_the_stream(tmp_path: P
         boot = await made.bootstrap("reviews-v1", "--certificates", folder, "--xds-address", made.mtls)
         async with Envoy(boot, tmp_path) as envoy:
             before, first = await made.connected("reviews-v1"), await certificate(envoy)
-            assert before["identity"] == REVIEWS
+            assert before.identity == REVIEWS
             renew = ("cert", "renew", "--out", folder, "--server", made.mtls)
             assert "not due before" in await made.daemon.xdsctl(*renew, "--if-due")
             assert (await made.daemon.xdsctl(*renew)).startswith(REVIEWS)
@@ -129,7 +134,7 @@ async def test_a_certificate_is_renewed_without_an_end_to_the_stream(tmp_path: P
                 return bool((await certificate(envoy))["serial_number"] != first["serial_number"])
 
             await eventually(taken_up, "the renewed certificate")
-            assert (await made.connected("reviews-v1"))["connected"] == before["connected"]
+            assert (await made.connected("reviews-v1")).connected == before.connected
             await made.daemon.xdsctl("cert", "revoke", REVIEWS, "--reason", "stolen")
             await eventually(lambda: "is revoked until" in envoy.program.tail(), "told why")
             assert await made.proxies() == []
@@ -157,3 +162,23 @@ async def test_daemons_on_one_store_issue_from_one_root(tmp_path: Path) -> None:
             for each in (first, second):
                 await each.daemon.xdsctl("cert", "renew", "--out", folder, "--server", each.mtls)
         assert "PRIVATE" not in await server.etcdctl("get", "--prefix", "/xdsd/ca/")
+
+
+async def test_a_daemon_without_its_sealing_key_does_not_start(tmp_path: Path) -> None:
+    """A daemon whose sealing key is not its store's ends with a sentence, and makes no CA beside the one that is there."""
+    async with mesh(tmp_path) as made:
+        pass
+    key = made.daemon.state_dir / "ca-sealing.key"
+    kept = key.read_text()
+    key.write_text("ab" * 32)
+    await made.daemon.program.start()
+    assert await made.daemon.program.wait(30) == 1
+    said = made.daemon.program.tail()
+    assert "needs the sealing key" in said
+    assert "Traceback" not in said
+    assert "ab" * 32 not in said
+    key.write_text(kept)
+    await made.daemon.start()
+    trust = await ask(made.daemon, lambda client: JoiningClient(client).trust())
+    assert trust.bundle == made.root.read_bytes()
+    await made.daemon.stop()

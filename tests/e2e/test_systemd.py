@@ -121,8 +121,8 @@ async def dropped_in(machine: Machine, text: str) -> AsyncIterator[None]:
 
 async def test_the_units_are_right_and_safe(machine: Machine) -> None:
     """systemd finds nothing to say against them, and their exposure is low."""
-    units = ("xdsd.service", "envoy-sidecar@any.service")
-    assert await machine.run("systemd-analyze", "verify", *units, "xdsd.socket") == ""
+    units = ("xdsd.service", "envoy-sidecar@any.service", "xdsd-cert@any.service")
+    assert await machine.run("systemd-analyze", "verify", *units, "xdsd.socket", "xdsd-cert@any.timer") == ""
     for unit in units:
         said = await machine.run("systemd-analyze", "security", "--no-pager", unit)
         level = re.search(r"Overall exposure level for \S+: ([0-9.]+) (\w+)", said)

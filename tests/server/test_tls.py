@@ -129,7 +129,7 @@ async def test_an_expired_token_opens_nothing_and_ends_its_streams() -> None:
         call = await opened(channel, token)
         await call.hears()
         made.clock.ahead = HOUR
-        made.server.recheck()
+        await made.server.recheck()
         code, details = await call.ends()
         assert code is UNAUTHENTICATED
         assert "expired" in details
@@ -181,7 +181,7 @@ async def test_a_certificate_that_expires_ends_its_streams() -> None:
         call = await opened(channel)
         await call.hears()
         made.clock.ahead = HOUR
-        made.server.recheck()
+        await made.server.recheck()
         _, details = await call.ends()
         assert "connect again" in details
 

@@ -111,18 +111,20 @@ class XdsServer:
         while True:
             waiting = [asyncio.ensure_future(change().wait()) for change in changes]
             try:
-                self.recheck()
+                await self.recheck()
                 await asyncio.wait(waiting, timeout=RECHECK, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 for each in waiting:
                     each.cancel()
 
-    def recheck(self) -> None:
-        """Ends streams whose proof no longer holds."""
-        for session in list(self._sessions.values()):
+    async def recheck(self) -> None:
+        """Ends streams whose proof no longer holds; lets others have the loop now and then."""
+        for number, session in enumerate(list(self._sessions.values()), 1):
             identity = session.stream.identity
             if self._gate is not None and identity is not None and (why := self._gate.lapsed(identity)):
                 session.end(Close(Code.UNAUTHENTICATED, why))
+            if number % self._settings.slice == 0:
+                await asyncio.sleep(0)
 
     def published(self, change: SnapshotChange, seen: float | None = None) -> None:
         """The snapshot has taken ``change`` in, whose first cause was ``seen`` at this time of the loop's clock."""
