@@ -19,6 +19,7 @@ from tests.lab.eventually import eventually
 from tests.lab.load import Load
 from tests.lab.ports import free_ports
 from xdsd.model.problem import ObjectRef
+from xdsd.settings import VirtualHosts
 
 EDITS = 1000
 RATE = 150.0
@@ -31,18 +32,18 @@ Edit = tuple[Sequence[Mapping[str, Any]], Sequence[ObjectRef]]
 
 
 def zero_loss(edits: int = EDITS) -> dict[str, Any]:
-    """What became of the requests, and of the listeners."""
-    return asyncio.run(_measured(edits))
+    """What became of the requests, and of the listeners, for each way in which sidecars get virtual hosts."""
+    return {each.value: asyncio.run(_measured(edits, each)) for each in VirtualHosts}
 
 
-async def _measured(count: int) -> dict[str, Any]:
+async def _measured(count: int, virtual_hosts: VirtualHosts) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="xdsd-bench-") as name:
         folder = Path(name)
         async with AsyncExitStack() as stack:
             ports = free_ports(5)
             for version, port in zip(("v1", "v2"), ports[:2], strict=True):
                 await stack.enter_async_context(http_server(version, "127.0.0.1", port))
-            daemon = await stack.enter_async_context(Daemon(folder))
+            daemon = await stack.enter_async_context(Daemon(folder, {"virtual-hosts": virtual_hosts}))
             await _declare(daemon, ports[:2], ports[2])
             envoys, loads = [], []
             for words, url, through in _proxies(ports[2:]):
