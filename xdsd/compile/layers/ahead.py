@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from xdsd.compile.layers.edge import edge_ahead
-from xdsd.compile.layers.host_discovery import domains_ahead
+from xdsd.compile.layers.host_discovery import claims_ahead, domains_ahead
 from xdsd.compile.layers.outbound_ahead import outbound_ahead
 
-_QUERIES = frozenset({domains_ahead, edge_ahead, outbound_ahead})
+_QUERIES = frozenset({claims_ahead, domains_ahead, edge_ahead, outbound_ahead})
 
 
 def is_ahead(query: Callable[..., Any] | None, arguments: tuple[Any, ...]) -> bool:

@@ -28,7 +28,7 @@ from xdsd.compile.layers.hosts import (
     unregistered_scopes,
     without_clashes,
 )
-from xdsd.compile.layers.scope import SHARDS, port_tables
+from xdsd.compile.layers.scope import SHARDS, port_tables, shard_claims
 from xdsd.compile.layers.unknown import unknown_cluster
 from xdsd.compile.names import HTTP_PROXY_ROUTE, discovered_route_name, virtual_host_name
 from xdsd.compile.resolve import View
@@ -46,9 +46,16 @@ def discovery_parts(view: View) -> tuple[tuple[Query, tuple[object, ...]], ...]:
     if not view.vhds:
         return ()
     # Before the first of them is listed it must be known whether any two want one domain.
-    ahead = tuple((domains_ahead, (view, shard)) for shard in range(SHARDS))
+    claims = tuple((claims_ahead, (view, shard)) for shard in range(SHARDS))
+    ahead = (*claims, *((domains_ahead, (view, shard)) for shard in range(SHARDS)))
     shards = tuple((host_members, (view, shard)) for shard in range(SHARDS))
     return (*ahead, *shards, (other_host_members, (view,)))
+
+
+def claims_ahead(graph: Graph, view: View, shard: int) -> tuple[Member, ...]:
+    """Nothing, but what ``port_tables`` asks of a shard is known after it."""
+    graph.ask(shard_claims, view, shard)
+    return ()
 
 
 def domains_ahead(graph: Graph, view: View, shard: int) -> tuple[Member, ...]:
