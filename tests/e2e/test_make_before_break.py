@@ -18,7 +18,8 @@ import pytest
 import pytest_asyncio
 
 from api.client import Client
-from tests.e2e.asking import accepted, ask, encoded, service, thing
+from api.proto.xdsd.admin.v1 import admin_pb2 as pb
+from tests.e2e.asking import accepted, ask, encoded, metric, service, thing
 from tests.e2e.fleet import HOST, bootstrap, says
 from tests.lab.daemon import Daemon
 from tests.lab.echo import http_server
@@ -207,11 +208,19 @@ async def test_a_daemon_that_was_away_goes_on_where_it_was(under_load: Shop) -> 
     await under_load.routes("first.example.com", "", [under_load.served("first")])
     await under_load.daemon.kill()
     await under_load.daemon.start()
+    await eventually(partial(_synced, under_load), "both proxies are back")
+    assert await metric(under_load.daemon, "xdsd_pushed_resources_total") == 0
     await under_load.routes("second.example.com", "", [under_load.served("second")])
     await under_load.delete("ServiceEntry", "first")
     await under_load.daemon.restart()
     await under_load.routes(HOST)
     await under_load.delete("ServiceEntry", "second")
+
+
+async def _synced(shop: Shop) -> bool:
+    proxies = await ask(shop.daemon, lambda client: client.proxies())
+    states = {each.state for proxy in proxies for each in proxy.types}
+    return len(proxies) == 2 and states == {pb.SYNC_STATE_SYNCED}
 
 
 async def test_proxies_learn_to_discover_hosts_and_unlearn_it(

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from storage.base import Store
 from tests.intents.objects import LATER, NOW, apply, entry, made, parse, refs, route, rule, texts
-from xdsd.intents import Intents, Undecodable, Verdict
+from xdsd.intents import Intents, Record, Undecodable, Verdict
 from xdsd.manifest import AnyObject
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 
@@ -203,6 +204,24 @@ async def test_rules_refuse_and_warn(store: Store) -> None:
         "ServiceEntry default/bad2 spec: is bad",
     ]
     assert texts((await apply(intents, entry("good"))).problems) == ["ServiceEntry default/good: is odd"]
+
+
+@pytest.mark.parametrize(("rules", "aside"), [(1, False), (2000, True)])
+async def test_one_large_object_is_work_for_a_thread(store: Store, rules: int, *, aside: bool) -> None:
+    """The event loop waits for nobody's two thousand rules: not while they are judged, nor while they are recorded."""
+    seen: list[bool] = []
+
+    def judge(_: AnyObject) -> Iterator[Problem]:
+        seen.append(threading.current_thread() is not threading.main_thread())
+        return iter(())
+
+    def audit(_: Sequence[Record]) -> None:
+        seen.append(threading.current_thread() is not threading.main_thread())
+
+    many = [{"route": [{"destination": {"host": "shop"}}]}] * rules
+    intents = Intents(store, rules=[judge], audit=audit)
+    await apply(intents, made("VirtualService", "shop", {"hosts": ["shop"], "http": many}))
+    assert seen == [aside, aside]
 
 
 async def test_unknown_kind_is_refused(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -15,7 +16,9 @@ from tests.xdsctl.conftest import Xdsctl
 from xdsd.health import Check
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.model.secret import SecretStatus
+from xdsd.protocol.watch import State
 from xdsd.reconcile import SourceStatus
+from xdsd.snapshot import VIRTUAL_HOST
 
 
 @pytest.fixture
@@ -35,6 +38,17 @@ def test_proxies_are_listed_with_how_far_they_are(mesh: Daemon, xdsctl: Xdsctl) 
         "productpage-v1.other     sidecar   SYNCED   NOT SENT   STALE   NACKED   NOT SENT   NOT SENT   1.40.0",
     ]
     assert result.stderr.splitlines()[0] == "productpage-v1.default rejects RDS: 9080: duplicate domain"
+
+
+def test_virtual_hosts_have_a_column_where_somebody_discovers_them(mesh: Daemon, xdsctl: Xdsctl) -> None:
+    """Others have none to discover, and a table that is narrower."""
+    found = status(OTHER)
+    hosts = replace(found.types[0], type_url=VIRTUAL_HOST, state=State.STALE)
+    mesh.proxies.streams = [status(NODE), replace(found, types=(*found.types, hosts))]
+    head, first, second = xdsctl("proxies").stdout.splitlines()
+    at = head.index("VHDS")
+    assert first[at:].startswith("NOT SENT")
+    assert second[at:].startswith("STALE")
 
 
 def test_proxies_as_data(mesh: Daemon, xdsctl: Xdsctl) -> None:
