@@ -9,7 +9,7 @@ import pytest
 from yarl import URL
 
 from tests.e2e.asking import thing
-from tests.e2e.test_machines_captured import REVIEWS, STRANGER, World, who, world
+from tests.e2e.test_machines_captured import MYSQL_ADDRESS, REVIEWS, STRANGER, World, who, world
 from tests.e2e.town import HOST, Town, town
 from tests.lab.echo import first_line
 from tests.lab.eventually import eventually
@@ -28,7 +28,7 @@ def mesh_config(**spec: Any) -> dict[str, Any]:
 
 async def test_paths_logs_and_unknown_destinations_are_as_the_mesh_says(tmp_path: Path) -> None:
     """Of redirected programs: strangers are refused, but where a Sidecar lets them; paths arrive in one form, or as they
-    are; log lines are those that were asked for.
+    are; programs are called where they are said to be, and log lines are those that were asked for.
     """
     log = tmp_path / "access.log"
     letting = {
@@ -38,9 +38,11 @@ async def test_paths_logs_and_unknown_destinations_are_as_the_mesh_says(tmp_path
     async with world(tmp_path, "v1") as mesh:
         await eventually(lambda: _hears(mesh, "stranger 127.0.0.6"), "strangers are let through")
         assert await _path(SPELLED) == "/a/c?x=//y"
+        assert await first_line(MYSQL_ADDRESS, 3306) == "mysql 127.0.0.6"
         await mesh.apply(
             mesh_config(
                 outboundTrafficPolicy={"mode": "REGISTRY_ONLY"},
+                inboundTrafficPolicy={"mode": "LOCALHOST"},
                 pathNormalization={"normalization": "NONE"},
                 accessLogFile=str(log),
                 accessLogFormat="%RESPONSE_CODE% at %REQ(:PATH)%",
@@ -48,6 +50,7 @@ async def test_paths_logs_and_unknown_destinations_are_as_the_mesh_says(tmp_path
         )
         await eventually(lambda: _hears(mesh, ""), "strangers are refused")
         await eventually(lambda: _arrives(SPELLED), "paths arrive as they are")
+        assert await first_line(MYSQL_ADDRESS, 3306) == "mysql 127.0.0.1", "programs are called at loopback"
         assert await who() == "v1"
         await mesh.apply(thing("Sidecar", "shop", letting))
         await eventually(lambda: _hears(mesh, "stranger 127.0.0.6"), "the Sidecar counts more")

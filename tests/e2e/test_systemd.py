@@ -241,7 +241,8 @@ async def test_restarts_under_traffic_fail_nobody(machine: Machine, tmp_path: Pa
         "systemd-run --quiet --unit=site python3 -m http.server --bind 127.0.0.1 9081 -d /etc/xdsd"
     )
     await machine.sh(
-        "xdsctl bootstrap --type router --name gateway --labels app=gateway "
+        "xdsctl bootstrap --type router --name gateway --labels app=gateway --concurrency 1 "
+        "--environment-file /etc/xdsd/envoy/gateway.env "
         "| install -m 640 -g envoy /dev/stdin /etc/xdsd/envoy/gateway.yaml; systemctl start envoy-sidecar@gateway"
     )
     await machine.write("/root/mesh.yaml", MESH)
@@ -265,8 +266,13 @@ async def _round(machine: Machine, number: str) -> None:
 
 
 async def test_an_envoy_is_as_bare_as_the_daemon(machine: Machine) -> None:
-    """Its own user, one capability (gateways have low ports), and it comes back when it is killed."""
+    """Its own user, one capability (gateways have low ports), the words of its environment file, and it comes back when
+    it is killed.
+    """
     pid = await pid_of(machine, "envoy-sidecar@gateway")
+    words = (await machine.sh(f"tr '\\0' ' ' < /proc/{pid}/cmdline")).split()
+    assert words[words.index("--drain-time-s") + 1] == "10"
+    assert words[words.index("--concurrency") + 1] == "1"
     status = await machine.sh(f"cat /proc/{pid}/status; stat -c 'Owner:\t%U' /proc/{pid}")
     values = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert {int(values[name], 16) for name in ("CapEff", "CapBnd")} == {1 << 10}
@@ -327,7 +333,7 @@ async def test_an_upgrade_that_cannot_be_is_refused_before_anything_changes(mach
 
 async def test_the_page_does_what_it_says_and_leaves_only_the_state(machine: Machine) -> None:
     """docs/systemd.md, from the installation to the removal; afterwards only state and users are left."""
-    await machine.sh("systemctl stop site; rm -r /etc/xdsd/envoy/gateway.yaml /root/*")
+    await machine.sh("systemctl stop site; rm -r /etc/xdsd/envoy/gateway.* /root/*")
     await machine.sh(
         "cp deploy/systemd/xdsd.yaml /etc/xdsd/xdsd.yaml; scripts/install --uninstall; rm -r /var/lib/xdsd"
     )
