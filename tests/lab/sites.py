@@ -13,8 +13,8 @@ class Site:
     """``async with Site("one", "127.0.0.1", 8080) as site`` answers every request with ``one`` while it runs.
 
     ``status`` and ``headers`` are those of the next answers; ``statuses`` says what is different for some paths.
-    ``requests`` counts what came; ``asked`` holds what the last request said. With ``tls`` it speaks TLS;
-    ``server_name`` is then the name that the last client asked for.
+    With ``breaks_off`` it closes the connection instead. ``requests`` counts what came; ``asked`` holds what the last
+    request said. With ``tls`` it speaks TLS; ``server_name`` is then the name that the last client asked for.
     """
 
     def __init__(self, name: str, address: str, port: int, tls: ssl.SSLContext | None = None) -> None:
@@ -24,6 +24,7 @@ class Site:
         self.status = 200
         self.statuses: Mapping[str, int] = {}
         self.headers: Mapping[str, str] = {}
+        self.breaks_off = False
         self.requests = 0
         self.asked: Mapping[str, str] = {}
         self.server_name: str | None = None
@@ -61,6 +62,8 @@ class Site:
         self.requests += 1
         self.asked = {name.lower(): value for name, value in request.headers.items()}
         await self.pause.wait()
+        if self.breaks_off and request.transport is not None:
+            request.transport.abort()
         status = self.statuses.get(request.path, self.status)
         return web.Response(text=self.name, status=status, headers=dict(self.headers))
 
