@@ -16,6 +16,7 @@ from api.services.joining import Joined
 from storage.base import Store
 from xdsd.ca.authority import Authority, Source
 from xdsd.ca.files import CaFiles, FileCa
+from xdsd.ca.ledger import Ledger
 from xdsd.ca.proving import Identifier, identity_of_server
 from xdsd.ca.registers import Revocations, Tokens
 from xdsd.ca.revocations import listed
@@ -45,6 +46,7 @@ class Identity:
     gate: Gate
     certificates: ServerCertificates
     keeper: Keeper
+    issued: Ledger
 
     async def ready(self) -> None:
         """Returns once everything is known that says who may have what."""
@@ -60,6 +62,7 @@ class Identity:
             "join tokens": self.tokens.run(),
             "revocations": self.revocations.run(),
             "server certificate": self.certificates.run(),
+            "issued certificates": self.issued.run(),
             "proofs of streams": server.watch_proofs(*changes),
             "secrets of proxies": self.keeper.run(),
             "revocations for proxies": self._tell_revocations(),
@@ -83,9 +86,9 @@ def make_identity(
     """None where no TLS port is set. Raises SealingError where the store needs a key that is not given."""
     if not serves_identity(options):
         return None
-    authority = Authority(
-        _source(options, store, logger), options.trust_domain, options.workload_cert_lifetime
-    )
+    issued = Ledger(store, logger, clock, lambda: datetime.now(UTC))
+    source, lifetime = _source(options, store, logger), options.workload_cert_lifetime
+    authority = Authority(source, options.trust_domain, lifetime, record=issued.record)
     tokens, revocations = Tokens(store, logger), Revocations(store, logger)
     identifier = Identifier(authority, tokens, revocations, Throttle(clock), lambda: datetime.now(UTC))
     server = identity_of_server(options.trust_domain, options.root_namespace)
@@ -100,7 +103,7 @@ def make_identity(
         revoked=lambda: _revoked(authority, revocations),
     )
     gate = Gate(identifier, logger, metrics.refused)
-    return Identity(authority, tokens, revocations, gate, certificates, keeper)
+    return Identity(authority, tokens, revocations, gate, certificates, keeper, issued)
 
 
 def _revoked(authority: Authority, revocations: Revocations) -> bytes:
@@ -123,6 +126,7 @@ def joined(identity: Identity | None, options: Settings) -> Joined | None:
         identity.authority,
         identity.tokens,
         identity.revocations,
+        identity.issued,
         identity_of_server(options.trust_domain, options.root_namespace),
         str(options.xds_tls_address or ""),
         str(options.xds_mtls_address or ""),

@@ -10,6 +10,7 @@ import grpc
 from api.access.caller import Right, current
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from xdsd.ca.authority import Authority
+from xdsd.ca.ledger import Ledger
 from xdsd.ca.registers import Revocations, Tokens
 from xdsd.ca.revocations import InvalidRevocation, Revocation, parse_serial
 from xdsd.ca.tokens import InvalidToken, JoinToken
@@ -30,6 +31,7 @@ class Joined:
     authority: Authority
     tokens: Tokens
     revocations: Revocations
+    issued: Ledger
     server: SpiffeID
     tls_address: str = ""
     mtls_address: str = ""
@@ -120,7 +122,10 @@ class JoiningService:
             asked = _span(request.ttl_seconds, LONGEST_REVOCATION, "a revocation")
             lifetime = asked or joined.authority.lifetime + timedelta(minutes=1)
             since = self._now().replace(microsecond=0)
-            made = Revocation(since, since + lifetime, serial, identity, request.reason, current().name)
+            serials = await joined.issued.of(identity) if identity is not None else ()
+            made = Revocation(
+                since, since + lifetime, serial, identity, request.reason, current().name, serials
+            )
             return await joined.revocations.add(made)
 
         return _revocation(await _told(work, context))

@@ -29,6 +29,7 @@ from api.services.joining import Joined
 from storage.base import StorageError, Store, StoreStatus
 from storage.memory import MemoryStore
 from xdsd.ca.authority import Authority
+from xdsd.ca.ledger import Ledger
 from xdsd.ca.registers import Revocations, Tokens
 from xdsd.ca.sealing import Sealer
 from xdsd.ca.stored import StoredRoots
@@ -145,6 +146,7 @@ def _joined(store: Store, logger: FilteringBoundLogger) -> Joined:
         Authority(source, "cluster.local", timedelta(hours=24)),
         Tokens(store, logger),
         Revocations(store, logger),
+        Ledger(store, logger, asyncio.get_running_loop().time, lambda: datetime.now(UTC)),
         SpiffeID("cluster.local", "istio-system", "xdsd"),
         "0.0.0.0:15012",
     )

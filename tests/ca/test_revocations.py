@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from tests.ca.making import NOW, REVIEWS
 from xdsd.ca.revocations import InvalidRevocation, Revocation, decode, encode, listed, parse_serial
+from xdsd.model.identity import SpiffeID
 
 DAY = timedelta(days=1)
+RATINGS = SpiffeID(REVIEWS.trust_domain, "default", "ratings")
 
 
 @pytest.mark.parametrize("text", ["1f3a", "1F3A", "1F:3A", "0x1f3a", "001f3a"])
@@ -39,7 +41,7 @@ def test_reading_is_the_inverse_of_keeping() -> None:
     """A revocation is read as it was kept, of a serial or an identity."""
     for each in (
         Revocation(NOW, NOW + DAY, serial=0x1F, reason="lost", author="root"),
-        Revocation(NOW, NOW + DAY, identity=REVIEWS),
+        Revocation(NOW, NOW + DAY, identity=REVIEWS, serials=(1, 1 << 150)),
     ):
         assert decode(encode(each)) == each
     assert Revocation(NOW, NOW + DAY, serial=0x1F).key == "serial/1f"
@@ -47,13 +49,14 @@ def test_reading_is_the_inverse_of_keeping() -> None:
 
 
 def test_a_list_names_what_still_counts() -> None:
-    """A CRL has the serials that are not over; identities are shut out otherwise."""
+    """A CRL has the serials that are not over, and the certificates of identities, each once."""
     found = [
         Revocation(NOW - DAY, NOW + DAY, serial=1),
         Revocation(NOW - DAY, NOW, serial=2),
-        Revocation(NOW - DAY, NOW + DAY, identity=REVIEWS),
+        Revocation(NOW - DAY, NOW + DAY, identity=REVIEWS, serials=(3, 1, 4)),
+        Revocation(NOW - DAY, NOW, identity=RATINGS, serials=(5,)),
     ]
-    assert [each.serial for each in listed(found, NOW)] == [1]
+    assert [each.serial for each in listed(found, NOW)] == [1, 3, 4]
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,17 @@ def test_the_bundle_is_everybodys(server: Daemon, tmp_path: Path) -> None:
     assert "<not served>" in run(server, "ca", "show").stdout
 
 
+def test_a_revoked_identity_takes_its_certificates_along(server: Daemon) -> None:
+    """What was issued to it, by any daemon on the store, is on the list of revoked certificates."""
+    key = f"/xdsd/ca/issued/{REVIEWS.removeprefix('spiffe://')}/1f3a".encode()
+    server.run(server.store.put(key, b"2999-01-01T00:00:00+00:00"))
+    assert run(server, "cert", "revoke", REVIEWS).exit_code == 0
+    kept = server.run(
+        server.store.get(f"/xdsd/ca/revoked/identity/{REVIEWS.removeprefix('spiffe://')}".encode())
+    )
+    assert json.loads(kept.value)["serials"] == ["1f3a"]
+
+
 def test_revocations_live_from_revoke_to_restore(server: Daemon) -> None:
     """An identity or a serial is shut out, listed, and let in again."""
     words = ("cert", "revoke", REVIEWS, "--for", "48h", "--reason", "stolen")

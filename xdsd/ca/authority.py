@@ -97,7 +97,7 @@ class LocalSigner:
 
 
 class Authority:
-    """``lifetime`` is that of certificates of which nothing else is said."""
+    """``lifetime`` is that of certificates of which nothing else is said; ``record`` is told of each that is issued."""
 
     def __init__(
         self,
@@ -105,7 +105,9 @@ class Authority:
         trust_domain: str,
         lifetime: timedelta,
         now: Callable[[], datetime] | None = None,
+        record: Callable[[Svid], None] = lambda _: None,
     ) -> None:
+        self._record = record
         self.trust_domain = trust_domain
         self.lifetime = lifetime
         self._source = source
@@ -162,7 +164,9 @@ class Authority:
             raise CannotIssue("the CA is not known yet; try again")
         life = self.lifetime if lifetime is None else min(lifetime, self.lifetime)
         asked = Asked(public_key, identity, life, request, tuple(names), tuple(addresses))
-        return await self._trust.signer.sign(asked)
+        svid = await self._trust.signer.sign(asked)
+        self._record(svid)
+        return svid
 
     async def credential(
         self,

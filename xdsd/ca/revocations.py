@@ -22,7 +22,9 @@ class InvalidRevocation(ValueError):  # noqa: N818 - it is named after what is t
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """Of a certificate by its ``serial``, or of an ``identity``: one of both."""
+    """Of a certificate by its ``serial``, or of an ``identity``: one of both. ``serials`` are the identity's certificates,
+    which those who know no identities, but read lists, are told.
+    """
 
     since: datetime
     until: datetime
@@ -30,6 +32,7 @@ class Revocation:
     identity: SpiffeID | None = None
     reason: str = ""
     author: str = ""
+    serials: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.identity is None) == (not self.serial):
@@ -70,7 +73,12 @@ def parse_serial(text: str) -> int:
 
 def listed(revocations: Iterable[Revocation], now: datetime) -> tuple[Revoked, ...]:
     """The certificates that a CRL has to name."""
-    return tuple(Revoked(each.serial, each.since) for each in revocations if each.serial and now < each.until)
+    found: dict[int, datetime] = {}
+    for each in revocations:
+        if now < each.until:
+            for serial in (each.serial,) if each.serial else each.serials:
+                found.setdefault(serial, each.since)
+    return tuple(Revoked(serial, since) for serial, since in found.items())
 
 
 class _Kept(BaseModel):
@@ -81,6 +89,7 @@ class _Kept(BaseModel):
     until: AwareDatetime
     reason: str
     author: str
+    serials: tuple[str, ...] = ()
 
 
 def encode(revocation: Revocation) -> bytes:
@@ -92,6 +101,7 @@ def encode(revocation: Revocation) -> bytes:
         until=revocation.until,
         reason=revocation.reason,
         author=revocation.author,
+        serials=tuple(f"{serial:x}" for serial in revocation.serials),
     )
     return kept.model_dump_json().encode()
 
@@ -107,6 +117,7 @@ def decode(value: bytes) -> Revocation:
             parse_identity(kept.identity) if kept.identity else None,
             kept.reason,
             kept.author,
+            tuple(map(parse_serial, kept.serials)),
         )
     except (ValidationError, InvalidIdentity) as error:
         raise InvalidRevocation(f"what is kept of a revocation cannot be read: {error}") from None
