@@ -42,6 +42,7 @@ PORTS = (
         "history.md",
         "machines.md",
         "mesh-config.md",
+        "mtls.md",
         "operations.md",
         "rate-limits.md",
         "resilience.md",
@@ -56,8 +57,9 @@ def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
     page = (DOCS / name).read_text()
     for flag, port in (("--xds-address", "15010"), ("--http-address", "15014")):
         page = page.replace("xdsd serve ", f"xdsd serve {flag} 127.0.0.1:{port} ")
-    page = page.replace(
-        "xdsctl bootstrap ", "xdsctl bootstrap --admin-port 15000 --xds-address 127.0.0.1:15010 "
+    page = page.replace("xdsctl bootstrap ", "xdsctl bootstrap --admin-port 15000 ")
+    page = re.sub(
+        r"xdsctl bootstrap (?!.*--xds-address)", "xdsctl bootstrap --xds-address 127.0.0.1:15010 ", page
     )
     with Reader(tmp_path, ports) as reader:
         assert reader.do(page) >= 5
