@@ -20,6 +20,7 @@ layers. The *snapshot* is all layers at one *generation*. A *problem* is a user'
 - ``compile`` is pure. Its ``graph`` remembers what every result was made from, so a change recompiles what it reaches and
   nothing else; its other modules each turn one model value into one Envoy message.
 - ``authorization`` reads policies a second time, apart from ``compile``: what they decide about a request, and why.
+- ``jwks`` fetches the public keys of tokens' issuers, so that proxies never ask anybody.
 - ``snapshot`` is the hand-over: encoded resources in layers, and what changed since when. Plain values; what is behind it
   could run in another process.
 - ``protocol`` decides, without I/O or clock, what each stream is sent and when; ``server`` performs it on gRPC.

@@ -31,7 +31,6 @@ from api.access.directory import Directory
 from api.access.proving import Prover
 from api.server import admin_services, serve_admin
 from api.services.etcd import Etcd
-from api.services.etcd.policy import KeyPolicy
 from storage.base import Corrupted, StorageError, Store, StoreStatus
 from xdsd.audit import audit_log
 from xdsd.ca.authority import CaError
@@ -57,6 +56,8 @@ from xdsd.parts import (
     admin_tls,
     anonymous_role,
     counters,
+    key_keeper,
+    key_policy,
     member,
     mesh_settings,
     open_store,
@@ -135,8 +136,16 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         counting = counters(options, clock)
         stack.push_async_callback(counting.close)
         limiter = RateLimitService(counting, metrics, time.time)
+        keys = key_keeper(options, logger)
         mesh = Reconciler(
-            compiler, options.mesh_domain, metrics, logger, clock, settling(options), limiter.update
+            compiler,
+            options.mesh_domain,
+            metrics,
+            logger,
+            clock,
+            settling(options),
+            limiter.update,
+            keys.want,
         )
         objects = mesh.expect(STORE)
         for why in outage:
@@ -168,7 +177,6 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
         daemon = Daemon(version("xdsd"), started, mesh, server, options.name, store, singletons)
         directory = Directory(store, logger)
         prover = Prover(directory, Throttle(clock), clock, anonymous=anonymous_role(options))
-        policy = KeyPolicy(tuple(map(str.encode, options.foreign_keys)), alone=not options.store.etcd)
         ports = _ports(options)
         stack.callback(_close, ports)
         _listen(server, identity, ports)
@@ -184,7 +192,7 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
                     server,
                     daemon,
                     prover,
-                    Etcd(store, membership, policy),
+                    Etcd(store, membership, key_policy(options)),
                     joined(identity, options),
                 ),
                 prover,
@@ -217,6 +225,7 @@ async def serve(options: Settings, logger: FilteringBoundLogger, reload: Callabl
                 tasks.create_task(_reloads(reload, options, mesh, logger), name="reload"),
                 tasks.create_task(tell_watchdog(), name="watchdog"),
                 tasks.create_task(directory.run(), name="users"),
+                tasks.create_task(keys.run(mesh.set_keys), name="keys of issuers"),
                 tasks.create_task(membership.run(), name="membership"),
                 tasks.create_task(singletons.run(), name="singletons"),
                 *(tasks.create_task(job, name=name) for name, job in _identity_jobs(identity, server)),

@@ -6,13 +6,17 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from structlog.typing import FilteringBoundLogger
+
 from api.access.caller import Role
 from api.access.certificates import ServerTls
+from api.services.etcd.policy import KeyPolicy
 from storage.base import Store
 from storage.embedded import open_embedded
 from storage.etcd import EtcdSettings, EtcdTlsFiles, open_etcd
 from xdsd.config import STORE_FILE, Settings
 from xdsd.fleet.members import Member
+from xdsd.jwks import Fetcher, KeyKeeper, Reach
 from xdsd.model.mesh import MeshSettings
 from xdsd.protocol.limits import Limits, Timing
 from xdsd.ratelimit import Counters, MemoryCounters, RedisAddress, RedisCounters
@@ -117,6 +121,16 @@ def counters(options: Settings, clock: Callable[[], float]) -> Counters:
         RedisAddress(host, port, redis.path, redis.database, redis.tls),
         file.read_text().strip() if file else None,
     )
+
+
+def key_keeper(options: Settings, logger: FilteringBoundLogger) -> KeyKeeper:
+    """What keeps the public keys of tokens' issuers."""
+    return KeyKeeper(Fetcher(Reach(options.jwks_networks)), options.state_dir / "jwks", logger)
+
+
+def key_policy(options: Settings) -> KeyPolicy:
+    """What etcd's clients may write."""
+    return KeyPolicy(tuple(map(str.encode, options.foreign_keys)), alone=not options.store.etcd)
 
 
 def registries(options: Settings) -> list[Registry]:

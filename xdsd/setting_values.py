@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from ipaddress import IPv4Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
 from pydantic_core import PydanticCustomError
@@ -301,6 +301,18 @@ def parse_virtual(value: object) -> IPv4Network:
         message = f"{value!r} is too narrow, hosts would meet in it: write /{_NARROWEST} or wider"
         raise _refuse(Reason.OUT_OF_RANGE, message)
     return network
+
+
+def parse_network(value: object) -> IPv4Network | IPv6Network:
+    """A network, ``10.0.0.0/8``, or one address."""
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    text = _text(value)
+    try:
+        return ip_network(text)
+    except ValueError:
+        message = f"{value!r} is not a network such as 10.0.0.0/8"
+        raise _refuse(Reason.INVALID_VALUE, message) from None
 
 
 def parse_redis(value: object) -> "RedisLocation":

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +36,7 @@ from xdsd.setting_values import (
     parse_foreign_prefix,
     parse_limiter,
     parse_name,
+    parse_network,
     parse_path,
     parse_plaintext,
     parse_redis,
@@ -82,6 +83,7 @@ _File = Annotated[Path | None, BeforeValidator(lambda value: value if value is N
 _Prefix = Annotated[str, BeforeValidator(parse_foreign_prefix)]
 _Plaintext = Annotated[Address, BeforeValidator(parse_plaintext)]
 _Resolver = Annotated[str, BeforeValidator(parse_resolver)]
+_Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(parse_network)]
 _Registry = Annotated[RegistrySource, BeforeValidator(parse_registry)]
 _Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 _Size = Annotated[int, BeforeValidator(parse_size)]
@@ -241,6 +243,11 @@ class Settings(BaseModel):
         IPV4_RANGE,
         description="From where services without addresses get some; the same for all daemons on one store.",
     )
+    jwks_networks: Annotated[tuple[_Network, ...], BeforeValidator(split_list)] = Field(
+        (),
+        description="Networks (10.0.0.0/8) whose addresses may be asked for the public keys of tokens' issuers; public "
+        "addresses always may.",
+    )
     rate_limit_service: Annotated[TcpAddress | None, BeforeValidator(_given(parse_limiter))] = Field(
         None,
         description="Who counts global rate limits, as proxies reach it: HOST:PORT; by default the daemon itself.",
@@ -307,7 +314,7 @@ def settings() -> tuple[Setting, ...]:
         Setting(
             field=name,
             help=info.description or "",
-            repeatable=name in {"registry", "foreign_keys", "dns_resolvers"},
+            repeatable=name in {"registry", "foreign_keys", "dns_resolvers", "jwks_networks"},
             choices=tuple(info.annotation) if isinstance(info.annotation, type(StrEnum)) else (),
         )
         for name, info in Settings.model_fields.items()

@@ -15,6 +15,7 @@ from xdsd.compile.graph import Cell, Graph
 from xdsd.compile.layers.ahead import is_ahead
 from xdsd.compile.layers.assignment import layers_of
 from xdsd.compile.layers.base import LayerSpec, Member
+from xdsd.compile.layers.guarding import key_sources
 from xdsd.compile.layers.patch_remarks import filters_of
 from xdsd.compile.layers.patched import Refused
 from xdsd.compile.limits.rules import limit_rules
@@ -22,6 +23,7 @@ from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
 from xdsd.compile.references import broken_references
 from xdsd.compile.refusals import Refusals
 from xdsd.compile.world import World
+from xdsd.model.key_source import FetchedKeys, KeySource
 from xdsd.model.limits import LimitRule
 from xdsd.model.mesh import MeshSettings, Proxy
 from xdsd.model.problem import ObjectRef, Problem
@@ -176,6 +178,15 @@ class Compiler:
     def limit_rules(self) -> tuple[LimitRule, ...]:
         """What the limiter counts by; after ``steps``."""
         return self.graph.ask(limit_rules)
+
+    @property
+    def key_sources(self) -> tuple[KeySource, ...]:
+        """Where keys of issuers are to be had; after ``steps``."""
+        return self.graph.ask(key_sources)
+
+    def set_keys(self, url: str, keys: FetchedKeys) -> None:
+        """What is known of a source of keys from now on."""
+        self.graph.set(("jwks", url), keys if keys != FetchedKeys() else None)
 
     def problems(self) -> Iterator[Problem]:
         """The users' mistakes that hold now, as far as they concern connected proxies."""

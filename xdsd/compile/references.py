@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from xdsd.compile.graph import Graph
+from xdsd.compile.layers.guarding import fetched
 from xdsd.compile.layers.patch_remarks import patches_in_vain
 from xdsd.compile.layers.peer_policies import wide_policies
 from xdsd.compile.names import resolve_host
@@ -33,6 +34,7 @@ from xdsd.model.intent import (
     PeerAuthentication,
     ProxyConfig,
     RateLimit,
+    RequestAuthentication,
     Sidecar,
     TrafficPolicy,
     VirtualService,
@@ -161,6 +163,17 @@ def _proxy_config(graph: Graph, ref: ObjectRef, spec: ProxyConfig) -> Iterator[B
             yield Broken(problem.path, problem.message, problem.reason)
 
 
+def _request_authentication(graph: Graph, ref: ObjectRef, spec: RequestAuthentication) -> Iterator[Broken]:
+    del ref
+    for index, rule in enumerate(spec.jwt_rules):
+        known = fetched(graph, rule.keys_at) if rule.keys_at else None
+        if known is not None and known.fault:
+            holds = "the keys that it had last hold" if known.jwks else "its tokens are refused"
+            message = f"{rule.keys_at} {known.fault}; {holds}"
+            field = "jwksUri" if rule.jwks_uri else "issuer"
+            yield Broken(f"spec.jwtRules[{index}].{field}", message, Reason.UNAVAILABLE)
+
+
 _CHECKS: Mapping[type, Callable[[Graph, ObjectRef, Any], Iterator[Broken]]] = MappingProxyType(
     {
         VirtualService: virtual_service_references,
@@ -171,6 +184,7 @@ _CHECKS: Mapping[type, Callable[[Graph, ObjectRef, Any], Iterator[Broken]]] = Ma
         MeshConfig: _mesh_config,
         ProxyConfig: _proxy_config,
         RateLimit: _rate_limit,
+        RequestAuthentication: _request_authentication,
         Sidecar: _sidecar,
     }
 )

@@ -10,6 +10,7 @@ from structlog.typing import FilteringBoundLogger
 from xdsd.compile.compiler import Compiler
 from xdsd.compile.layers.patched import Refused
 from xdsd.intents import Observed
+from xdsd.model.key_source import FetchedKeys, KeySource
 from xdsd.model.limits import LimitRule
 from xdsd.model.mesh import MeshSettings, Proxy
 from xdsd.model.node import Node
@@ -54,7 +55,8 @@ class Reconciler:
     """The only writer of the compiler and of ``snapshot``; everything is called from one event loop.
 
     ``publish`` is told each change after ``snapshot`` has taken it, with the time at which the oldest of what led to it was
-    seen, and ``limits`` what the limiter counts by. ``clock`` counts seconds.
+    seen, ``limits`` what the limiter counts by, and ``keys`` where issuers' keys are wanted from (it says what is
+    known of them). ``clock`` counts seconds.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Reconciler:
         clock: Callable[[], float],
         settling: Settling | None = None,
         limits: Callable[[tuple[LimitRule, ...]], None] = lambda _: None,
+        keys: Callable[[tuple[KeySource, ...]], Mapping[str, FetchedKeys]] = lambda _: {},
     ) -> None:
         self.snapshot = Snapshot()
         self._revision = 0
@@ -79,6 +82,9 @@ class Reconciler:
         self._settling = settling or Settling()
         self._limits = limits
         self._limit_rules: tuple[LimitRule, ...] = ()
+        self._keys = keys
+        self._key_sources: tuple[KeySource, ...] = ()
+        self._found_keys: dict[str, FetchedKeys] = {}
         self._mesh_settings: MeshSettings | None = None
         self._wake = asyncio.Event()
         self._seen: float | None = None
@@ -112,6 +118,11 @@ class Reconciler:
         """Other settings of the mesh from now on; what they touch is compiled again."""
         self._settling = settling
         self._mesh_settings = settings
+        self._wake.set()
+
+    def set_keys(self, url: str, keys: FetchedKeys) -> None:
+        """What is known of an issuer's keys from now on; what proves tokens with them is compiled again."""
+        self._found_keys[url] = keys
         self._wake.set()
 
     async def attach(self, node: Node) -> None:
@@ -205,6 +216,8 @@ class Reconciler:
             started = self._clock()
             await self._take_in()
             await in_slices(self._compiler.steps(), self._clock)
+            if self._ask_for_keys():
+                await in_slices(self._compiler.steps(), self._clock)
             change = self._compiler.take(self.snapshot)
             self._report_faults()
             self._observer.compiled(self._clock() - started)
@@ -223,6 +236,17 @@ class Reconciler:
         if rules != self._limit_rules:
             self._limit_rules = rules
             self._limits(rules)
+
+    def _ask_for_keys(self) -> bool:
+        """Says which keys are wanted; true if something of them is known already, which what is published must have."""
+        sources = self._compiler.key_sources
+        if sources == self._key_sources:
+            return False
+        self._key_sources = sources
+        known = self._keys(sources)
+        for url, keys in known.items():
+            self._compiler.set_keys(url, keys)
+        return bool(known)
 
     async def _wait(self) -> None:
         """Until there is something to do, and changes have settled."""
@@ -252,6 +276,8 @@ class Reconciler:
     async def _take_in(self) -> None:
         """Moves what arrived into the compiler's inputs."""
         await in_slices(self._intake.take(), self._clock)
+        while self._found_keys:
+            self._compiler.set_keys(*self._found_keys.popitem())
         if self._mesh_settings is not None:
             self._compiler.configure(self._mesh_settings)
             self._mesh_settings = None

@@ -31,10 +31,14 @@ from xdsd.compile.world import read_mesh_default, read_object, read_proxy, read_
 from xdsd.model.intent import Action, AuthorizationPolicy, JWTRule, Object, RequestAuthentication
 from xdsd.model.intent.extension_provider import MeshExtensionProvider
 from xdsd.model.intent.policy_target import GATEWAY_NAME, GROUP, KUBERNETES
+from xdsd.model.key_source import FetchedKeys, KeySource
 from xdsd.model.problem import ObjectRef
 from xdsd.snapshot import EXTENSION, LayerId, Resource
 
 Refs = tuple[ObjectRef, ...]
+
+FETCH_TIMEOUT = 5.0
+"""Seconds that fetching keys may take unless a rule says otherwise."""
 
 
 class Guards(NamedTuple):
@@ -207,7 +211,25 @@ def issuers_of(graph: Graph, tokens: Refs) -> tuple[Issuer, ...]:
 
 def keys_of(graph: Graph, rule: JWTRule) -> str:
     """The keys of a rule; empty while they are not known."""
-    return rule.jwks or cast("str | None", graph.read(("jwks", rule.keys_at))) or ""
+    return rule.jwks or fetched(graph, rule.keys_at).jwks
+
+
+def fetched(graph: Graph, url: str) -> FetchedKeys:
+    """What is known of a source of keys."""
+    return cast("FetchedKeys | None", graph.read(("jwks", url))) or FetchedKeys()
+
+
+def key_sources(graph: Graph) -> tuple[KeySource, ...]:
+    """All sources of keys that rules name."""
+    found: dict[tuple[str, bool], float] = {}
+    for ref in read_refs(graph, "all-request-authentications"):
+        obj = cast("Object[RequestAuthentication] | None", read_object(graph, ref))
+        for rule in obj.spec.jwt_rules if obj else ():
+            if rule.keys_at:
+                timeout = rule.timeout.total_seconds() if rule.timeout else FETCH_TIMEOUT
+                key = (rule.keys_at, rule.jwks_uri is None)
+                found[key] = max(timeout, found.get(key, 0.0))
+    return tuple(KeySource(url, discover, timeout) for (url, discover), timeout in sorted(found.items()))
 
 
 def policies_of(graph: Graph, refs: Refs) -> list[Object[AuthorizationPolicy]]:
