@@ -13,6 +13,7 @@ from tests.bench.edit import edit_bench
 from tests.bench.fanout import fanout
 from tests.bench.issue import issue_bench
 from tests.bench.noop import noop
+from tests.bench.rotate import rotate
 from tests.bench.store import store
 from tests.bench.storm import memory, storm
 from tests.bench.zero_loss import zero_loss
@@ -24,6 +25,7 @@ BENCHES: Mapping[str, Callable[[], Any]] = {
     "edit": edit_bench,
     "issue": issue_bench,
     "noop": noop,
+    "rotate": rotate,
     "store": store,
     "zero-loss": zero_loss,
 }
