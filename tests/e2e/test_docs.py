@@ -115,6 +115,7 @@ def test_every_page_with_commands_is_run() -> None:
         "identity.md",
         "machines.md",
         "mesh-config.md",
+        "mtls.md",
         "operations.md",
         "rate-limits.md",
         "resilience.md",
