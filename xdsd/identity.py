@@ -100,13 +100,13 @@ def make_identity(
         SystemRandom().random,
         logger,
         metrics,
-        revoked=lambda: _revoked(authority, revocations),
+        revoked=lambda: revoked_lists(authority, revocations),
     )
     gate = Gate(identifier, logger, metrics.refused)
     return Identity(authority, tokens, revocations, gate, certificates, keeper, issued)
 
 
-def _revoked(authority: Authority, revocations: Revocations) -> bytes:
+def revoked_lists(authority: Authority, revocations: Revocations) -> bytes:
     """Lists of revoked certificates for proxies; none while none is revoked.
 
     They hold for long: a proxy that we cannot reach must not stop believing its peers because its list is old.

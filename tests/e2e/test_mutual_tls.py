@@ -178,6 +178,25 @@ async def test_who_answers_must_be_whom_the_service_consists_of(tmp_path: Path) 
         await here.answers({"503"})
 
 
+async def test_a_revoked_certificate_opens_no_connection(tmp_path: Path) -> None:
+    """Once it is on the list, whoever shows it is refused; peers with others go on, and no certificate is renewed for it."""
+    async with scene(tmp_path) as here:
+        await here.made.apply(peers("STRICT"))
+        await here.answers({"alice", "legacy"})
+        stolen, good = await here.made.client("mallory"), await here.made.client("bob")
+        assert await here.shown(stolen) == await here.shown(good) == [str(account("alice"))]
+        issued = here.made.issued
+        await here.made.revoke(here.made.shown["mallory"])
+
+        async def refused() -> bool:
+            return await here.shown(stolen) == []
+
+        await eventually(refused, "the stolen certificate is refused")
+        assert await here.shown(good) == [str(account("alice"))]
+        await here.answers({"alice", "legacy"})
+        assert here.made.issued == issued
+
+
 async def test_protocols_that_nobody_declared_are_found_inside(tmp_path: Path) -> None:
     """Requests and opaque connections go to ports of an undeclared protocol in mutual TLS, and are told apart there."""
     async with scene(tmp_path) as here:

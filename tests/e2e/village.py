@@ -26,9 +26,11 @@ from tests.lab.ports import free_ports
 from xdsd.ca.authority import Authority
 from xdsd.ca.proving import Identifier, identity_of_server
 from xdsd.ca.registers import Revocations, Tokens
+from xdsd.ca.revocations import Revocation
 from xdsd.ca.sealing import Sealer
 from xdsd.ca.stored import StoredRoots
 from xdsd.compile.compiler import Compiler
+from xdsd.identity import revoked_lists
 from xdsd.manifest import parse_manifest
 from xdsd.model.identity import SpiffeID
 from xdsd.model.key_type import KeyType
@@ -73,6 +75,7 @@ class Village:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     envoys: dict[str, Envoy] = field(default_factory=dict)
     proxies: dict[str, str] = field(default_factory=dict)
+    shown: dict[str, x509.Certificate] = field(default_factory=dict)
     revision: int = 0
 
     async def comes(self) -> None:
@@ -81,7 +84,15 @@ class Village:
         now = lambda: datetime.now(UTC)  # noqa: E731 - it is the clock
         identifier = Identifier(self.authority, self.tokens, self.revocations, Throttle(clock), now)
         gate = Gate(identifier, log, self.metrics.refused)
-        self.keeper = Keeper(self.authority, clock, random.random, log, self.metrics, pace=self.pace)
+        self.keeper = Keeper(
+            self.authority,
+            clock,
+            random.random,
+            log,
+            self.metrics,
+            revoked=lambda: revoked_lists(self.authority, self.revocations),
+            pace=self.pace,
+        )
         self.server = XdsServer(self.mesh, log, self.metrics, gate=gate, secrets=self.keeper)
         named = identity_of_server(DOMAIN, "istio-system")
         certificates = ServerCertificates(self.authority, named, log)
@@ -99,6 +110,13 @@ class Village:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def revoke(self, certificate: x509.Certificate) -> None:
+        """Shuts a certificate out."""
+        now = datetime.now(UTC)
+        await self.revocations.add(Revocation(now, now + LIFETIME, serial=certificate.serial_number))
+        assert self.keeper is not None
+        self.keeper.revocations_changed()
 
     def published(self, change: SnapshotChange, seen: float) -> None:
         if self.server is not None:
@@ -155,13 +173,14 @@ class Village:
             return response.status, await response.text()
 
     async def client(self, name: str = "", alpn: str = "istio") -> ssl.SSLContext:
-        """TLS of a caller without a sidecar: with the certificate of an account, or with none."""
+        """TLS of a caller without a sidecar: with the certificate of an account (``shown``, by name), or with none."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.load_verify_locations(cadata=self.authority.bundle.decode())
         context.set_alpn_protocols([alpn])
         if name:
             made = await self.authority.credential(account(name))
+            self.shown[name] = made.svid.certificate
             file = self.folder / f"{name}.pem"
             file.write_bytes(made.key + made.svid.chain)
             context.load_cert_chain(file)
