@@ -48,6 +48,7 @@ class Secure:
     tokens: Tokens
     revocations: Revocations
     gate: Gate
+    certificates: ServerCertificates
     clock: Clock
     tls: int
     mtls: int
@@ -115,7 +116,7 @@ async def secured(
     tasks = [asyncio.create_task(run) for run in runs]
     tls = server.listen_tls("127.0.0.1:0", certificates.credentials(demand=False))
     mtls = server.listen_tls("127.0.0.1:0", certificates.credentials(demand=True))
-    made = Secure(server, authority, tokens, revocations, gate, clock, tls, mtls, refused)
+    made = Secure(server, authority, tokens, revocations, gate, certificates, clock, tls, mtls, refused)
     prepare(made)
     async with asyncio.timeout(20):
         await asyncio.gather(tokens.known(), revocations.known(), certificates.ready())

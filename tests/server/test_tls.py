@@ -19,6 +19,7 @@ from xdsd.ca.issuer import Request, bundle, issue, make_root
 from xdsd.ca.keys import new_key, private_pem
 from xdsd.ca.revocations import Revocation
 from xdsd.compile.proxies import proxy_of
+from xdsd.listening import Adopted, adopt
 from xdsd.model.identity import SpiffeID
 from xdsd.snapshot import CLUSTER
 
@@ -282,6 +283,28 @@ async def test_plaintext_streams_have_no_identity() -> None:
         call = await opened(channel, await made.token())
         await call.hears()
         assert [node.identity for node in mesh.attached] == [None]
+
+
+async def test_a_kept_socket_speaks_tls_and_knows_who_calls() -> None:
+    """A socket that the service manager keeps is served over TLS, and networks of tokens hold by the caller's address."""
+    with socket.create_server(("127.0.0.1", 0)) as kept:
+        adopted: list[Adopted] = []
+
+        def prepare(made: Secure) -> None:
+            credentials = made.certificates.credentials(demand=False)
+            adopted.append(adopt(lambda where: made.server.listen_tls(where, credentials), kept))
+
+        async with secured(HandMesh([cluster("one")]), prepare=prepare) as made:
+            trusted = grpc.ssl_channel_credentials(made.authority.bundle)
+            async with connected(kept.getsockname()[1], trusted) as channel:
+                near, far = (
+                    await made.token(networks=("127.0.0.0/8",)),
+                    await made.token(networks=("10.0.0.0/8",)),
+                )
+                await (await opened(channel, near)).hears()
+                _, details = await (await opened(channel, far)).ends()
+                assert "this is 127.0.0.1" in details
+            adopted[0].release()
 
 
 async def test_a_renewed_server_certificate_serves_new_connections() -> None:
