@@ -54,6 +54,18 @@ VAULT = {"vault_address": "https://v:1", "vault_role": "r", "vault_token_file": 
             {**TLS, **VAULT, "ca_cert": "/c", "ca_key": "/k"},
             "--vault-address: and ca-cert both say who signs",
         ),
+        (
+            {"kubernetes_token_keys": "/k", "kubernetes_token_issuer": "i"},
+            "--kubernetes-token-keys: is for the CA",
+        ),
+        (
+            {**TLS, "kubernetes_token_keys": "/k"},
+            "--kubernetes-token-keys: needs kubernetes-token-issuer beside it",
+        ),
+        (
+            {**TLS, "kubernetes_token_audience": "a"},
+            "--kubernetes-token-audience: is of service account tokens",
+        ),
         ({**TLS, "ca_root": "/r"}, "--ca-root: is for a CA that is given"),
         ({**TLS, **VAULT, "ca_sealing_key_file": "/s"}, "--ca-sealing-key-file: seals a root"),
         ({**TLS, "vault_mount": "mesh"}, "--vault-mount: is for a Vault that signs"),

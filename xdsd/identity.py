@@ -15,6 +15,7 @@ from api.services.certificates import SERVICE, CertificatesService
 from api.services.joining import Joined
 from storage.base import Store
 from xdsd.ca.authority import Authority, Source
+from xdsd.ca.cluster_keys import ClusterKeys
 from xdsd.ca.files import CaFiles, FileCa
 from xdsd.ca.ledger import Ledger
 from xdsd.ca.proving import Identifier, identity_of_server
@@ -47,6 +48,7 @@ class Identity:
     certificates: ServerCertificates
     keeper: Keeper
     issued: Ledger
+    keys: ClusterKeys | None
 
     async def ready(self) -> None:
         """Returns once everything is known that says who may have what."""
@@ -66,6 +68,7 @@ class Identity:
             "proofs of streams": server.watch_proofs(*changes),
             "secrets of proxies": self.keeper.run(),
             "revocations for proxies": self._tell_revocations(),
+            **({"keys of service accounts": self.keys.run()} if self.keys is not None else {}),
         }
 
     async def _tell_revocations(self) -> None:
@@ -90,7 +93,15 @@ def make_identity(
     source, lifetime = _source(options, store, logger), options.workload_cert_lifetime
     authority = Authority(source, options.trust_domain, lifetime, record=issued.record)
     tokens, revocations = Tokens(store, logger), Revocations(store, logger)
-    identifier = Identifier(authority, tokens, revocations, Throttle(clock), lambda: datetime.now(UTC))
+    keys = _cluster_keys(options, logger)
+    identifier = Identifier(
+        authority,
+        tokens,
+        revocations,
+        Throttle(clock),
+        lambda: datetime.now(UTC),
+        lambda: keys.cluster if keys is not None else None,
+    )
     server = identity_of_server(options.trust_domain, options.root_namespace)
     names, addresses = _called(options)
     certificates = ServerCertificates(authority, server, logger, names, addresses)
@@ -103,7 +114,7 @@ def make_identity(
         revoked=lambda: revoked_lists(authority, revocations),
     )
     gate = Gate(identifier, logger, metrics.refused)
-    return Identity(authority, tokens, revocations, gate, certificates, keeper, issued)
+    return Identity(authority, tokens, revocations, gate, certificates, keeper, issued, keys)
 
 
 def revoked_lists(authority: Authority, revocations: Revocations) -> bytes:
@@ -165,6 +176,13 @@ def _source(options: Settings, store: Store, logger: FilteringBoundLogger) -> So
     own = None if options.store.etcd else options.state_dir / OWN_FILE
     sealer = find_sealer(KeyPlaces(options.ca_sealing_key_file, os.environ, own))
     return StoredRoots(store, sealer, options.trust_domain, options.ca_key_type, logger)
+
+
+def _cluster_keys(options: Settings, logger: FilteringBoundLogger) -> ClusterKeys | None:
+    if options.kubernetes_token_keys is None or options.kubernetes_token_issuer is None:
+        return None
+    audience = options.kubernetes_token_audience
+    return ClusterKeys(options.kubernetes_token_keys, options.kubernetes_token_issuer, audience, logger)
 
 
 def _called(options: Settings) -> tuple[list[str], list[Any]]:

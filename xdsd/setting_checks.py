@@ -20,6 +20,7 @@ def conflicts(loaded: Settings) -> Iterator[Conflict]:
     yield from _admin(loaded)
     yield from _limits(loaded)
     yield from _ca(loaded)
+    yield from _accounts(loaded)
 
 
 def _addresses(loaded: Settings) -> Iterator[Conflict]:
@@ -99,7 +100,17 @@ def _limits(loaded: Settings) -> Iterator[Conflict]:
         yield ("rate_limit_redis_password_file",), "is for a Redis; set rate-limit-redis, or leave this out"
 
 
-_CA = ("ca_cert", "ca_key", "ca_root", "ca_sealing_key_file", "vault_address")
+def _accounts(loaded: Settings) -> Iterator[Conflict]:
+    yield from _pair(loaded, "kubernetes_token_keys", "kubernetes_token_issuer")
+    audience = type(loaded).model_fields["kubernetes_token_audience"].default
+    if loaded.kubernetes_token_keys is None and loaded.kubernetes_token_audience != audience:
+        yield (
+            ("kubernetes_token_audience",),
+            "is of service account tokens; set kubernetes-token-keys, or leave it out",
+        )
+
+
+_CA = ("ca_cert", "ca_key", "ca_root", "ca_sealing_key_file", "kubernetes_token_keys", "vault_address")
 _VAULT = ("vault_mount", "vault_role", "vault_token_file", "vault_ca", "vault_namespace")
 
 

@@ -150,6 +150,19 @@ class Settings(BaseModel):
     ca_sealing_key_file: _File = Field(
         None, description="File of the key that seals the root's key in the store: 32 bytes in base64."
     )
+    kubernetes_token_keys: _File = Field(
+        None,
+        description="File of a Kubernetes cluster's public keys (PEM or JWKS), whose service account tokens then prove "
+        "who a proxy is.",
+    )
+    kubernetes_token_issuer: str | None = Field(
+        None,
+        min_length=1,
+        description="The issuer that these tokens name, such as https://kubernetes.default.svc.",
+    )
+    kubernetes_token_audience: str = Field(
+        "istio-ca", min_length=1, description="The audience that these tokens must be for."
+    )
     vault_address: Annotated[str | None, BeforeValidator(_given(parse_vault))] = Field(
         None, description="A Vault whose PKI engine signs instead: https://HOST:PORT."
     )

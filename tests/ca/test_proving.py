@@ -1,10 +1,11 @@
 """Finding out whose a stream is, apart from any wire."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storage.memory import MemoryStore
+from tests.ca import test_service_accounts as service_accounts
 from tests.ca.making import DAY, DOMAIN, NOW, REVIEWS, issued, root
+from tests.lab.eventually import eventually
 from xdsd.ca.authority import Authority
+from xdsd.ca.cluster_keys import ClusterKeys
 from xdsd.ca.issuer import pem
 from xdsd.ca.proving import Identifier, Shown, Unproven
 from xdsd.ca.registers import Revocations, Tokens
 from xdsd.ca.revocations import Revocation
 from xdsd.ca.sealing import Sealer
+from xdsd.ca.service_accounts import Cluster
 from xdsd.ca.stored import StoredRoots
 from xdsd.ca.tokens import JoinToken
 from xdsd.model.identity import Proof, SpiffeID
@@ -65,13 +70,13 @@ class Door:
 
 
 @asynccontextmanager
-async def door() -> AsyncIterator[Door]:
+async def door(cluster: Callable[[], Cluster | None] = lambda: None) -> AsyncIterator[Door]:
     """While it is known who has what."""
     log, store, slow = structlog.get_logger(), MemoryStore(), Slow()
     tokens, revocations = Tokens(store, log), Revocations(store, log)
     source = StoredRoots(store, Sealer(b"k" * 32), DOMAIN, KeyType.ECDSA_P256, log)
     authority = Authority(source, DOMAIN, HOUR)
-    identifier = Identifier(authority, tokens, revocations, slow, lambda: made.now)
+    identifier = Identifier(authority, tokens, revocations, slow, lambda: made.now, cluster)
     made = Door(identifier, tokens, revocations, slow)
     tasks = [asyncio.create_task(each.run()) for each in (tokens, revocations)]
     try:
@@ -158,6 +163,32 @@ async def test_a_proof_lapses_in_every_way() -> None:
         assert "was revoked" in made.identifier.lapsed(by_token)
         made.now += HOUR
         assert "has expired" in made.identifier.lapsed(by_token)
+
+
+async def test_a_service_account_token_proves_its_account(tmp_path: Path) -> None:
+    """With the cluster's keys a token of it proves who a proxy is; replaced keys count, and without keys there is none."""
+    file = tmp_path / "keys.pem"
+    file.write_bytes(service_accounts.pem(service_accounts.EC))
+    keys = ClusterKeys(
+        file, service_accounts.ISSUER, service_accounts.AUDIENCE, structlog.get_logger(), every=0.02
+    )
+    async with door(lambda: keys.cluster) as made:
+        text = service_accounts.token(service_accounts.EC)
+        assert await made.refused(bearer(text)) == "malformed token"
+        task = asyncio.create_task(keys.run())
+        await eventually(lambda: keys.cluster is not None, "the keys are read")
+        found = await made.identifier.identify(bearer(text), lasting=True)
+        assert (found.identity, found.proof) == (SpiffeID(DOMAIN, "shop", "reviews"), Proof.ACCOUNT)
+        assert made.identifier.lapsed(found) == ""
+        file.write_bytes(b"nothing")
+        await made.identifier.identify(bearer(text))
+        file.write_bytes(service_accounts.pem(service_accounts.RSA))
+        await eventually(lambda: "RSA" in repr(keys.cluster and keys.cluster.keys), "the keys are new")
+        assert await made.refused(bearer(text)) == "bad service account token"
+        made.now += HOUR
+        assert "has expired" in made.identifier.lapsed(found)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 _CERTIFICATE = pem(issued(root()).certificate)

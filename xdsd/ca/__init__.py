@@ -1,10 +1,12 @@
 """The certificate authority: who is who, by certificates.
 
 An *authority* is a certificate chain and the key of its first; it issues **SVIDs**, short-lived certificates of one
-SPIFFE id each. *Roots* are what everybody trusts; the *bundle* is all of them. What is secret at rest is **sealed** with a
-key that the store does not have.
+SPIFFE id each. *Roots* are what everybody trusts; the *bundle* is all of them. A *join token* lets its bearer be one
+identity, a *revocation* shuts one out, and a *proof* is what a stream shows of who it is. What is secret at rest is
+**sealed** with a key that the store does not have.
 
-``keys``, ``reading``, ``checking``, ``issuer``, ``crl`` and ``roots`` are pure: clock, serial and randomness come in as
-values. ``authority`` is what everybody asks for certificates and the bundle; its *source* is one of ``stored`` (roots in the
-store), ``files`` (an intermediate) and ``vault`` (a signer elsewhere).
+Pure, with clock, serials and randomness as values: ``keys``, ``reading``, ``checking``, ``issuer``, ``crl``, ``roots``,
+``tokens``, ``revocations`` and ``service_accounts``. ``authority`` is what everybody asks for certificates and the bundle;
+its *source* is one of ``stored`` (roots in the store), ``files`` (an intermediate) and ``vault`` (a signer elsewhere).
+``registers`` and ``ledger`` keep in the store who may join, who is shut out and what was issued; ``proving`` decides.
 """

@@ -16,8 +16,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from xdsd.ca.authority import Authority
 from xdsd.ca.checking import NotProven, prove
 from xdsd.ca.registers import Revocations, Tokens
+from xdsd.ca.service_accounts import Cluster, InvalidAccountToken, is_account_token, verify
 from xdsd.ca.tokens import JoinToken, token_id
-from xdsd.model.identity import Proof, SpiffeID, StreamIdentity
+from xdsd.model.identity import InvalidIdentity, Proof, SpiffeID, StreamIdentity
 from xdsd.throttle import Throttle, TooManyAttempts
 
 _LARGEST_CERTIFICATE = 64 << 10
@@ -42,7 +43,7 @@ class Shown:
 
 
 class Identifier:
-    """Who streams are of. ``now`` is the wall clock."""
+    """Who streams are of. ``now`` is the wall clock; ``cluster`` knows who signs service account tokens, if anybody does."""
 
     def __init__(
         self,
@@ -51,7 +52,9 @@ class Identifier:
         revocations: Revocations,
         throttle: Throttle,
         now: Callable[[], datetime],
+        cluster: Callable[[], Cluster | None] = lambda: None,
     ) -> None:
+        self._cluster = cluster
         self._authority = authority
         self._tokens = tokens
         self._revocations = revocations
@@ -122,6 +125,9 @@ class Identifier:
 
     def _by_token(self, authorization: str, address: str) -> StreamIdentity:
         scheme, _, text = authorization.partition(" ")
+        cluster = self._cluster()
+        if cluster is not None and scheme.lower() == "bearer" and is_account_token(text.strip()):
+            return self._by_account(text.strip(), cluster)
         identity = token_id(text.strip())
         if scheme.lower() != "bearer" or not identity:
             raise Unproven(
@@ -151,6 +157,16 @@ class Identifier:
                 f"the join token is bound to {', '.join(token.networks)}, and this is {address}",
             )
         return StreamIdentity(token.identity, Proof.TOKEN, token.id, token.expires)
+
+    def _by_account(self, text: str, cluster: Cluster) -> StreamIdentity:
+        try:
+            account = verify(text, cluster, self._now())
+            identity = SpiffeID(self._authority.trust_domain, account.namespace, account.name)
+        except InvalidAccountToken as error:
+            raise Unproven("bad service account token", str(error), tried="") from error
+        except InvalidIdentity as error:
+            raise Unproven("bad service account token", str(error)) from error
+        return StreamIdentity(identity, Proof.ACCOUNT, account.credential, account.expires)
 
     def _shut_out(self, found: StreamIdentity) -> Unproven | None:
         serial = int(found.credential, 16) if found.proof is Proof.CERTIFICATE else 0

@@ -52,6 +52,7 @@ class Proof(StrEnum):
 
     TOKEN = "token"  # noqa: S105 - a word, no secret
     CERTIFICATE = "certificate"
+    ACCOUNT = "service account token"
 
 
 @dataclass(frozen=True, slots=True)
