@@ -7,7 +7,7 @@ from tests.compile.worlds import Sandbox, proxy, service
 from xdsd.compile.layers.peer_policies import PeerPolicy, workload_policy
 from xdsd.model.catalog import Endpoint
 from xdsd.model.identity import SpiffeID
-from xdsd.model.intent import Metadata, MutualTLSMode, Object, PeerAuthentication
+from xdsd.model.intent import Metadata, MutualTLSMode, Object, PeerAuthentication, Sidecar
 from xdsd.model.problem import Reason
 from xdsd.snapshot import LISTENER
 
@@ -138,6 +138,25 @@ def test_a_mode_changes_the_inbound_listener_of_the_workloads_meant_and_nothing_
     assert made == {LISTENER: 1}
     assert list(change.assigned) == [chosen]
     assert mesh.snapshot.assigned[other] == kept
+
+
+def test_tls_of_a_sidecars_own_is_told_where_peers_alone_are_taken() -> None:
+    """An ingress listener's TLS has no effect under STRICT; its owner hears which policy says so."""
+    mesh = Sandbox()
+    tls = {"mode": "SIMPLE", "serverCertificate": "/c.pem", "privateKey": "/k.pem"}
+    listener = {"port": {"number": 9080, "protocol": "HTTPS", "name": "https"}, "tls": tls}
+    spec = Sidecar.model_validate({"ingress": [listener]})
+    mesh.put_object(
+        Object("networking.istio.io/v1", "Sidecar", Metadata("default", "own", creation_timestamp=""), spec)
+    )
+    mesh.attach(replace(proxy("10.0.0.1"), identity=SpiffeID("cluster.local", "default", "a")))
+    mesh.settle()
+    assert list(mesh.compiler.problems()) == []
+    mesh.put_object(policy("strict", STRICT))
+    mesh.settle()
+    (problem,) = mesh.compiler.problems()
+    assert (str(problem.object), problem.path) == ("Sidecar default/own", "spec.ingress[0].tls")
+    assert "PeerAuthentication default/strict" in problem.message
 
 
 def test_an_unproven_proxy_takes_nothing_where_strict_is_asked_and_its_owner_hears_why() -> None:

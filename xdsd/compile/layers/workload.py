@@ -149,7 +149,21 @@ def served_by(graph: Graph, node_id: str) -> tuple[Served, ...]:
     )
     for problem in () if proven else unable(proxy, policy, [port.port for port in found]):
         graph.report(problem)
+    for port in found:
+        if port.admits is Admits.MUTUAL and _tls(graph, port) is not None and port.pool is not None:
+            graph.report(_overruled(port, *port.pool, policy.of(port.port).ref))
     return found
+
+
+def _overruled(port: Served, sidecar: ObjectRef, index: int, policy: ObjectRef | None) -> Problem:
+    return Problem(
+        Reason.CONFLICT,
+        f"has no effect: port {port.port} takes peers of the mesh alone, as {policy} says; write DISABLE, or PERMISSIVE for"
+        " both, in a PeerAuthentication's portLevelMtls",
+        sidecar,
+        f"spec.ingress[{index}].tls",
+        severity=Severity.WARNING,
+    )
 
 
 def undeclared_of(graph: Graph, node_id: str) -> Undeclared:
