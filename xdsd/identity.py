@@ -199,4 +199,4 @@ def _called(options: Settings) -> tuple[list[str], list[Any]]:
             if not address.is_unspecified:
                 addresses.append(address)
     host = platform.node()
-    return [*names, *([host] if host.isascii() else [])], list(dict.fromkeys(addresses))
+    return [*names, *([host] if host and host.isascii() else [])], list(dict.fromkeys(addresses))
