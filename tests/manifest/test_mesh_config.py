@@ -55,6 +55,10 @@ def test_what_is_right_is_taken(spec: str) -> None:
             "5 spec.configSources[0] NotSupported: not supported yet: objects are in the daemon's store",
         ),
         (
+            "trustDomainAliases: [old.example.com, '*']",
+            "5 spec.trustDomainAliases[1] InvalidValue: '*' is no name of a trust domain",
+        ),
+        (
             "meshMTLS: {minProtocolVersion: TLSV1_3}",
             "5 spec.meshMTLS NotSupported: not supported yet: versions",
         ),

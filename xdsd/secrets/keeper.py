@@ -7,7 +7,7 @@ source of certificates is asked for one at a time, and may take its time: a sign
 
 import asyncio
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -33,8 +33,6 @@ Deliver = Callable[[tuple[Resource, ...]], None]
 
 class Issuing(Protocol):
     """As much of ``xdsd.ca.authority.Authority`` as is needed here."""
-
-    trust_domain: str
 
     @property
     def roots(self) -> tuple[x509.Certificate, ...]: ...
@@ -105,7 +103,7 @@ def _nobody(resources: tuple[Resource, ...]) -> None:
 class Keeper:
     """``clock`` counts seconds, ``chance`` is from 0 to below 1. ``run`` does the work; ``open`` may come before it.
 
-    ``federated`` are roots (PEM) of other trust domains by name; ``revoked`` gives the lists of revoked certificates.
+    ``revoked`` gives the lists of revoked certificates (PEM).
     ``pace`` says after how long one is renewed, from its life in seconds and chance.
     """
 
@@ -117,7 +115,6 @@ class Keeper:
         logger: Logger,
         observer: Observer,
         *,
-        federated: Mapping[str, bytes] | None = None,
         revoked: Callable[[], bytes] = bytes,
         pace: Callable[[float, float], float] = schedule.renewal,
     ) -> None:
@@ -126,7 +123,6 @@ class Keeper:
         self._chance = chance
         self._logger = logger
         self._observer = observer
-        self._federated = dict(federated or {})
         self._revoked = revoked
         self._pace = pace
         self._leases: dict[Lease, None] = {}
@@ -256,8 +252,7 @@ class Keeper:
 
     def _trusted(self) -> Resource:
         if self._trust is None:
-            bundles = {**self._federated, self._authority.trust_domain: self._authority.bundle}
-            self._trust = trust_secret(bundles, self._revoked())
+            self._trust = trust_secret(self._authority.bundle, self._revoked())
         return self._trust
 
     async def _follow_trust(self) -> None:

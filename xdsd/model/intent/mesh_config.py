@@ -12,8 +12,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
+from xdsd.model.identity import InvalidIdentity, check_trust_domain
 from xdsd.model.intent.base import (
     Bool,
     Count,
@@ -225,6 +226,17 @@ class MeshProxyConfig(Message):
                 yield wrong(f"{shown(key)} is no key of Envoy's runtime", "runtimeValues", key)
 
 
+def _trust_domain(text: str) -> str:
+    try:
+        check_trust_domain(text)
+    except InvalidIdentity as error:
+        raise invalid(str(error)) from error
+    return text
+
+
+TrustDomain = Annotated[Str, AfterValidator(_trust_domain)]
+
+
 class MeshConfig(Message):
     """What holds for the whole mesh where nothing closer says otherwise."""
 
@@ -301,7 +313,7 @@ class MeshConfig(Message):
     service_settings: tuple[Whole, ...] = many("Services that stay within a Kubernetes cluster.")
     tls_defaults: Whole | None = absent("TLS that is not between workloads.")
     trust_domain: Str | None = absent("Name of the authority over identities.")
-    trust_domain_aliases: tuple[Str, ...] = many("Its other names.")
+    trust_domain_aliases: tuple[TrustDomain, ...] = many("Its other names.")
     verify_certificate_at_client: Bool | None = absent(
         "Whether servers are verified by default.", nullable=True
     )
