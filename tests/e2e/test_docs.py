@@ -34,12 +34,14 @@ PORTS = (
     "name",
     [
         "access.md",
+        "authorization.md",
         "destinations.md",
         "dns.md",
         "envoy-filter.md",
         "external-services.md",
         "first-mesh.md",
         "history.md",
+        "jwt.md",
         "machines.md",
         "mesh-config.md",
         "mtls.md",
@@ -105,6 +107,7 @@ def test_every_page_with_commands_is_run() -> None:
     }
     assert pages == {
         "access.md",
+        "authorization.md",
         "destinations.md",
         "dns.md",
         "envoy-filter.md",
@@ -113,6 +116,7 @@ def test_every_page_with_commands_is_run() -> None:
         "first-mesh.md",
         "history.md",
         "identity.md",
+        "jwt.md",
         "machines.md",
         "mesh-config.md",
         "mtls.md",
