@@ -115,7 +115,13 @@ async def test_refusals_of_every_type_are_isolated(tmp_path: Path) -> None:
     """
     async with running_shop(tmp_path) as shop:
         host = {"context": "GATEWAY", "cluster": {"service": HOST}}
-        domains = {"name": "all", "domains": ["*"], "routes": []}
+        regex = {"pattern": {"regex": "/"}, "substitution": "/"}
+        twice = {"cluster": "c", "prefix_rewrite": "/", "regex_rewrite": regex}
+        rewritten = {
+            "name": "twice",
+            "domains": ["twice.example.com"],
+            "routes": [{"match": {"prefix": "/"}, "route": twice}],
+        }
         marks = {"response_headers_to_add": [{"header": {"key": "x-marked", "value": "yes"}}]}
         config = http_filter("x", "no Lua")["patch"]["value"]["typed_config"]
         discovery = {
@@ -134,7 +140,7 @@ async def test_refusals_of_every_type_are_isolated(tmp_path: Path) -> None:
             "routes": {
                 "applyTo": "VIRTUAL_HOST",
                 "match": {"context": "GATEWAY"},
-                "patch": {"operation": "ADD", "value": domains},
+                "patch": {"operation": "ADD", "value": rewritten},
             },
             "extension": {
                 "applyTo": "EXTENSION_CONFIG",
@@ -163,7 +169,7 @@ async def test_refusals_of_every_type_are_isolated(tmp_path: Path) -> None:
         )
         words = {
             "cluster": "cluster provided LB",
-            "routes": "wildcard domain",
+            "routes": "Specify only one of",
             "extension": "script load error",
         }
 
