@@ -38,9 +38,11 @@ from xdsd.health import Check
 from xdsd.intents import Intents
 from xdsd.model.identity import SpiffeID
 from xdsd.model.key_type import KeyType
+from xdsd.model.mesh import MeshSettings
 from xdsd.model.problem import Problem
 from xdsd.model.secret import SecretStatus
 from xdsd.reconcile import SourceStatus
+from xdsd.registry.catalog import Catalog
 from xdsd.server import ProxyStatus
 from xdsd.settings import Address, LogFormat, LogLevel, UnixAddress
 from xdsd.snapshot import Snapshot
@@ -59,6 +61,8 @@ class FakeMesh:
     found: list[Problem] = field(default_factory=list)
     registries: list[SourceStatus] = field(default_factory=list)
     given: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    settings: MeshSettings = field(default_factory=MeshSettings)
+    catalog: Catalog = field(default_factory=Catalog)
 
     def given_addresses(self, namespace: str, host: str) -> Sequence[str]:
         return self.given.get((namespace, host), ())
