@@ -120,18 +120,28 @@ async def test_a_change_of_policy_holds_at_once_and_drains_nothing(tmp_path: Pat
 
 
 async def test_tokens_are_proven_with_keys_that_the_daemon_fetches(tmp_path: Path) -> None:
-    """Without a token there is no identity, a bad one is refused, a good one is let through by its claims."""
+    """A bad one is refused, a good one is let through by its claims, and gateways route by them."""
     keys, stranger = TokenIssuer("https://issuer.example"), TokenIssuer("https://issuer.example")
     settings = {"jwks-networks": "127.0.0.0/8"}
     async with issuer(keys) as url, limited_mesh(tmp_path, settings, sidecar=True) as lab:
         rule = {"issuer": keys.name, "jwksUri": url, "audiences": ["books"]}
-        tokens = thing("RequestAuthentication", "tokens", {**SELECTED, "jwtRules": [rule]})
+        tokens = thing("RequestAuthentication", "tokens", {"jwtRules": [rule]})
         tokens["apiVersion"] = "security.istio.io/v1"
         staff = {"key": "request.auth.claims[groups]", "values": ["staff"]}
-        await lab.apply(tokens, policy("staff", {"rules": [{"when": [staff]}]}))
+        routed = {"headers": {"@request.auth.claims.groups": {"exact": "staff"}}}
+        said = [{"status": 200, "body": {"string": each}} for each in ("staff", "others")]
+        rules = [{"match": [routed], "directResponse": said[0]}, {"directResponse": said[1]}]
+        by_claims = {"hosts": ["claims.example.com"], "gateways": ["edge"], "http": rules}
+        await lab.apply(
+            tokens,
+            policy("staff", {"rules": [{"when": [staff]}]}),
+            thing("VirtualService", "claims", by_claims),
+        )
         await until(lab, "/", 403)
         good = keys.token({"sub": "alice", "aud": "books", "groups": ["staff"]})
         await until(lab, "/", 200, authorization=f"Bearer {good}")
+        assert (await lab.at_gateway("claims.example.com", authorization=f"Bearer {good}")).text == "staff"
+        assert (await lab.at_gateway("claims.example.com")).text == "others"
         for token, status in (
             (keys.token({"sub": "bob", "aud": "books", "groups": ["guests"]}), 403),
             (stranger.token({"sub": "alice", "aud": "books", "groups": ["staff"]}), 401),

@@ -106,12 +106,14 @@ ROUTES = [
         ["7 spec.http[0].match[0].headers[x a] InvalidValue: 'x a' is no header name"],
     ),
     (f"{{match: [{{headers: {{':path': {{prefix: /}}}}}}], {ROUTE}}}", []),
+    (f"{{match: [{{headers: {{'@request.auth.claims.sub': {{exact: a}}}}}}], {ROUTE}}}", []),
+    (f"{{match: [{{headers: {{'@request.auth.claims[a][b]': {{exact: a}}}}}}], {ROUTE}}}", []),
     (
-        f"{{match: [{{headers: {{'@request.auth.claims.sub': {{exact: a}}}}}}], {ROUTE}}}",
+        f"{{match: [{{headers: {{'@request.auth.claims': {{exact: a}}}}}}], {ROUTE}}}",
         [
             (
-                "7 spec.http[0].match[0].headers[@request.auth.claims.sub] NotSupported: "
-                "'@request.auth.claims.sub': routing by JWT claims is not supported yet"
+                "7 spec.http[0].match[0].headers[@request.auth.claims] InvalidValue: "
+                "'@request.auth.claims' names no claim; write @request.auth.claims.NAME or @request.auth.claims[NAME][NAME]"
             )
         ],
     ),

@@ -15,10 +15,13 @@ from envoy.config.route.v3.route_components_pb2 import (
     Route,
     RouteMatch,
 )
+from envoy.type.matcher.v3.metadata_pb2 import MetadataMatcher
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from google.protobuf.wrappers_pb2 import BoolValue
 
+from xdsd.compile.authorization.values import claim, expression
 from xdsd.model.intent import HTTPMatchRequest, L4MatchAttributes, StringMatch, TLSMatchAttributes
+from xdsd.model.intent.values import claim_path
 
 MESH = "mesh"
 """The reserved gateway name that means every sidecar."""
@@ -82,8 +85,15 @@ def route_match(match: HTTPMatchRequest | None) -> RouteMatch:
     if match.ignore_uri_case and not out.HasField("safe_regex"):
         out.case_sensitive.CopyFrom(BoolValue(value=False))
     special = ((":method", match.method), (":authority", match.authority), (":scheme", match.scheme))
-    headers = [_header(name, pattern) for name, pattern in match.headers.items()]
-    headers += [_without_header(name, pattern) for name, pattern in match.without_headers.items()]
+    claims = [(name, pattern, False) for name, pattern in match.headers.items() if claim_path(name)]
+    claims += [(name, pattern, True) for name, pattern in match.without_headers.items() if claim_path(name)]
+    out.dynamic_metadata.extend(_claim(*each) for each in sorted(claims, key=lambda each: (each[2], each[0])))
+    headers = [_header(name, pattern) for name, pattern in match.headers.items() if not claim_path(name)]
+    headers += [
+        _without_header(name, pattern)
+        for name, pattern in match.without_headers.items()
+        if not claim_path(name)
+    ]
     headers.sort(key=lambda header: (header.name, header.invert_match))
     out.headers.extend(headers)
     out.headers.extend(_header(name, pattern) for name, pattern in special if pattern is not None)
@@ -96,7 +106,7 @@ def route_match(match: HTTPMatchRequest | None) -> RouteMatch:
 def is_catch_all(route: Route) -> bool:
     """True if no request passes this route by, so that nothing after it is ever reached."""
     match = route.match
-    if match.headers or match.query_parameters:
+    if match.headers or match.query_parameters or match.dynamic_metadata:
         return False
     kind = match.WhichOneof("path_specifier")
     if kind == "prefix":
@@ -144,6 +154,15 @@ def _without_header(name: str, pattern: StringMatch) -> HeaderMatcher:
     # with "".
     out.treat_missing_header_as_empty = not out.present_match
     return out
+
+
+def _claim(name: str, pattern: StringMatch, without: bool) -> MetadataMatcher:
+    """A claim of a token that was proven, which gateways know: text, or a list with such a text in it."""
+    path = claim_path(name) or ()
+    wanted = expression(".+") if is_presence(pattern) else string_matcher(pattern)
+    matcher = claim(path, [wanted])
+    matcher.invert = without
+    return matcher
 
 
 def _query_parameter(name: str, pattern: StringMatch) -> QueryParameterMatcher:

@@ -11,8 +11,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from xdsd.compile.authorization.rules import is_tried
 from xdsd.compile.graph import Graph
-from xdsd.compile.layers.guarding import fetched
+from xdsd.compile.layers.guarding import fetched, provider_of
 from xdsd.compile.layers.patch_remarks import patches_in_vain
 from xdsd.compile.layers.peer_policies import wide_policies
 from xdsd.compile.names import resolve_host
@@ -27,6 +28,7 @@ from xdsd.compile.rule_ports import settings_in_vain
 from xdsd.compile.world import read_object, read_refs, read_service_keys
 from xdsd.model.ineffective import ineffective_ports, ineffective_settings
 from xdsd.model.intent import (
+    AuthorizationPolicy,
     DestinationRule,
     EnvoyFilter,
     HealthCheck,
@@ -39,6 +41,8 @@ from xdsd.model.intent import (
     TrafficPolicy,
     VirtualService,
 )
+from xdsd.model.intent.authorization_policy import DRY_RUN
+from xdsd.model.intent.policy_target import GROUP
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.model.proxy_start import idle
 from xdsd.model.singletons import misplaced
@@ -163,8 +167,32 @@ def _proxy_config(graph: Graph, ref: ObjectRef, spec: ProxyConfig) -> Iterator[B
             yield Broken(problem.path, problem.message, problem.reason)
 
 
+def _authorization_policy(graph: Graph, ref: ObjectRef, spec: AuthorizationPolicy) -> Iterator[Broken]:
+    yield from _targets(graph, ref, spec)
+    if spec.provider is None:
+        return
+    obj = read_object(graph, ref)
+    if provider_of(graph, spec.provider.name) is None:
+        message = f"the MeshConfig declares no provider {spec.provider.name!r}, so all that the policy matches is refused"
+        yield Broken("spec.provider.name", message)
+    if obj is not None and is_tried(obj):
+        message = "has no effect: what a provider would say is not tried"
+        yield Broken(f"metadata.annotations[{DRY_RUN}]", message, Reason.NOT_SUPPORTED)
+
+
+def _targets(
+    graph: Graph, ref: ObjectRef, spec: AuthorizationPolicy | RequestAuthentication
+) -> Iterator[Broken]:
+    for index, target in enumerate(spec.targets):
+        if target.group != GROUP or read_object(graph, ObjectRef("Gateway", ref.namespace, target.name)):
+            continue
+        field = f"targetRefs[{index}]" if spec.target_ref is None else "targetRef"
+        message = f"there is no Gateway {ref.namespace}/{target.name}, so the object is for nothing"
+        yield Broken(f"spec.{field}.name", message)
+
+
 def _request_authentication(graph: Graph, ref: ObjectRef, spec: RequestAuthentication) -> Iterator[Broken]:
-    del ref
+    yield from _targets(graph, ref, spec)
     for index, rule in enumerate(spec.jwt_rules):
         known = fetched(graph, rule.keys_at) if rule.keys_at else None
         if known is not None and known.fault:
@@ -177,6 +205,7 @@ def _request_authentication(graph: Graph, ref: ObjectRef, spec: RequestAuthentic
 _CHECKS: Mapping[type, Callable[[Graph, ObjectRef, Any], Iterator[Broken]]] = MappingProxyType(
     {
         VirtualService: virtual_service_references,
+        AuthorizationPolicy: _authorization_policy,
         DestinationRule: _destination_rule,
         EnvoyFilter: _envoy_filter,
         HealthCheck: _health_check,

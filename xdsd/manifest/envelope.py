@@ -14,6 +14,7 @@ from typing import Any
 from xdsd.manifest.checking import check_spec
 from xdsd.manifest.faults import MAX_FAULTS, Fault, similar, unknown_field, wrong_type
 from xdsd.manifest.paths import Key, Path
+from xdsd.model.intent.authorization_policy import DRY_RUN, AuthorizationPolicy, dry_run
 from xdsd.model.intent.base import shown
 from xdsd.model.intent.destination_rule import DestinationRule
 from xdsd.model.intent.gateway import Gateway
@@ -151,6 +152,10 @@ def _scope_faults(made: AnyObject) -> Iterator[Fault]:
                     f"{name!r} is not this namespace, and a {what} with workloadSelector stays in its own"
                 )
                 yield Fault(Reason.INVALID_VALUE, message, ("spec", "exportTo", index))
+    said = made.metadata.annotations.get(DRY_RUN)
+    if isinstance(made.spec, AuthorizationPolicy) and dry_run(said) is None:
+        at: Path = ("metadata", "annotations", Key(DRY_RUN))
+        yield Fault(Reason.INVALID_VALUE, f"{shown(said)} is neither true nor false", at)
     if isinstance(made.spec, Gateway) and not is_label(made.metadata.name):
         message = f"{shown(made.metadata.name)} holds a dot or is too long; a Gateway's name is one label"
         yield Fault(Reason.INVALID_VALUE, message, ("metadata", "name"))

@@ -142,7 +142,7 @@ def told_head(graph: Graph, guards: Guards, head: Head) -> Resource:
 def _config(graph: Graph, guards: Guards, head: Head) -> Any:
     """The message that a filter is told."""
     if head.part is Part.TOKENS:
-        return token_guard(graph.ask(issuers_of, guards.tokens))
+        return token_guard(graph.ask(issuers_of, guards.tokens), reroute=bool(head.place))
     policies, domains = policies_of(graph, guards.policies), graph.ask(trusted)
     if head.part is Part.CHOOSE:
         return (http_choice if head.http else network_choice)(policies, head.provider, domains)

@@ -7,9 +7,9 @@ from xdsd.model.intent.hosts import GatewayName, NamespaceName
 from xdsd.model.intent.values import (
     HeaderValue,
     Labels,
-    MatchHeaderName,
     OperationHeaderName,
     RegexOrStar,
+    RouteHeaderName,
 )
 
 
@@ -48,7 +48,7 @@ class HTTPMatchRequest(Message):
     scheme: StringMatch | None = absent("Scheme: http or https.")
     method: StringMatch | None = absent("Method, in capitals.")
     authority: StringMatch | None = absent("The Host or :authority header.")
-    headers: dict[MatchHeaderName, StringMatch] = table(
+    headers: dict[RouteHeaderName, StringMatch] = table(
         "Headers by lower-case name; an empty match means present."
     )
     port: PortNumber | None = absent("Port that the request was sent to.")
@@ -56,7 +56,7 @@ class HTTPMatchRequest(Message):
     gateways: tuple[GatewayName, ...] = many("Gateways this match is for; overrides the object's list.")
     query_params: dict[Str, StringMatch] = table("Query parameters by name.")
     ignore_uri_case: Bool | None = absent("Compare the path without minding case; exact and prefix only.")
-    without_headers: dict[MatchHeaderName, StringMatch] = table("Headers that must not match.")
+    without_headers: dict[RouteHeaderName, StringMatch] = table("Headers that must not match.")
     source_namespace: NamespaceName | None = absent("Namespace of the workload that sends.")
     stat_prefix: Str | None = absent("Prefix of the statistics that Envoy keeps for this route.")
 

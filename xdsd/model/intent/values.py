@@ -61,6 +61,7 @@ RETRY_CONDITIONS = frozenset(
 )
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_BRACKETS = re.compile(r"(?:\[[^\[\]]+\])+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _LABEL_KEY = re.compile(
     r"(?:([a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)*)/)?"
@@ -119,10 +120,31 @@ def _header(name: str) -> str:
 
 def _match_header(name: str) -> str:
     if name.lower().startswith(CLAIMS):
-        raise invalid(f"{shown(name)}: routing by JWT claims is not supported yet", Reason.NOT_SUPPORTED)
+        raise invalid(
+            f"{shown(name)}: claims of tokens are for matches of requests alone", Reason.NOT_SUPPORTED
+        )
     if name not in PSEUDO_HEADERS and not is_header(name):
         raise invalid(f"{shown(name)} is no header name")
     return name
+
+
+def _route_header(name: str) -> str:
+    if not name.lower().startswith(CLAIMS):
+        return _match_header(name)
+    if claim_path(name) is None:
+        raise invalid(f"{shown(name)} names no claim; write {CLAIMS}.NAME or {CLAIMS}[NAME][NAME]")
+    return name
+
+
+def claim_path(name: str) -> tuple[str, ...] | None:
+    """The claim that ``@request.auth.claims.a.b`` or ``@request.auth.claims[a][b]`` means; None for any other name."""
+    head, rest = name[: len(CLAIMS)], name[len(CLAIMS) :]
+    if head.lower() != CLAIMS:
+        return None
+    if _BRACKETS.fullmatch(rest):
+        return tuple(rest[1:-1].split("]["))
+    parts = tuple(rest[1:].split("."))
+    return parts if rest.startswith(".") and all(parts) and "[" not in rest else None
 
 
 def _operation_header(name: str) -> str:
@@ -249,6 +271,7 @@ Regex = Annotated[Str, AfterValidator(_regex)]
 RegexOrStar = Annotated[Str, AfterValidator(_regex_or_star)]
 HeaderName = Annotated[Str, AfterValidator(_header)]
 MatchHeaderName = Annotated[Str, AfterValidator(_match_header)]
+RouteHeaderName = Annotated[Str, AfterValidator(_route_header)]
 OperationHeaderName = Annotated[Str, AfterValidator(_operation_header)]
 HeaderValue = Annotated[Str, AfterValidator(_header_value)]
 Authority = Annotated[Str, AfterValidator(_plain_value)]
