@@ -89,16 +89,14 @@ def test_targets_that_are_not_there_are_told() -> None:
 
 
 def test_what_nobody_proves_yet_is_told() -> None:
-    """A limit by tokens is a warning, and by certificates at gateways: requests without them are not limited."""
+    """A limit by certificates at gateways is a warning: requests without them are not limited."""
     local = [{**LIMIT, "descriptors": [{"source": {}}, {"claim": {"name": "sub"}}]}]
-    source, claim = "spec.local[0].descriptors[0].source", "spec.local[0].descriptors[1].claim"
+    source = "spec.local[0].descriptors[0].source"
     _, outcome = edge(limit("a", local=local))
-    assert [(each.path, each.reason, each.severity) for each in outcome.problems] == [
-        (claim, "NotSupported", "warning")
-    ]
+    assert outcome.problems == ()
     at_gateway = [{"kind": "Gateway", "name": "edge"}]
     _, outcome = edge(limit("a", local=local, targetRefs=at_gateway))
-    assert [each.path for each in outcome.problems if each.reason == "NotSupported"] == [source, claim]
+    assert [each.path for each in outcome.problems if each.reason == "NotSupported"] == [source]
 
 
 def test_an_edit_reaches_what_the_filter_is_told_and_nothing_else() -> None:

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from tests.e2e.asking import thing
-from tests.e2e.limiting import Lab, Reply, limited_mesh
+from tests.e2e.limiting import Lab, Reply, limit, limited_mesh
 from tests.lab.envoy import Envoy
 from tests.lab.eventually import eventually
 from tests.lab.judge import judge
@@ -142,6 +142,9 @@ async def test_tokens_are_proven_with_keys_that_the_daemon_fetches(tmp_path: Pat
         await until(lab, "/", 200, authorization=f"Bearer {good}")
         assert (await lab.at_gateway("claims.example.com", authorization=f"Bearer {good}")).text == "staff"
         assert (await lab.at_gateway("claims.example.com")).text == "others"
+        counted = {"descriptors": [{"claim": {"name": "sub"}}], "limit": {"requests": 1, "unit": "HOUR"}}
+        await lab.apply(limit("each", {**SELECTED, "local": [counted]}))
+        await until(lab, "/", 429, authorization=f"Bearer {good}")
         for token, status in (
             (keys.token({"sub": "bob", "aud": "books", "groups": ["guests"]}), 403),
             (stranger.token({"sub": "alice", "aud": "books", "groups": ["staff"]}), 401),

@@ -16,10 +16,6 @@ _CERTIFICATES = (
     "counts requests whose client proved an identity by a certificate, and gateways ask for none unless an EnvoyFilter"
     " makes them; others are not limited"
 )
-_TOKENS = (
-    "counts requests with a token that was proven, and nothing proves tokens yet unless an EnvoyFilter makes it;"
-    " others are not limited"
-)
 
 
 def vain_limits(spec: RateLimit, ref: ObjectRef, find: Find) -> Iterator[Problem]:
@@ -53,8 +49,6 @@ def _unproven(
     for index, descriptor in enumerate(descriptors):
         if descriptor.source is not None and at_gateways:
             yield _warning(Reason.NOT_SUPPORTED, _CERTIFICATES, ref, f"{place}[{index}].source")
-        if descriptor.claim is not None:
-            yield _warning(Reason.NOT_SUPPORTED, _TOKENS, ref, f"{place}[{index}].claim")
 
 
 def _warning(reason: Reason, message: str, ref: ObjectRef, path: str) -> Problem:
