@@ -1,5 +1,6 @@
 """What policies do in front of a real workload, through the daemon: to requests, tokens, logs and connections."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,9 @@ from aiohttp import web
 
 from tests.e2e.asking import thing
 from tests.e2e.limiting import Lab, Reply, limit, limited_mesh
+from tests.e2e.test_mutual_tls import ALICE, WEB, Scene, scene
+from tests.e2e.village import account
+from tests.lab.echo import first_line
 from tests.lab.envoy import Envoy
 from tests.lab.eventually import eventually
 from tests.lab.judge import judge
@@ -205,3 +209,40 @@ def _mesh(port: int, **settings: Any) -> dict[str, Any]:
         "metadata": {"name": "default", "namespace": "istio-system"},
         "spec": {"extensionProviders": [{"name": "judge", "envoyExtAuthzHttp": provider}]},
     }
+
+
+async def test_identities_that_mutual_tls_proves_decide(tmp_path: Path) -> None:
+    """One account is let in and a stranger is not, over HTTP and over TCP; whoever comes in plaintext is nobody."""
+    async with scene(tmp_path) as here:
+        await here.answers({"alice", "legacy"})
+        await here.made.apply(
+            f"""
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {{name: alice, namespace: default}}
+spec:
+  selector: {{matchLabels: {{app: alice}}}}
+  rules:
+    - from: [{{source: {{principals: ["{account("web").principal}"]}}}}]
+"""
+        )
+        await eventually(lambda: _refused(here), "plaintext is refused")
+        await here.answers({"alice", "legacy"})
+        assert await first_line(WEB, here.tcp, b"hello\n") == "opaque 127.0.0.1"
+        assert await _status(here, "web") == 200
+        assert await _status(here, "bob") == 403
+
+
+async def _refused(here: Scene) -> bool:
+    return not await here.plain()
+
+
+async def _status(here: Scene, name: str) -> int:
+    """What alice's sidecar answers to a caller with the certificate of an account."""
+    tls = await here.made.client(name)
+    reader, writer = await asyncio.open_connection(ALICE, here.http, ssl=tls)
+    try:
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        return int((await reader.readline()).split()[1])
+    finally:
+        writer.close()
