@@ -124,6 +124,13 @@ def test_a_name_without_endpoints_is_its_own_endpoint() -> None:
     assert listing.endpoints == (Endpoint("c.example.com"),)
 
 
+def test_a_short_name_is_looked_up_as_written() -> None:
+    """The mesh knows it by its full name, which resolvers have never heard of."""
+    found = only(service_entry(hosts=["db1"], resolution="DNS_ROUND_ROBIN"))
+    assert found.hostname == "db1.prod.svc.mesh.local"
+    assert found.endpoints == (Endpoint("db1"),)
+
+
 def test_a_port_of_an_unsupported_protocol_is_a_problem() -> None:
     """Other ports of the entry are served."""
     entry = service_entry(ports=[HTTP, {"number": 53, "name": "dns", "protocol": "UDP"}])

@@ -37,7 +37,8 @@ def services_of(
 ) -> tuple[tuple[Service, ...], tuple[Problem, ...]]:
     """One service for each host, and what cannot be used. Short hosts belong to the namespace of the entry.
 
-    A host that is looked up by name, and has neither endpoints nor a selector, is its own endpoint.
+    A host that is looked up by name, and has neither endpoints nor a selector, is its own endpoint, spelled as in the
+    entry: the mesh knows ``db1`` as ``db1.<namespace>.svc.<domain>``, resolvers do not.
     """
     spec, metadata = entry.spec, entry.metadata
     problems: list[Problem] = []
@@ -63,7 +64,7 @@ def services_of(
             problems.append(_problem(entry, Reason.CONFLICT, f"spec.hosts[{index}]", message))
             continue
         by_name = template.resolution in _DNS and template.selector is None and not spec.endpoints
-        endpoints = (Endpoint(name),) if by_name else template.endpoints
+        endpoints = (Endpoint(host),) if by_name else template.endpoints
         services[name] = replace(template, hostname=name, endpoints=endpoints)
     return tuple(services.values()), tuple(problems)
 
