@@ -55,7 +55,7 @@ def tcp_chain(target: TcpTarget, settings: ListenerSettings) -> FilterChain:
     proxy = tcp_proxy(target.cluster, settings, target.options, target.weighted)
     port = target.options.sni_port
     ahead = [sni_filter(port)] if port else [opaque_filter()] if target.options.opaque else []
-    chain = FilterChain(name=target.name, filters=[*ahead, proxy])
+    chain = FilterChain(name=target.name, filters=[*settings.guarding.network, *ahead, proxy])
     if target.origin is not None:
         note_origin(chain.metadata, target.origin.owner, target.origin.place)
     if not target.takes_everything:

@@ -193,7 +193,9 @@ def edge_members(graph: Graph, view: View) -> tuple[Member, ...]:
     members: dict[tuple[str, str], Member] = {}
     for port in graph.ask(edge_ports, view):
         if port.section != "http":
-            members |= {(each.type_url, each.name): each for each in edge_tcp_members(graph, view, port)}
+            guards = graph.ask(edge_guards, view, port.port, port.bind)
+            tcp = edge_tcp_members(graph, view, port, guards)
+            members |= {(each.type_url, each.name): each for each in tcp}
             continue
         limits = graph.ask(edge_limits, view, port.port, port.bind)
         guards = graph.ask(edge_guards, view, port.port, port.bind)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from xdsd.compile.authorization.heads import Extras, heads
 from xdsd.compile.gateways import (
     GatewayServer,
     MergedPort,
@@ -15,9 +16,10 @@ from xdsd.compile.graph import Graph
 from xdsd.compile.l4_matches import canonical_names
 from xdsd.compile.layers.base import Member, resource
 from xdsd.compile.layers.destinations import MeshDestinations, Target
+from xdsd.compile.layers.guarding import Guards, extras_of, guarded, head_members
 from xdsd.compile.layers.settings import listener_settings
 from xdsd.compile.matches import Source, gateway_key
-from xdsd.compile.names import resolve_host
+from xdsd.compile.names import listener_name, resolve_host
 from xdsd.compile.resolve import View, sees, settings, virtual_service_spec
 from xdsd.compile.tcp_routes import TcpRule, rule_targets, tcp_rules, tls_rules
 from xdsd.compile.tcp_targets import TcpTarget
@@ -34,13 +36,15 @@ class EdgeConnections(NamedTuple):
     clusters: tuple[Target, ...]
 
 
-def edge_tcp_members(graph: Graph, view: View, port: MergedPort) -> list[Member]:
-    """The listener of a port; nothing while no rule is for it."""
+def edge_tcp_members(graph: Graph, view: View, port: MergedPort, guards: Guards) -> list[Member]:
+    """The listener of a port, and what guards it; nothing while no rule is for it."""
     found = graph.ask(edge_connections, view, port)
     if not found.targets:
         return []
-    arguments = (port.bind, port.port, found.targets)
-    return [Member(LISTENER, port.listener_name, edge_tcp_listener, arguments)]
+    extras = graph.ask(extras_of, guards.policies)
+    arguments = (port.bind, port.port, found.targets, extras)
+    told = head_members(guards, heads(extras, place=port.listener_name, http=False))
+    return [Member(LISTENER, port.listener_name, edge_tcp_listener, arguments), *told]
 
 
 def edge_connections(graph: Graph, view: View, port: MergedPort) -> EdgeConnections:
@@ -58,9 +62,12 @@ def edge_connections(graph: Graph, view: View, port: MergedPort) -> EdgeConnecti
     return EdgeConnections(targets, tuple(destinations.targets))
 
 
-def edge_tcp_listener(graph: Graph, bind: str, number: int, targets: tuple[TcpTarget, ...]) -> Resource:
+def edge_tcp_listener(
+    graph: Graph, bind: str, number: int, targets: tuple[TcpTarget, ...], extras: Extras
+) -> Resource:
     """The listener of a port."""
-    listener = gateway_tcp_listener(bind, number, targets, settings=listener_settings(graph))
+    found = guarded(listener_settings(graph), extras, listener_name(bind, number))
+    listener = gateway_tcp_listener(bind, number, targets, settings=found)
     return resource(LISTENER, listener.name, listener)
 
 
