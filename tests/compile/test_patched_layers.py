@@ -233,6 +233,7 @@ def test_resources_are_added_once(mesh: Mesh) -> None:
             patch("LISTENER", "ADD", {"name": "l", **here}, context="SIDECAR_OUTBOUND"),
             patch("EXTENSION_CONFIG", "ADD", extension),
             patch("CLUSTER", "ADD", {"name": REVIEWS, **static}),
+            patch("CLUSTER", "ADD", {"name": "new", **static}, context="SIDECAR_INBOUND"),
         )
     )
     outbound, inbound = (mesh.snapshot.layers[layer] for layer in mesh.snapshot.assigned[mesh.one][:2])
@@ -242,7 +243,9 @@ def test_resources_are_added_once(mesh: Mesh) -> None:
     assert "l" in mesh.names(mesh.one, LISTENER)
     assert "new" in mesh.names(mesh.edge, CLUSTER)
     assert "ext" in mesh.names(mesh.edge, EXTENSION)
-    assert ("EnvoyFilter default/f", "spec.configPatches[4].patch.value.name", Reason.CONFLICT) in mesh.told()
+    for taken in (4, 5):
+        path = f"spec.configPatches[{taken}].patch.value.name"
+        assert ("EnvoyFilter default/f", path, Reason.CONFLICT) in mesh.told()
     assert mesh.message(mesh.one, CLUSTER, REVIEWS).type == 3
     for layer in mesh.snapshot.assigned[mesh.one]:
         for type_url in ALL_TYPES:

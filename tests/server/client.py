@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
 import grpc
@@ -48,7 +48,9 @@ class Call:
             message.error_detail.message = error
         if self._node:
             message.node.id, self._node = self._node, ""
-        await self._call.write(message.SerializeToString())
+        # A stream that the server has ended already is told of by what reads from it.
+        with suppress(grpc.aio.AioRpcError):
+            await self._call.write(message.SerializeToString())
         return self
 
     async def raw(self, data: bytes) -> None:

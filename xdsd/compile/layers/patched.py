@@ -101,6 +101,7 @@ def patched_layers(
     """
     every_part = tuple(part for spec in specs for part in spec.parts)
     made: list[LayerSpec] = []
+    before: tuple[PatchRef, ...] = ()
     for spec, context in zip(specs, contexts, strict=True):
         wanted = (PatchContext.ANY, *_contexts_of(spec, context))
         heads = [each for ref in patches if (each := graph.ask(head, ref)) is not None]
@@ -118,9 +119,10 @@ def patched_layers(
         parts: list[tuple[Query, tuple[Any, ...]]] = [
             (patched_members, (query, arguments, patching)) for query, arguments in spec.parts
         ]
-        adds = not spec.id.startswith(NEAR)
-        if adds and any(_adds(each, context, contexts[0]) for each in heads if each.ref in own):
-            parts.append((added_members, (every_part, patching, contexts[0])))
+        adding = tuple(each.ref for each in heads if each.ref in own and _adds(each, context, contexts[0]))
+        if adding and not spec.id.startswith(NEAR):
+            parts.append((added_members, (every_part, patching, contexts[0], before)))
+            before += adding
         made.append(LayerSpec(LayerId(f"{spec.id}/patched/{digest}"), tuple(parts)))
     return tuple(made)
 
@@ -205,8 +207,12 @@ def added_members(
     every_part: tuple[tuple[Query, tuple[Any, ...]], ...],
     patching: Patching,
     first: PatchContext,
+    before: tuple[PatchRef, ...],
 ) -> tuple[Member, ...]:
-    """The resources that patches add to a layer; a name that is taken is not given again."""
+    """The resources that patches add to a layer; a name that is taken is not given again.
+
+    ``before`` are the patches that add to the proxy's earlier layers.
+    """
     heads = [each for ref in patching.patches if (each := graph.ask(head, ref)) is not None]
     adding = [each.ref for each in heads if _adds(each, patching.context, first)]
     found = [each for ref in adding if (each := graph.ask(ready, ref)) is not None]
@@ -214,6 +220,12 @@ def added_members(
         (member.type_url, member.name)
         for query, arguments in every_part
         for member in graph.ask(query, *arguments)
+    }
+    elsewhere = (each for ref in before if (each := graph.ask(ready, ref)) is not None)
+    taken |= {
+        (_ADDED[each.apply_to], each.value.name)
+        for each in elsewhere
+        if each.apply_to in _ADDED and each.value
     }
     kept: list[ReadyPatch] = []
     for patch in found:
