@@ -13,7 +13,7 @@ from tests.compile.worlds import (
     sidecar,
     virtual_service,
 )
-from xdsd.model.catalog import Endpoint, Port, Protocol
+from xdsd.model.catalog import Endpoint, Port, Protocol, Service
 from xdsd.model.intent import DestinationRule, Metadata, Object, VirtualService
 from xdsd.model.problem import Reason
 
@@ -146,3 +146,37 @@ def test_settings_that_do_not_fit_the_ports_are_told(
     made.put_service(service("a", protocol=Protocol.TCP if path == "tunnel" else Protocol.HTTP))
     made.settle()
     assert list(made.compiler.problems()) == []
+
+
+def private(name: str) -> Service:
+    return service(name, namespace="team", export_to=(".",))
+
+
+def test_a_destination_that_clients_do_not_see_is_told() -> None:
+    """It is there, but not exported to whom the object routes for; so are rules for such a host."""
+    mesh = Sandbox()
+    host = private("a").hostname
+    mesh.put_service(private("a"))
+    mesh.put_service(service("front"))
+    mesh.put_object(routes(hosts=["front"], http=[{"route": [{"destination": {"host": host}}]}]))
+    mesh.put_object(destination_rule("d", host, {}))
+    mesh.settle()
+    hidden = f"{host} is declared in namespace team and not exported to namespace default"
+    assert {(each.path, each.message) for each in mesh.compiler.problems()} == {
+        ("spec.host", f"{hidden}, so the rule has no effect"),
+        ("spec.http[0].route[0].destination.host", f"{hidden}, so nothing arrives there"),
+    }
+    mesh.put_service(service("a", namespace="team"))
+    assert told(mesh) == []
+
+
+def test_whom_a_virtual_service_is_exported_to_are_its_clients() -> None:
+    """A destination that these see is one, wherever the object is."""
+    mesh = Sandbox()
+    mesh.put_service(private("a"))
+    mesh.put_service(service("front"))
+    route = [{"route": [{"destination": {"host": private("a").hostname}}]}]
+    mesh.put_object(routes(hosts=["front"], http=route, exportTo=["team"]))
+    assert told(mesh) == []
+    mesh.put_object(routes(hosts=["front"], http=route, exportTo=["other"]))
+    assert told(mesh) == [("VirtualService default/v", "spec.http[0].route[0].destination.host")]

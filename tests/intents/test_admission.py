@@ -344,3 +344,23 @@ def test_gateways_of_connections_are_looked_for_too() -> None:
         "spec.tls[0].match[0].gateways[0]: there is no Gateway default/gw",
         "spec.tcp[0].match[0].gateways[0]: there is no Gateway default/gw",
     ]
+
+
+def test_destinations_that_clients_do_not_see_are_told() -> None:
+    """A service of another namespace counts for those that it is exported to, as declared or as the mesh says."""
+    spec = {"hosts": ["priv.com"], "ports": [{"number": 80, "name": "http"}]}
+    hidden = made("ServiceEntry", "priv", {**spec, "exportTo": ["."]}, namespace="team")
+    wanted = virtual_service(http=[{"route": [to("priv.com")]}])
+    why = "priv.com is declared in namespace team and not exported to namespace default, so nothing arrives there"
+    assert told(hidden, wanted) == [f"spec.http[0].route[0].destination.host: {why}"]
+    assert told(made("ServiceEntry", "priv", spec, namespace="team"), wanted) == []
+    assert told(made("ServiceEntry", "own", {**spec, "exportTo": ["."]}), hidden, wanted) == []
+    port = Port(80, "http", Protocol.HTTP, 80)
+    seen = Observed((Service("elsewhere", "priv.com", (port,), export_to=("~",)),))
+    assert len(told(wanted, observed=seen)) == 1
+    exported = virtual_service(http=[{"route": [to("priv.com")]}], exportTo=["team"])
+    assert told(hidden, exported) == []
+    root = virtual_service(http=[{"delegate": {"name": "held", "namespace": "team"}}])
+    holding = held(http=[{"route": [to("priv.com")]}])
+    assert len(told(hidden, root, holding)) == 1
+    assert told(hidden, holding) == []

@@ -20,12 +20,15 @@ from xdsd.compile.names import resolve_host
 from xdsd.compile.resolve import settings
 from xdsd.compile.route_references import (
     Broken,
+    Clients,
     destination_references,
+    seers,
     services_of,
     virtual_service_references,
 )
 from xdsd.compile.rule_ports import settings_in_vain
 from xdsd.compile.world import read_object, read_refs, read_service_keys
+from xdsd.model.exporting import unseen
 from xdsd.model.ineffective import ineffective_ports, ineffective_settings
 from xdsd.model.intent import (
     AuthorizationPolicy,
@@ -78,6 +81,9 @@ def _destination_rule(graph: Graph, ref: ObjectRef, spec: DestinationRule) -> It
     if not services:
         yield Broken("spec.host", f"no service has the host {host}, so the rule has no effect")
         return
+    hidden = unseen(seers(services), {ref.namespace})
+    if hidden and ref.namespace != settings(graph).root_namespace:
+        yield Broken("spec.host", f"{host} {hidden}, so the rule has no effect")
     ports = {port.number for service in services for port in service.ports}
     policies = [("spec.trafficPolicy", spec.traffic_policy)]
     policies += [
@@ -123,7 +129,12 @@ def _sidecar(graph: Graph, ref: ObjectRef, spec: Sidecar) -> Iterator[Broken]:
     proxy = spec.outbound_traffic_policy.egress_proxy if spec.outbound_traffic_policy else None
     if proxy is not None:
         yield from destination_references(
-            graph, ref, proxy, "spec.outboundTrafficPolicy.egressProxy", frozenset()
+            graph,
+            ref,
+            proxy,
+            "spec.outboundTrafficPolicy.egressProxy",
+            frozenset(),
+            Clients(frozenset({ref.namespace})),
         )
     for index, listener in enumerate(spec.egress):
         for at, text in enumerate(listener.hosts):

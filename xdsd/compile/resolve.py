@@ -153,8 +153,12 @@ def sees(graph: Graph, client: str, ref: ObjectRef, export_to: tuple[str, ...]) 
     """True if a VirtualService or DestinationRule is visible in namespace ``client``; one that says not to whom is so as
     the mesh says.
     """
-    names = export_to or read_mesh_default(graph, _EXPORTED[ref.kind]) or ()
-    return exported_to(names, ref.namespace, client)
+    return exported_to(exports(graph, ref, export_to), ref.namespace, client)
+
+
+def exports(graph: Graph, ref: ObjectRef, export_to: tuple[str, ...]) -> tuple[str, ...]:
+    """To whom a VirtualService or DestinationRule is exported, as it says, else as the mesh does."""
+    return export_to or read_mesh_default(graph, _EXPORTED[ref.kind]) or ()
 
 
 def host_matches(pattern: str, host: str) -> bool:

@@ -8,9 +8,19 @@ from xdsd.compile.gateways import GatewayServer, hosts_for_namespace, intersect_
 from xdsd.compile.graph import Graph
 from xdsd.compile.matches import MESH, gateway_key
 from xdsd.compile.names import resolve_host
-from xdsd.compile.resolve import SECTIONS, Section, host_matches, rule_spec, sections_of, settings
+from xdsd.compile.resolve import (
+    SECTIONS,
+    Section,
+    exports,
+    host_matches,
+    rule_spec,
+    sections_of,
+    settings,
+    virtual_service_spec,
+)
 from xdsd.compile.world import read_object, read_refs, read_service, read_service_keys
 from xdsd.model.catalog import Protocol, Service
+from xdsd.model.exporting import EVERYONE, audience, unseen
 from xdsd.model.intent import (
     Delegate,
     Destination,
@@ -43,6 +53,13 @@ class Broken(NamedTuple):
     reason: Reason = Reason.BROKEN_REFERENCE
 
 
+class Clients(NamedTuple):
+    """Whose requests are routed; with ``edge`` also those that come by gateways, which may be of any namespace."""
+
+    namespaces: frozenset[str]
+    edge: bool = False
+
+
 def virtual_service_references(graph: Graph, ref: ObjectRef, spec: VirtualService) -> Iterator[Broken]:
     """Everything that a VirtualService says in vain, in the order of its fields."""
     if not spec.hosts:
@@ -64,15 +81,25 @@ def services_of(graph: Graph, host: str) -> list[Service]:
     return [service for key in keys if (service := read_service(graph, key)) is not None]
 
 
+def seers(services: Iterable[Service]) -> list[tuple[str, tuple[str, ...]]]:
+    """Whose services they are, and to whom they are exported."""
+    return [(each.namespace, each.export_to) for each in services]
+
+
 def _delegate(graph: Graph, ref: ObjectRef, spec: VirtualService) -> Iterator[Broken]:
     """An object without hosts shows where those that delegate to it do, so its ports are not known here."""
-    if not read_refs(graph, "delegating", ref.namespace, ref.name):
+    roots = read_refs(graph, "delegating", ref.namespace, ref.name)
+    found = [_clients(graph, root, virtual_service_spec(graph, root)) for root in roots]
+    clients = Clients(
+        frozenset().union(*(each.namespaces for each in found)), any(each.edge for each in found)
+    )
+    if not roots:
         yield Broken(
             "spec.hosts", "is empty, and no VirtualService delegates to this one, so it has no effect"
         )
     for index, rule in enumerate(spec.http):
         for path, destination in _destinations(rule, f"spec.http[{index}]"):
-            yield from destination_references(graph, ref, destination, path, frozenset())
+            yield from destination_references(graph, ref, destination, path, frozenset(), clients)
 
 
 def _delegation(
@@ -103,6 +130,7 @@ def _section(
     ports = _listener_ports(graph, ref, spec, names, section) if rules else frozenset()
     if rules and section != "http" and not ports and _ports_are_known(graph, ref, spec, names):
         yield Broken(f"spec.{section}", f"has no effect: no port of these hosts is {_KINDS[section]}")
+    clients = _clients(graph, ref, spec)
     for index, rule in enumerate(rules):
         place = f"spec.{section}[{index}]"
         if isinstance(rule, HTTPRoute) and rule.delegate is not None:
@@ -113,7 +141,7 @@ def _section(
         own = {match.port for match in matches}
         arriving = frozenset(port for port in own if port) if None not in own and own else ports
         for path, destination in _destinations(rule, place):
-            yield from destination_references(graph, ref, destination, path, arriving)
+            yield from destination_references(graph, ref, destination, path, arriving, clients)
 
 
 def _match(
@@ -217,8 +245,19 @@ def _ports_are_known(graph: Graph, ref: ObjectRef, spec: VirtualService, names: 
     )
 
 
+def _clients(graph: Graph, ref: ObjectRef, spec: VirtualService) -> Clients:
+    """Whose requests a VirtualService routes: of the namespaces that it is exported to by name, else of its own."""
+    names = [gateway_key(name, ref.namespace) for name in spec.gateways or (MESH,)]
+    edges = {name.partition("/")[0] for name in names if name != MESH}
+    if MESH not in names:
+        return Clients(frozenset(edges | {ref.namespace}), edge=True)
+    exported = audience(exports(graph, ref, spec.export_to), ref.namespace)
+    own = frozenset({ref.namespace}) if EVERYONE in exported else exported
+    return Clients(own | edges, edge=bool(edges))
+
+
 def destination_references(
-    graph: Graph, ref: ObjectRef, to: Destination, path: str, arriving: frozenset[int]
+    graph: Graph, ref: ObjectRef, to: Destination, path: str, arriving: frozenset[int], clients: Clients
 ) -> Iterator[Broken]:
     """What a destination names in vain; without a port of its own it means the one at which requests arrive."""
     host = resolve_host(to.host, ref.namespace, settings(graph).domain)
@@ -226,6 +265,9 @@ def destination_references(
     if not services:
         yield Broken(f"{path}.host", f"no service has the host {host}, so nothing arrives there")
         return
+    hidden = unseen(seers(services), clients.namespaces, edge=clients.edge)
+    if hidden:
+        yield Broken(f"{path}.host", f"{host} {hidden}, so nothing arrives there")
     ports = {port.number for service in services for port in service.ports}
     listed = ", ".join(map(str, sorted(ports))) or "none"
     if to.port is not None and to.port.number not in ports:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from xdsd.intents.referring import delegates, destinations, gateways, sections
 from xdsd.intents.world import EVERYONE, MESH, Observed, World, covering, qualified
 from xdsd.manifest import AnyObject
+from xdsd.model.exporting import unseen
 from xdsd.model.hosts import resolve_host
 from xdsd.model.ineffective import ineffective_ports, ineffective_settings
 from xdsd.model.intent import (
@@ -110,6 +111,10 @@ def _listeners(world: World, obj: AnyObject, spec: Sidecar) -> Iterator[Problem]
 def _destination(world: World, obj: AnyObject, path: str, destination: Destination) -> Iterator[Problem]:
     host = resolve_host(destination.host, obj.metadata.namespace, world.domain)
     yield from _host(world, obj, f"{path}.host", host)
+    hidden = unseen(world.exports(host), *world.clients(obj))
+    if hidden:
+        message = f"{host} {hidden}, so nothing arrives there"
+        yield _warning(Reason.BROKEN_REFERENCE, message, obj, f"{path}.host")
     if destination.subset:
         subsets = world.subsets(host, obj.metadata.namespace)
         if destination.subset not in subsets:

@@ -62,6 +62,7 @@ class World:
         self._mesh: MeshConfig | None = None
         self._observed: Observed | None = None
         self._seen_ports: dict[str, set[int]] = {}
+        self._seen_exports: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
         self._seen_labels: dict[str, list[Mapping[str, str]]] = {}
         for obj in objects:
             self.put(obj)
@@ -108,11 +109,13 @@ class World:
         self._observed = observed
         ports: dict[str, set[int]] = defaultdict(set)
         labels: dict[str, list[Mapping[str, str]]] = defaultdict(list)
+        exports: dict[str, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
         for service in observed.services if observed else ():
+            exports[service.hostname.lower()].append((service.namespace, service.export_to))
             ports[service.hostname.lower()].update(port.number for port in service.ports)
         for workload in observed.workloads if observed else ():
             labels[workload.namespace].append(workload.endpoint.labels)
-        self._seen_ports, self._seen_labels = dict(ports), dict(labels)
+        self._seen_ports, self._seen_labels, self._seen_exports = dict(ports), dict(labels), dict(exports)
 
     def ports(self, host: str) -> set[int] | None:
         """The ports of a host, or of the wildcard that holds it; None for a host that nobody declares."""
@@ -121,6 +124,38 @@ class World:
             if declared is not None or seen is not None:
                 return set(seen or ()).union(*(declared or {}).values())
         return None
+
+    def exports(self, host: str) -> list[tuple[str, tuple[str, ...]]]:
+        """Who declares a host, or the closest wildcard that holds it, and to whom each exports it."""
+        default = self._mesh.default_service_export_to if self._mesh else ()
+        for name in covering(host):
+            seen = self._seen_exports.get(name, [])
+            specs = ((ref.namespace, self._objects[ref].spec) for ref in self._ports.get(name, ()))
+            found = [*((owner, spec.export_to) for owner, spec in specs), *seen]
+            if found:
+                return [(owner, export_to or default) for owner, export_to in found]
+        return []
+
+    def clients(self, obj: AnyObject) -> tuple[frozenset[str], bool]:
+        """Namespaces whose requests an object leads on, by name, and whether gateways do too; a delegate's are those of the
+        objects that delegate to it.
+        """
+        own = frozenset({obj.metadata.namespace})
+        if not isinstance(obj.spec, VirtualService):
+            return own, False
+        if not obj.spec.hosts:
+            roots = [self._objects[ref] for ref in self._mentions.get(str(obj.ref), {})]
+            found = [self.clients(root) for root in roots if root.spec.hosts]
+            return frozenset().union(*(each for each, _ in found)), any(edge for _, edge in found)
+        edges = {
+            qualified(name, obj.metadata.namespace).partition("/")[0]
+            for name in obj.spec.gateways
+            if name != MESH
+        }
+        if obj.spec.gateways and MESH not in obj.spec.gateways:
+            return own | edges, True
+        seen = self.audience(obj)
+        return (own if seen == EVERYONE else seen) | edges, bool(edges)
 
     def subsets(self, host: str, namespace: str) -> set[str]:
         """Names of subsets that rules for a host, seen from a namespace, define."""
