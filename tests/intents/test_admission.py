@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from tests.intents.objects import entry, made, route, rule, texts
+from xdsd.compile.proxies import proxy_of
 from xdsd.intents.admission import warnings
 from xdsd.intents.world import Observed, World
 from xdsd.manifest import AnyObject
 from xdsd.model.catalog import Endpoint, Port, Protocol, Service, Workload
+from xdsd.model.node import Node
 from xdsd.model.problem import Reason, Severity
 
 NOTHING = Observed()
@@ -243,7 +245,12 @@ def test_selector_that_selects_nothing(kind: str, spec: dict[str, Any], path: st
     """A selector must match a workload of the namespace, where registries are known."""
     chosen = made(kind, "chosen", spec)
     host = made("ServiceEntry", "host", {"hosts": ["a.com"], "ports": [{"number": 80, "name": "http"}]})
-    lost = f"{path}: selects nothing: no workload of namespace default carries app=a"
+    none = "no declared workload of namespace default carries app=a"
+    lost = (
+        f"{path}: selects nothing: {none}"
+        if kind == "ServiceEntry"
+        else f"{path}: selects nothing yet: {none}, nor does a proxy that is connected here"
+    )
     assert told(host, chosen, observed=NOTHING) == [lost]
     assert told(host, chosen) == []
     workload = {"address": "10.0.0.1", "labels": {"app": "a"}}
@@ -255,6 +262,22 @@ def test_selector_that_selects_nothing(kind: str, spec: dict[str, Any], path: st
         workloads=(Workload("default", "w", Endpoint("10.0.0.1", labels={"app": "a", "x": "y"})),)
     )
     assert told(host, chosen, observed=seen) == []
+
+
+def test_a_connected_proxy_is_selected_without_being_declared() -> None:
+    """By what is for proxies; services select what is declared."""
+    node = Node(
+        "sidecar~10.0.0.1~a-1.default~default.svc.cluster.local", "a", metadata={"LABELS": {"app": "a"}}
+    )
+    seen = Observed(proxies=(proxy_of(node),))
+    labels = {"workloadSelector": {"labels": {"app": "a"}}}
+    chosen = made("Sidecar", "s", {**labels, "egress": [{"hosts": ["./*"]}]})
+    assert told(chosen, observed=seen) == []
+    other = made("Sidecar", "s", {**labels, "egress": [{"hosts": ["./*"]}]}, namespace="other")
+    assert len(told(other, observed=seen)) == 1
+    ports = [{"number": 80, "name": "http"}]
+    service = {"hosts": ["a.com"], "resolution": "STATIC", "ports": ports, **labels}
+    assert len(told(made("ServiceEntry", "e", service), observed=seen)) == 1
 
 
 def test_second_sidecar_for_a_namespace() -> None:

@@ -64,6 +64,8 @@ def test_a_proxy_config_beside_an_older_one_is_warned_of() -> None:
     assert told(older, selecting) == []
     there = Workload("default", "a-1", Endpoint("10.0.0.1", labels={"app": "a"}))
     assert told(selecting, observed=Observed((), (there,))) == []
-    assert told(selecting, observed=Observed()) == [
-        "spec.selector.matchLabels: selects nothing: no workload of namespace default carries app=a"
-    ]
+    (lost,) = told(selecting, observed=Observed())
+    assert lost == (
+        "spec.selector.matchLabels: selects nothing yet: no declared workload of namespace default carries app=a,"
+        " nor does a proxy that is connected here"
+    )

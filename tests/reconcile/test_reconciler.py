@@ -228,6 +228,22 @@ async def test_a_proxy_that_comes_back_soon_finds_its_layers() -> None:
         assert mesh.loop.proxies == {}
 
 
+async def test_connected_proxies_are_observed() -> None:
+    """For objects that select them; the value is the same while nothing changed."""
+    async with running() as mesh:
+        store = mesh.loop.expect(STORE)
+        store.synced()
+        assert mesh.loop.observed().proxies == ()
+        async with asyncio.timeout(5):
+            await mesh.loop.attach(NODE)
+        found = mesh.loop.observed()
+        assert [each.name for each in found.proxies] == ["a"]
+        assert mesh.loop.observed() is found
+        store.change(declared("reviews"))
+        await mesh.until_published(1)
+        assert mesh.loop.observed() is found
+
+
 async def test_a_node_that_says_nonsense_is_refused_in_words() -> None:
     """What is wrong with a node is said to whoever runs the proxy."""
     async with running() as mesh:

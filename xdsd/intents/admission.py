@@ -218,10 +218,19 @@ def _meet(world: World, one: AnyObject, other: AnyObject) -> bool:
 
 
 def _selector(world: World, obj: AnyObject, path: str, labels: Mapping[str, str]) -> Iterator[Problem]:
-    if world.observed and labels and not world.selects(labels, obj.metadata.namespace):
-        wanted = ", ".join(f"{name}={value}" for name, value in sorted(labels.items()))
-        message = f"selects nothing: no workload of namespace {obj.metadata.namespace} carries {wanted}"
-        yield _warning(Reason.BROKEN_REFERENCE, message, obj, path)
+    """Proxies are selected by what they say of themselves, declared or not; services select what is declared."""
+    namespace = obj.metadata.namespace
+    if not world.observed or not labels or world.selects(labels, namespace):
+        return
+    wanted = ", ".join(f"{name}={value}" for name, value in sorted(labels.items()))
+    message = f"no declared workload of namespace {namespace} carries {wanted}"
+    if isinstance(obj.spec, ServiceEntry):
+        message = f"selects nothing: {message}"
+    elif world.connected(labels, namespace):
+        return
+    else:
+        message = f"selects nothing yet: {message}, nor does a proxy that is connected here"
+    yield _warning(Reason.BROKEN_REFERENCE, message, obj, path)
 
 
 def _warning(reason: Reason, message: str, obj: AnyObject, path: str) -> Problem:

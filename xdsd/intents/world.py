@@ -23,6 +23,7 @@ from xdsd.model.intent import (
     VirtualService,
     WorkloadEntry,
 )
+from xdsd.model.mesh import Proxy
 from xdsd.model.problem import ObjectRef
 
 MESH = "mesh"
@@ -31,10 +32,11 @@ EVERYONE = frozenset({"*"})
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What registries report, for objects that refer to it."""
+    """What registries report, and which proxies are connected to this daemon, for objects that refer to it."""
 
     services: tuple[Service, ...] = ()
     workloads: tuple[Workload, ...] = ()
+    proxies: tuple[Proxy, ...] = ()
 
 
 class World:
@@ -64,6 +66,7 @@ class World:
         self._seen_ports: dict[str, set[int]] = {}
         self._seen_exports: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
         self._seen_labels: dict[str, list[Mapping[str, str]]] = {}
+        self._connected: dict[str, list[Mapping[str, str]]] = {}
         for obj in objects:
             self.put(obj)
         self.observe(observed)
@@ -115,6 +118,10 @@ class World:
             ports[service.hostname.lower()].update(port.number for port in service.ports)
         for workload in observed.workloads if observed else ():
             labels[workload.namespace].append(workload.endpoint.labels)
+        connected: dict[str, list[Mapping[str, str]]] = defaultdict(list)
+        for proxy in observed.proxies if observed else ():
+            connected[proxy.namespace].append(proxy.labels)
+        self._connected = dict(connected)
         self._seen_ports, self._seen_labels, self._seen_exports = dict(ports), dict(labels), dict(exports)
 
     def ports(self, host: str) -> set[int] | None:
@@ -199,6 +206,10 @@ class World:
         declared = self._labels.get(namespace, {}).values()
         carried = (*declared, *self._seen_labels.get(namespace, ()))
         return any(labels.items() <= each.items() for each in carried)
+
+    def connected(self, labels: Mapping[str, str], namespace: str) -> bool:
+        """True if some proxy of the namespace carries all the labels, of those that are connected to this daemon."""
+        return any(labels.items() <= each.items() for each in self._connected.get(namespace, ()))
 
     def routed_by(self, host: str) -> Iterable[AnyObject]:
         """VirtualServices that route exactly this host for sidecars."""

@@ -22,11 +22,19 @@ class Attendance:
         self._refusing: set[str] = set()
         self._verdicts: deque[tuple[str, Refused | None, str]] = deque()
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._listed: tuple[Proxy, ...] | None = None
 
     @property
     def proxies(self) -> Mapping[str, Proxy]:
         """The proxies that are served, by node id; those that left not long ago included."""
         return self._proxies
+
+    @property
+    def listed(self) -> tuple[Proxy, ...]:
+        """The same proxies, as the same value while nothing changed."""
+        if self._listed is None:
+            self._listed = tuple(self._proxies.values())
+        return self._listed
 
     @property
     def arriving(self) -> bool:
@@ -78,6 +86,7 @@ class Attendance:
         """Moves who came, who was forgotten and what was refused into the compiler."""
         for node_id, proxy in self._joining.items():
             self._proxies[node_id] = proxy
+            self._listed = None
             compiler.attach(proxy)
         self._joining = {}
         self._take_verdicts(compiler)
@@ -85,6 +94,7 @@ class Attendance:
             del self._leaving[node_id]
             self._refusing.discard(node_id)
             self._proxies.pop(node_id, None)
+            self._listed = None
             compiler.detach(node_id)
 
     def welcome(self, assigned: Mapping[str, object]) -> None:

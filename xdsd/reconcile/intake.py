@@ -8,6 +8,7 @@ from structlog.typing import FilteringBoundLogger
 from xdsd.compile.world import World
 from xdsd.intents import Observed
 from xdsd.model.catalog import ServiceKey, Workload, WorkloadKey
+from xdsd.model.mesh import Proxy
 from xdsd.model.problem import Problem
 from xdsd.reconcile.slices import chunks, portions
 from xdsd.reconcile.sources import STORE, ObjectsChange, Sources
@@ -54,15 +55,18 @@ class Intake:
             services, workloads = self._held[source]
             self._sources.count(source, len(services), len(workloads))
 
-    def observed(self) -> Observed:
-        """What sources other than the store report, for objects that refer to it; the same value while nothing changed."""
-        if self._observed is None:
+    def observed(self, proxies: tuple[Proxy, ...]) -> Observed:
+        """What sources other than the store report beside proxies, for objects that refer to it; the same value while
+        nothing changed.
+        """
+        if self._observed is None or self._observed.proxies is not proxies:
             held = [of for source, of in self._held.items() if source != STORE]
             keys = set[ServiceKey]().union(*(services for services, _ in held))
             found = (self.catalog.service(key) for key in sorted(keys))
             self._observed = Observed(
                 tuple(each for each in found if each is not None),
                 tuple(workload for _, workloads in held for workload in workloads.values()),
+                proxies,
             )
         return self._observed
 

@@ -189,8 +189,10 @@ class Reconciler:
         await self._sources.synced.wait()
 
     def observed(self) -> Observed:
-        """What sources other than the store report, for objects that refer to it; the same value while nothing changed."""
-        return self._intake.observed()
+        """What sources other than the store report, and which proxies are served, for objects that refer to it; the same
+        value while nothing changed.
+        """
+        return self._intake.observed(self._attendance.listed)
 
     def given_addresses(self, namespace: str, host: str) -> tuple[str, ...]:
         """The addresses that the mesh gives to a host of a namespace; none to one that has its own, or is unknown."""
