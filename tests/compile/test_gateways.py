@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from envoy.config.core.v3.base_pb2 import TrafficDirection
 
+from tests.compile import worlds
 from tests.compile.envoy import validate_with_envoy
 from tests.compile.listening import manager
+from tests.compile.worlds import Sandbox, router, service, virtual_service
 from xdsd.compile.gateways import (
     BoundService,
     GatewayServer,
@@ -18,11 +20,13 @@ from xdsd.compile.gateways import (
     intersect_hosts,
     merge_gateways,
     selects,
+    spelled,
 )
 from xdsd.compile.listener_settings import ListenerSettings
 from xdsd.model.catalog import Protocol
 from xdsd.model.intent import Gateway, Metadata, Object, Port, Server
 from xdsd.model.problem import ObjectRef, Reason
+from xdsd.snapshot import ROUTE
 
 
 def server(
@@ -218,3 +222,27 @@ def test_envoy_takes_gateway_listeners() -> None:
         ]
     )
     assert "deprecated" not in log.lower()
+
+
+@pytest.mark.parametrize(
+    ("host", "requested"),
+    [("a.com", "a.com"), ("a.com.", "a.com"), ("::1", "[::1]"), ("10.0.0.1", "10.0.0.1"), ("*", "*")],
+)
+def test_hosts_are_spelled_as_requests_have_them(host: str, requested: str) -> None:
+    """Without a dot at the end, and IPv6 addresses in brackets."""
+    assert spelled(host) == requested
+
+
+def test_a_host_with_a_dot_at_its_end_is_served_without() -> None:
+    """The route table of a gateway has the host that its proxy looks for; so have IPv6 addresses."""
+    mesh = Sandbox()
+    mesh.put_service(service("reviews"))
+    hosts = ("trail.example.com.", "::1")
+    mesh.put_object(worlds.gateway("edge", 8080, hosts))
+    for index, host in enumerate(hosts):
+        mesh.put_object(virtual_service(f"v{index}", host, to="reviews", gateways=("edge",)))
+    node = mesh.attach(router())
+    mesh.settle()
+    found = mesh.message(node, ROUTE, "http.8080").virtual_hosts
+    assert sorted(domain for each in found for domain in each.domains) == ["[::1]", "trail.example.com"]
+    assert list(mesh.compiler.problems()) == []

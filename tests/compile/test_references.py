@@ -180,3 +180,61 @@ def test_whom_a_virtual_service_is_exported_to_are_its_clients() -> None:
     assert told(mesh) == []
     mesh.put_object(routes(hosts=["front"], http=route, exportTo=["other"]))
     assert told(mesh) == [("VirtualService default/v", "spec.http[0].route[0].destination.host")]
+
+
+def test_rules_for_requests_where_none_are_read_are_told() -> None:
+    """Hosts whose ports are all opaque have no requests; a host that no service has is served on the HTTP port."""
+    mesh = Sandbox()
+    mesh.put_service(service("db", protocol=Protocol.TCP))
+    rule = [{"route": [{"destination": {"host": "db"}}]}]
+    mesh.put_object(routes(hosts=["db"], http=rule))
+    assert told(mesh) == [("VirtualService default/v", "spec.http")]
+    mesh.put_service(service("db", protocol=Protocol.AUTO))
+    assert told(mesh) == []
+
+
+def test_a_port_at_which_no_request_arrives_is_told() -> None:
+    """It is one of a gateway's, or of the hosts' services; what wildcards stand for is not known."""
+    mesh = Sandbox()
+    mesh.put_service(service("reviews"), Endpoint("10.0.0.1"))
+    mesh.put_object(gateway("edge", 8080))
+    to = {"route": [{"destination": {"host": "reviews"}}]}
+    path = ("VirtualService default/v", "spec.http[0].match[0].port")
+    mesh.put_object(routes(hosts=["a.com"], gateways=["edge"], http=[{**to, "match": [{"port": 42081}]}]))
+    assert told(mesh) == [path]
+    mesh.put_object(routes(hosts=["a.com"], gateways=["edge"], http=[{**to, "match": [{"port": 8080}]}]))
+    assert told(mesh) == []
+    mesh.put_object(routes(hosts=["reviews"], http=[{**to, "match": [{"port": 1}]}]))
+    assert told(mesh) == [path]
+    mesh.put_object(routes(hosts=["*.default.svc.cluster.local"], http=[{**to, "match": [{"port": 1}]}]))
+    assert told(mesh) == []
+
+
+@pytest.mark.parametrize(
+    ("protocol", "field", "path"),
+    [
+        ("TCP", {"httpHeaderName": "x-user"}, "httpHeaderName"),
+        ("TLS", {"httpQueryParameterName": "q"}, "httpQueryParameterName"),
+        ("TCP", {"useSourceIp": True}, ""),
+        ("AUTO", {"httpHeaderName": "x-user"}, ""),
+    ],
+)
+def test_hashing_of_requests_where_none_are_read_is_told(
+    protocol: str, field: dict[str, Any], path: str
+) -> None:
+    """For all ports, and for one that has settings of its own."""
+    mesh = Sandbox()
+    mesh.put_service(service("a", protocol=Protocol(protocol)))
+    balancer = {"loadBalancer": {"consistentHash": field}}
+    for policy, place in (
+        (balancer, "spec.trafficPolicy"),
+        (
+            {"portLevelSettings": [{"port": {"number": 9080}, **balancer}]},
+            "spec.trafficPolicy.portLevelSettings[0]",
+        ),
+    ):
+        spec = DestinationRule.model_validate({"host": "a", "trafficPolicy": policy})
+        mesh.put_object(Object(API, "DestinationRule", Metadata("default", "a"), spec))
+        mesh.settle()
+        found = [each.path for each in mesh.compiler.problems()]
+        assert found == ([f"{place}.loadBalancer.consistentHash.{path}"] if path else [])

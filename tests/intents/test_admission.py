@@ -387,3 +387,25 @@ def test_destinations_that_clients_do_not_see_are_told() -> None:
     holding = held(http=[{"route": [to("priv.com")]}])
     assert len(told(hidden, root, holding)) == 1
     assert told(hidden, holding) == []
+
+
+def test_a_match_that_no_request_fits() -> None:
+    """It is told at its own path."""
+    rules = [{"match": [{"uri": {"exact": "a"}}], "route": [to("reviews")]}]
+    (found,) = told(virtual_service(http=rules))
+    assert found.startswith("spec.http[0].match[0].uri: no request matches: ")
+
+
+def test_a_host_that_another_namespace_declared_before() -> None:
+    """Clients have the one or the other, so the younger is told, unless nobody sees both."""
+    spec = {"hosts": ["a.com"], "ports": [{"number": 80, "name": "http"}]}
+    old = aged(made("ServiceEntry", "a", spec, namespace="team"), 1)
+    young = aged(made("ServiceEntry", "b", spec), 2)
+    why = (
+        "ServiceEntry team/a declares a.com too and is older: clients outside of namespace default that see both have its"
+        " endpoints alone"
+    )
+    assert told(old, young) == [f"spec.hosts[0]: {why}"]
+    assert told(young, old) == []
+    assert told(aged(made("ServiceEntry", "c", spec), 1), young) == []
+    assert told(old, aged(made("ServiceEntry", "b", {**spec, "exportTo": ["."]}), 2)) == []

@@ -155,6 +155,13 @@ def intersect_hosts(left: Iterable[str], right: Iterable[str]) -> tuple[str, ...
     return tuple(found)
 
 
+def spelled(host: str) -> str:
+    """A host as requests have it when routes are compared: the proxy takes a dot at the end off, and IPv6 addresses stand in
+    brackets.
+    """
+    return f"[{host}]" if ":" in host else host.removesuffix(".")
+
+
 def covers(pattern: str, host: str) -> bool:
     """True if every name that ``host`` stands for is one that ``pattern`` stands for; both may be
     wildcards.

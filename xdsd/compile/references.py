@@ -49,6 +49,7 @@ from xdsd.model.intent.policy_target import GROUP
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.model.proxy_start import idle
 from xdsd.model.singletons import misplaced
+from xdsd.model.unmatched import unmatched_rules
 from xdsd.model.unreachable import unreachable_rules
 from xdsd.model.vain_limits import vain_limits
 
@@ -61,6 +62,8 @@ def broken_references(graph: Graph, ref: ObjectRef) -> None:
         return
     if isinstance(obj.spec, VirtualService):
         for problem in unreachable_rules(obj.spec, ref):
+            graph.report(problem)
+        for problem in unmatched_rules(obj.spec, ref, settings(graph).domain):
             graph.report(problem)
     if isinstance(obj.spec, DestinationRule):
         checked = bool(_checks_of(graph, obj.spec.host, ref.namespace))

@@ -128,7 +128,8 @@ def _section(
 ) -> Iterator[Broken]:
     rules = _rules(spec, section)
     ports = _listener_ports(graph, ref, spec, names, section) if rules else frozenset()
-    if rules and section != "http" and not ports and _ports_are_known(graph, ref, spec, names):
+    known = bool(rules) and _ports_are_known(graph, ref, spec, names)
+    if known and not ports:
         yield Broken(f"spec.{section}", f"has no effect: no port of these hosts is {_KINDS[section]}")
     clients = _clients(graph, ref, spec)
     for index, rule in enumerate(rules):
@@ -137,7 +138,8 @@ def _section(
             yield from _delegation(graph, ref, rule, rule.delegate, place)
         matches: Sequence[Match] = rule.match
         for at, match in enumerate(matches):
-            yield from _match(ref, match, f"{place}.match[{at}]", names, ports, section)
+            sure = ports if known or section != "http" else frozenset()
+            yield from _match(ref, match, f"{place}.match[{at}]", names, sure, section)
         own = {match.port for match in matches}
         arriving = frozenset(port for port in own if port) if None not in own and own else ports
         for path, destination in _destinations(rule, place):
@@ -152,7 +154,7 @@ def _match(
             what = "request" if section == "http" else "connection"
             path = f"{place}.gateways[{which}]"
             yield Broken(path, f"{name!r} is none of spec.gateways, so no {what} matches through it")
-    if section != "http" and match.port and ports and match.port not in ports:
+    if match.port and ports and match.port not in ports:
         listed = ", ".join(map(str, sorted(ports)))
         message = f"nothing matches: {match.port} is no port of these hosts that is {_KINDS[section]}; there are {listed}"
         yield Broken(f"{place}.port", message)
@@ -218,7 +220,8 @@ def _listener_ports(
             )
         elif name == MESH:
             found = _service_ports(graph, ref, spec, section)
-            ports |= found or ({HTTP_PORT} if section == "http" else set())
+            free = section == "http" and not _all_are_services(graph, ref, spec)
+            ports |= found or ({HTTP_PORT} if free else set())
     return frozenset(ports)
 
 
@@ -234,6 +237,12 @@ def _service_ports(graph: Graph, ref: ObjectRef, spec: VirtualService, section: 
 def _own_services(graph: Graph, ref: ObjectRef, spec: VirtualService) -> list[Service]:
     hosts = [resolve_host(host, ref.namespace, settings(graph).domain) for host in spec.hosts]
     return [service for host in hosts for service in services_of(graph, host)]
+
+
+def _all_are_services(graph: Graph, ref: ObjectRef, spec: VirtualService) -> bool:
+    """True if services have all the hosts; others are routed on the HTTP port where nothing says a better one."""
+    hosts = [resolve_host(host, ref.namespace, settings(graph).domain) for host in spec.hosts]
+    return all(services_of(graph, host) for host in hosts)
 
 
 def _ports_are_known(graph: Graph, ref: ObjectRef, spec: VirtualService, names: list[str]) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from xdsd.intents.referring import delegates, destinations, gateways, sections
 from xdsd.intents.world import EVERYONE, MESH, Observed, World, covering, qualified
 from xdsd.manifest import AnyObject
-from xdsd.model.exporting import unseen
+from xdsd.model.exporting import rivals, unseen
 from xdsd.model.hosts import resolve_host
 from xdsd.model.ineffective import ineffective_ports, ineffective_settings
 from xdsd.model.intent import (
@@ -29,6 +29,7 @@ from xdsd.model.intent import (
     VirtualService,
 )
 from xdsd.model.problem import Problem, Reason, Severity
+from xdsd.model.unmatched import unmatched_rules
 from xdsd.model.unreachable import unreachable_rules
 from xdsd.model.vain_limits import vain_limits
 
@@ -77,6 +78,8 @@ def _overruled(world: World, obj: AnyObject) -> Iterator[Problem]:
 
 def _of_networking(world: World, obj: AnyObject) -> Iterator[Problem]:
     spec = obj.spec
+    if isinstance(spec, ServiceEntry):
+        yield from _declared_elsewhere(world, obj, spec)
     if isinstance(spec, Sidecar):
         yield from _listeners(world, obj, spec)
     match spec:
@@ -87,6 +90,7 @@ def _of_networking(world: World, obj: AnyObject) -> Iterator[Problem]:
             yield from _delegates(world, obj, spec)
             yield from _rivals(world, obj, spec)
             yield from unreachable_rules(spec, obj.ref)
+            yield from unmatched_rules(spec, obj.ref, world.domain)
         case DestinationRule():
             host = resolve_host(spec.host, obj.metadata.namespace, world.domain)
             if not host.startswith("*"):
@@ -208,6 +212,26 @@ def _rivals(world: World, obj: AnyObject, spec: VirtualService) -> Iterator[Prob
         if older:
             first = min(older, key=lambda other: other.age)
             message = f"sidecars that see {first.ref} too route {name} as that says, since it is older"
+            yield _warning(Reason.CONFLICT, message, obj, f"spec.hosts[{index}]")
+
+
+def _declared_elsewhere(world: World, obj: AnyObject, spec: ServiceEntry) -> Iterator[Problem]:
+    """Entries of one namespace are one service; of two namespaces clients have one or the other."""
+    namespace = obj.metadata.namespace
+    for index, host in enumerate(spec.hosts):
+        name = resolve_host(host, namespace, world.domain).lower()
+        older = [
+            other
+            for other in world.declared_by(name)
+            if other.metadata.namespace != namespace and other.age < obj.age
+        ]
+        met = [other for other in older if rivals(world.exported(other), world.exported(obj))]
+        if met:
+            first = min(met, key=lambda other: other.age)
+            message = (
+                f"{first.ref} declares {name} too and is older: clients outside of namespace {namespace} that see both have"
+                " its endpoints alone"
+            )
             yield _warning(Reason.CONFLICT, message, obj, f"spec.hosts[{index}]")
 
 

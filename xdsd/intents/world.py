@@ -143,6 +143,15 @@ class World:
                 return [(owner, export_to or default) for owner, export_to in found]
         return []
 
+    def declared_by(self, host: str) -> Iterable[AnyObject]:
+        """ServiceEntries that declare exactly this host."""
+        return tuple(self._objects[ref] for ref in self._ports.get(host, ()))
+
+    def exported(self, obj: AnyObject) -> tuple[str, tuple[str, ...]]:
+        """The namespace of a ServiceEntry, and to whom it is exported."""
+        default = self._mesh.default_service_export_to if self._mesh else ()
+        return obj.metadata.namespace, obj.spec.export_to or default
+
     def clients(self, obj: AnyObject) -> tuple[frozenset[str], bool]:
         """Namespaces whose requests an object leads on, by name, and whether gateways do too; a delegate's are those of the
         objects that delegate to it.

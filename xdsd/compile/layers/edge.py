@@ -14,6 +14,7 @@ from xdsd.compile.gateways import (
     gateway_listener,
     merge_gateways,
     selects,
+    spelled,
 )
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
@@ -118,7 +119,7 @@ def edge_host(graph: Graph, view: View, number: int, host: str, claims: tuple[Ho
             targets.update(dict.fromkeys(found.targets))
             routes = limit_routes(graph, list(found.routes), claim.ref, claim.gateways, Side.GATEWAY)
             parts.append((obj.age, routes))
-    built = virtual_host(f"{host}:{number}", [host], merge_routes(parts))
+    built = virtual_host(f"{host}:{number}", [spelled(host)], merge_routes(parts))
     return EdgeHost(host_part(host, built), tuple(targets))
 
 
