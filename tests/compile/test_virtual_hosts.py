@@ -1,5 +1,7 @@
 """Virtual hosts claim domains, and route configurations are joined from their bytes."""
 
+import re
+
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,6 +122,19 @@ def test_a_route_configuration_is_joined_from_encoded_virtual_hosts() -> None:
     whole.max_direct_response_body_size_bytes.value = 1024 * 1024
     assert joined == whole
     assert route_configuration("80", [], ignore_port=False) != route_configuration("80", [])
+
+
+def test_hosts_that_are_looked_up_do_not_go_in_circles() -> None:
+    """A request that was forwarded four times is answered instead, and each time counts."""
+    stop, forward = allow_any_virtual_host("ForwardCluster", looked_up=True).routes
+    assert (stop.direct_response.status, forward.route.cluster) == (508, "ForwardCluster")
+    (counted,), (seen,) = forward.request_headers_to_add, stop.match.headers
+    assert counted.header.key == seen.name
+    regex, value = seen.string_match.safe_regex.regex, ""
+    for _ in range(4):
+        assert not re.fullmatch(regex, value)
+        value = counted.header.value.replace(f"%REQ({seen.name})%", value)
+    assert re.fullmatch(regex, value)
 
 
 def test_unknown_hosts_pass_or_end_here() -> None:

@@ -1,4 +1,4 @@
-"""What nobody declared goes through the service that a Sidecar names."""
+"""What nobody declared goes through the service that a Sidecar names, or where its host says."""
 
 import json
 from pathlib import Path
@@ -17,11 +17,12 @@ pytestmark = pytest.mark.e2e
 
 
 async def test_unknown_hosts_are_reached_through_the_egress_proxy(tmp_path: Path) -> None:
-    """And by themselves again without it."""
-    known, egress, port = free_ports(3)
+    """And without it by an HTTP proxy itself, which looks them up, and sees when a host leads back to it."""
+    known, egress, stranger, port = free_ports(4)
     async with (
         http_server("known", "127.0.0.1", known),
         http_server("egress", "127.0.0.1", egress),
+        http_server("stranger", "127.0.0.1", stranger),
         Daemon(tmp_path) as daemon,
     ):
         shop, gate = service("known"), service("egress")
@@ -49,7 +50,8 @@ async def test_unknown_hosts_are_reached_through_the_egress_proxy(tmp_path: Path
 
             async def answers(host: str) -> str:
                 async with session.get(f"http://{host}/", proxy=f"http://127.0.0.1:{port}") as response:
-                    return (await response.text()).split("\n")[0] if response.status == 200 else ""
+                    text = await response.text()
+                    return text.split("\n")[0] if response.status == 200 else str(response.status)
 
             async def is_told(host: str, name: str) -> bool:
                 return await answers(host) == name
@@ -58,4 +60,13 @@ async def test_unknown_hosts_are_reached_through_the_egress_proxy(tmp_path: Path
             assert await answers("known.example.com") == "known"
             plain = thing("Sidecar", "default", {**hosts, "outboundTrafficPolicy": {"mode": "ALLOW_ANY"}})
             accepted(await ask(daemon, lambda client: client.apply(encoded([plain]))))
-            await eventually(lambda: is_told("stranger.example.org", ""), "the egress proxy is left out")
+            await eventually(lambda: is_told(f"a.localhost:{stranger}", "stranger"), "it is looked up")
+            assert await answers(f"127.0.0.1:{stranger}") == "stranger"
+            assert await answers("known.example.com") == "known"
+            assert await answers("stranger.invalid") == "503"
+            assert await answers(f"a.localhost:{port}") == "508"
+            closed = thing(
+                "Sidecar", "default", {**hosts, "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
+            )
+            accepted(await ask(daemon, lambda client: client.apply(encoded([closed]))))
+            await eventually(lambda: is_told(f"a.localhost:{stranger}", "502"), "strangers are refused")

@@ -25,6 +25,7 @@ from xdsd.compile.locality import NOWHERE, Place, apply_locality, nearness_of
 from xdsd.compile.mesh_tls import Peers, mesh_alpn, mesh_client_tls, mesh_sni
 from xdsd.compile.names import (
     BLACK_HOLE_CLUSTER,
+    FORWARD_CLUSTER,
     INBOUND_PASSTHROUGH_CLUSTER,
     PASSTHROUGH_CLUSTER,
     inbound_cluster_name,
@@ -197,6 +198,15 @@ def passthrough_cluster(pool: ConnectionPoolSettings | None = None) -> Cluster:
         type=Cluster.ORIGINAL_DST,
         lb_policy=Cluster.CLUSTER_PROVIDED,
     )
+    apply_connection_pool(cluster, pool)
+    apply_passthrough_http_options(cluster)
+    return cluster
+
+
+def forward_cluster(pool: ConnectionPoolSettings | None = None) -> Cluster:
+    """Where an HTTP proxy sends hosts that nobody declared: they are looked up, and asked in plaintext."""
+    cluster = Cluster(name=FORWARD_CLUSTER, alt_stat_name=stat_name(FORWARD_CLUSTER))
+    resolve_dynamically(cluster)
     apply_connection_pool(cluster, pool)
     apply_passthrough_http_options(cluster)
     return cluster

@@ -1,4 +1,4 @@
-"""Clusters whose endpoints are the hosts that requests name: resolution DYNAMIC_DNS.
+"""Clusters whose endpoints are the hosts that requests name: resolution DYNAMIC_DNS, and what an HTTP proxy forwards.
 
 Envoy looks a host up when it is asked for, in a cache that all such clusters share. For requests the cluster does so itself,
 and takes port 80, or 443 over TLS, where their host names none. For connections a filter in front of the TCP proxy does,
@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.core.v3.base_pb2 import HeaderValueOption
 from envoy.config.listener.v3.listener_components_pb2 import Filter
 from envoy.config.route.v3.route_components_pb2 import Route
 from envoy.extensions.clusters.dynamic_forward_proxy.v3.cluster_pb2 import ClusterConfig
@@ -28,6 +29,9 @@ RETRY = timedelta(seconds=1)
 RETRY_MAX = timedelta(seconds=10)
 HTTP_PORT = 80
 HTTPS_PORT = 443
+HOPS_HEADER = "x-xdsd-forwarded"
+HOPS_MAX = 4
+"""How often a request is forwarded to hosts that it names before it is held to go in circles."""
 
 
 def resolve_dynamically(cluster: Any) -> None:
@@ -61,6 +65,19 @@ def keep_to_port(routes: Sequence[Route], port: Port) -> None:
     for route in routes:
         wanted = route.match.headers.add(name=":authority")
         wanted.string_match.safe_regex.regex = f"[^:]+{suffix}"
+
+
+def break_circles(route: Route) -> Route:
+    """Has a route count in a header how often requests were forwarded, and returns the route that answers 508 instead to
+    those that come again and again: a host may mean the proxy itself. It belongs before the other.
+    """
+    # One header that grows by a digit: Envoy matches the values of several one by one.
+    counted = route.request_headers_to_add.add(append_action=HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD)
+    counted.header.key, counted.header.value = HOPS_HEADER, f"%REQ({HOPS_HEADER})%1"
+    stop = Route(name=f"{route.name}-circle", match=route.match)
+    stop.match.headers.add(name=HOPS_HEADER).string_match.safe_regex.regex = ".*" + "1" * HOPS_MAX
+    stop.direct_response.status = 508
+    return stop
 
 
 def _cache() -> DnsCacheConfig:

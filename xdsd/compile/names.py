@@ -12,6 +12,7 @@ from xdsd.model.hosts import DEFAULT_DOMAIN, resolve_host, short_name
 __all__ = [
     "BLACK_HOLE_CLUSTER",
     "DEFAULT_DOMAIN",
+    "FORWARD_CLUSTER",
     "HTTP_PROXY_ROUTE",
     "INBOUND_PASSTHROUGH_CLUSTER",
     "PASSTHROUGH_CLUSTER",
@@ -36,6 +37,7 @@ __all__ = [
 
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
 BLACK_HOLE_CLUSTER = "BlackHoleCluster"
+FORWARD_CLUSTER = "ForwardCluster"
 INBOUND_PASSTHROUGH_CLUSTER = "InboundPassthroughCluster"
 
 VIRTUAL_OUTBOUND_LISTENER = "virtualOutbound"

@@ -14,6 +14,7 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
 from xdsd.compile.config_sources import ads
 from xdsd.compile.deadlines import apply_timeout
+from xdsd.compile.dynamic_forward import break_circles
 from xdsd.compile.matches import route_match
 from xdsd.compile.names import PASSTHROUGH_CLUSTER
 from xdsd.snapshot import field_bytes
@@ -131,12 +132,16 @@ def distinct_domains(claims: Iterable[tuple[str, Sequence[str]]]) -> list[list[s
     return shares
 
 
-def allow_any_virtual_host(cluster: str = PASSTHROUGH_CLUSTER) -> VirtualHost:
-    """Sends hosts that nobody declared where the client meant them to go, or through a proxy that knows them."""
+def allow_any_virtual_host(cluster: str = PASSTHROUGH_CLUSTER, *, looked_up: bool = False) -> VirtualHost:
+    """Sends hosts that nobody declared where the client meant them to go, or through a proxy that knows them.
+
+    ``looked_up`` is for a cluster that goes where hosts say, which may be here again.
+    """
     route = Route(name=ALLOW_ANY, match=route_match(None))
     route.route.cluster = cluster
     apply_timeout(route.route, None)
-    return virtual_host(ALLOW_ANY, ["*"], [route])
+    routes = [break_circles(route), route] if looked_up else [route]
+    return virtual_host(ALLOW_ANY, ["*"], routes)
 
 
 def block_all_virtual_host() -> VirtualHost:

@@ -29,7 +29,7 @@ from xdsd.compile.layers.hosts import (
     without_clashes,
 )
 from xdsd.compile.layers.scope import SHARDS, port_tables, shard_claims
-from xdsd.compile.layers.unknown import unknown_cluster
+from xdsd.compile.layers.unknown import unknown_host_cluster
 from xdsd.compile.names import HTTP_PROXY_ROUTE, discovered_route_name, virtual_host_name
 from xdsd.compile.resolve import View
 from xdsd.compile.virtual_hosts import route_configuration
@@ -109,10 +109,10 @@ def other_host_members(graph: Graph, view: View) -> tuple[Member, ...]:
     domain, all hosts of that route configuration.
     """
     members: list[Member] = []
-    unknown = graph.ask(unknown_cluster, view)
     for route_name in graph.ask(route_names, view):
         table = table_name(view, route_name)
         rest = virtual_host_name(table, _REST)
+        unknown = graph.ask(unknown_host_cluster, view, route_name)
         members.append(Member(VIRTUAL_HOST, rest, discovered_rest, (unknown, rest)))
         if graph.ask(clash, view, route_name):
             members += _dealt_members(graph, view, route_name)

@@ -15,9 +15,15 @@ from xdsd.compile.layers.defaults import default_retries
 from xdsd.compile.layers.limits import limit_routes
 from xdsd.compile.layers.portions import Clients, routes_for
 from xdsd.compile.layers.scope import PortTable, egress_for, port_tables, shard_of
-from xdsd.compile.layers.unknown import unknown_cluster
+from xdsd.compile.layers.unknown import unknown_host_cluster
 from xdsd.compile.matches import MESH
-from xdsd.compile.names import BLACK_HOLE_CLUSTER, HTTP_PROXY_ROUTE, outbound_cluster_name, resolve_host
+from xdsd.compile.names import (
+    BLACK_HOLE_CLUSTER,
+    FORWARD_CLUSTER,
+    HTTP_PROXY_ROUTE,
+    outbound_cluster_name,
+    resolve_host,
+)
 from xdsd.compile.policy import effective_policy
 from xdsd.compile.resolve import (
     EgressHosts,
@@ -169,8 +175,9 @@ def routed_ports(
 def last_host(graph: Graph, unknown: str) -> HostPart:
     """What answers hosts that nobody declared, whose cluster is ``unknown``."""
     del graph
-    refused = unknown == BLACK_HOLE_CLUSTER
-    return host_part("*", block_all_virtual_host() if refused else allow_any_virtual_host(unknown))
+    if unknown == BLACK_HOLE_CLUSTER:
+        return host_part("*", block_all_virtual_host())
+    return host_part("*", allow_any_virtual_host(unknown, looked_up=unknown == FORWARD_CLUSTER))
 
 
 def host_scope(view: View, hosts: tuple[EgressHosts, ...], form: PortForm) -> HostScope:
@@ -298,7 +305,7 @@ def routes(graph: Graph, view: View, route_name: str) -> Resource:
     groups = [graph.ask(query, *arguments) for query, arguments in graph.ask(host_groups, view, route_name)]
     if graph.ask(clash, view, route_name):
         groups = [without_clashes(groups)]
-    last = graph.ask(last_host, graph.ask(unknown_cluster, view))
+    last = graph.ask(last_host, graph.ask(unknown_host_cluster, view, route_name))
     return join(route_name, groups, (last,), ignore_port=not serves_every_port(graph, view, route_name))
 
 

@@ -3,7 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from xdsd.compile.clusters import black_hole_cluster, outbound_cluster, passthrough_cluster
+from xdsd.compile.clusters import (
+    black_hole_cluster,
+    forward_cluster,
+    outbound_cluster,
+    passthrough_cluster,
+)
 from xdsd.compile.endpoints import load_assignment
 from xdsd.compile.graph import Graph
 from xdsd.compile.health_checks import why_unchecked
@@ -27,9 +32,11 @@ from xdsd.compile.layers.outbound_ahead import outbound_ahead
 from xdsd.compile.layers.peers import cut_off, peers_for
 from xdsd.compile.layers.portions import AHEAD
 from xdsd.compile.layers.scope import SHARDS, egress_for, port_tables, services_of_shard, shard_claims
+from xdsd.compile.layers.unknown import unknown_host_cluster
 from xdsd.compile.locality import NOWHERE, Nearness, Place
 from xdsd.compile.names import (
     BLACK_HOLE_CLUSTER,
+    FORWARD_CLUSTER,
     HTTP_PROXY_ROUTE,
     PASSTHROUGH_CLUSTER,
     outbound_cluster_name,
@@ -277,6 +284,8 @@ def common_members(graph: Graph, view: View) -> tuple[Member, ...]:
     ]
     if view.interception is Interception.NONE:
         members += route_members(graph, view, HTTP_PROXY_ROUTE)
+        if graph.ask(unknown_host_cluster, view, HTTP_PROXY_ROUTE) == FORWARD_CLUSTER:
+            members.append(Member(CLUSTER, FORWARD_CLUSTER, forward, ()))
     else:
         members += redirected_members(graph, view)
         members += dns_members(graph, view)
@@ -301,6 +310,11 @@ def route_members(graph: Graph, view: View, name: str) -> list[Member]:
 def passthrough(graph: Graph) -> Resource:
     """Where unknown destinations go."""
     return resource(CLUSTER, PASSTHROUGH_CLUSTER, passthrough_cluster(passthrough_pool(graph)))
+
+
+def forward(graph: Graph) -> Resource:
+    """Where an HTTP proxy sends hosts that nobody declared."""
+    return resource(CLUSTER, FORWARD_CLUSTER, forward_cluster(passthrough_pool(graph)))
 
 
 def blackhole(graph: Graph) -> Resource:

@@ -2,7 +2,12 @@
 
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.destinations import MeshDestinations
-from xdsd.compile.names import BLACK_HOLE_CLUSTER, PASSTHROUGH_CLUSTER
+from xdsd.compile.names import (
+    BLACK_HOLE_CLUSTER,
+    FORWARD_CLUSTER,
+    HTTP_PROXY_ROUTE,
+    PASSTHROUGH_CLUSTER,
+)
 from xdsd.compile.resolve import View, allow_any, sidecar_spec
 from xdsd.model.intent import Destination
 
@@ -21,3 +26,12 @@ def unknown_cluster(graph: Graph, view: View) -> str:
     if proxy is None or view.sidecar is None:
         return PASSTHROUGH_CLUSTER
     return MeshDestinations(graph, view.namespace, view.labels).cluster(proxy, view.sidecar.namespace, 0)
+
+
+def unknown_host_cluster(graph: Graph, view: View, route_name: str) -> str:
+    """The cluster of requests whose hosts nobody declared. Those to an HTTP proxy were going nowhere but to the proxy, so
+    their hosts are looked up.
+    """
+    unknown: str = graph.ask(unknown_cluster, view)
+    looked_up = route_name == HTTP_PROXY_ROUTE and unknown == PASSTHROUGH_CLUSTER
+    return FORWARD_CLUSTER if looked_up else unknown
