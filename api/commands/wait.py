@@ -100,6 +100,8 @@ def wait(
 ) -> None:
     """Return when every connected proxy has acknowledged a change: that of the objects, of a revision, or the newest.
 
+    Where none is connected there is nothing to wait for but the daemon, and a warning says so.
+
     Ends with 1 where a proxy rejects what it was sent, and when the time is over; each straggler is named then with
     the types that it lacks. With -o json: synced, revision, daemons (endpoint, compiledRevision) and stragglers
     (daemon, node, name, namespace, types).
@@ -117,11 +119,19 @@ def wait(
     if output:
         print_data(_json(found, wanted, synced=synced), output)
     elif synced:
-        who = "1 proxy is" if found.proxies == 1 else f"{found.proxies} proxies are"
-        click.echo(f"{who} in sync with revision {wanted}")
+        click.echo(_all_synced(found.proxies, wanted))
+    if synced and not found.proxies:
+        click.echo("Warning: no proxy is connected, so none of them has the change", err=True)
     if not synced:
         _complain(found, wanted, timeout, ended)
         raise click.exceptions.Exit(1)
+
+
+def _all_synced(proxies: int, revision: int) -> str:
+    if not proxies:
+        return f"revision {revision} is compiled"
+    who = "1 proxy is" if proxies == 1 else f"{proxies} proxies are"
+    return f"{who} in sync with revision {revision}"
 
 
 def _refs(words: Sequence[str], namespace: str) -> list[ObjectRef]:

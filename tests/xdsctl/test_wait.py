@@ -58,6 +58,19 @@ def test_wait_returns_at_once_where_all_is_in_sync(server: Daemon, xdsctl: Xdsct
     assert result.stdout == f"2 proxies are in sync with revision {server.mesh.revision}\n"
 
 
+def test_wait_says_that_nobody_is_there(server: Daemon, xdsctl: Xdsctl) -> None:
+    """Without a proxy nothing is in sync: what is known is that the daemon compiled it."""
+    xdsctl("apply", "-f", "-", input=REVIEWS)
+    server.mesh.revision, server.proxies.streams = server.run(server.store.revision()), []
+    result = xdsctl("wait", "--for=synced")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"revision {server.mesh.revision} is compiled\n"
+    assert result.stderr == "Warning: no proxy is connected, so none of them has the change\n"
+    found = xdsctl("wait", "--for=synced", "-o", "json")
+    assert json.loads(found.stdout)["proxies"] == 0
+    assert found.stderr == result.stderr
+
+
 def test_wait_outlasts_compiling_and_acknowledging(server: Daemon, xdsctl: Xdsctl) -> None:
     """What is late comes, and ends it."""
     xdsctl("apply", "-f", "-", input=REVIEWS)
