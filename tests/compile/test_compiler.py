@@ -168,6 +168,19 @@ def test_a_sidecar_serves_the_ports_of_the_services_at_its_address() -> None:
     assert mesh.names(explicit, LISTENER) == {"10.1.0.1_9081", "127.0.0.1_15001"}
 
 
+def test_names_that_are_answered_lead_to_listeners() -> None:
+    """An HTTP proxy does without the ports of HTTP services, but a name leads there wherever it is asked for."""
+    mesh = Sandbox()
+    mesh.put_service(service("reviews"), Endpoint("10.1.0.1", ports={"http": 9081}))
+    plain = proxy("10.1.0.2", interception=Interception.NONE, http_proxy_port=15007)
+    answering = replace(plain, node_id="sidecar~10.1.0.2~b.default~x", dns="127.0.0.1:15053")
+    proxied, named = mesh.attach(plain), mesh.attach(answering)
+    mesh.settle()
+    assert mesh.names(proxied, LISTENER) == {"127.0.0.1_15007"}
+    assert {"127.0.0.1_15007", "127.0.0.1_9080"} < mesh.names(named, LISTENER)
+    assert "9080" in mesh.names(named, ROUTE)
+
+
 def test_a_proxy_that_leaves_takes_the_layers_that_only_it_needed() -> None:
     """Nothing is kept or compiled for proxies that are gone."""
     mesh = Sandbox()

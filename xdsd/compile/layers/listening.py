@@ -39,13 +39,18 @@ def redirected_members(graph: Graph, view: View) -> list[Member]:
 def explicit_members(graph: Graph, view: View, address: str, http_proxy_port: int) -> tuple[Member, ...]:
     """The outbound listeners of a sidecar without redirection, on ``address``.
 
-    With an HTTP proxy port, programs reach every HTTP service there, and only other protocols have ports of their own.
+    With an HTTP proxy port, programs reach every HTTP service there, and only other protocols have ports of their own;
+    unless names are answered, since they lead to ports.
     """
     members = [*_listeners(graph, view, address, bound=True), *dns_members(graph, view, address)]
     if not http_proxy_port:
         return tuple(members)
     name = listener_name(address, http_proxy_port)
-    members = [member for member in members if member.query is not http_listener and member.name != name]
+    members = [
+        member
+        for member in members
+        if (view.dns or member.query is not http_listener) and member.name != name
+    ]
     limits = graph.ask(outbound_limits, view.namespace, 0)
     routes = table_name(view, HTTP_PROXY_ROUTE)
     return (*members, Member(LISTENER, name, proxy_listener, (address, http_proxy_port, routes, limits)))
