@@ -26,6 +26,12 @@ _EVENTS = {
     pb.WatchResponse.TYPE_DELETED: "DELETED",
 }
 
+_LISTED = frozenset({"ServiceEntry", "WorkloadEntry"})
+_ELSEWHERE = (
+    " among the objects of the store; those of a registry's lists are not shown here: xdsctl status names the registries,"
+    " and xdsctl config cluster NODE what a proxy got of them"
+)
+
 
 @click.command()
 @click.argument("kinds", metavar="KIND[,KIND…]|KIND/NAME|all", type=KINDS_ARGUMENT)
@@ -84,7 +90,8 @@ def _one(client: Client, kind: Kind, namespace: str, name: str) -> Json:
     try:
         found: Json = json.loads(client.get(ObjectRef(kind.kind, namespace, name)))
     except NotFoundError as error:
-        raise click.ClickException(f'{kind.plural}.{kind.group} "{name}" not found') from error
+        hint = _ELSEWHERE if kind.kind in _LISTED else ""
+        raise click.ClickException(f'{kind.plural}.{kind.group} "{name}" not found{hint}') from error
     return found
 
 

@@ -46,6 +46,17 @@ def test_a_table_has_the_published_columns(filled: Xdsctl) -> None:
     ]
 
 
+def test_objects_of_lists_are_elsewhere(filled: Xdsctl) -> None:
+    """What a registry's files declare is not in the store; whoever looks for it there is told where it is."""
+    result = filled("get", "se", "billing")
+    assert result.exit_code == 1
+    assert (
+        'serviceentries.networking.istio.io "billing" not found among the objects of the store'
+        in result.stderr
+    )
+    assert "xdsctl config cluster NODE" in result.stderr
+
+
 ENTRY = """
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
