@@ -22,7 +22,7 @@ def _told(route: str, *, spec: str = "hosts: [a]") -> list[str]:
 
 ROUTES = [
     # destinations and weights
-    ("{}", ["7 spec.http[0] MissingField: has no route; give route, redirect or directResponse"]),
+    ("{}", ["7 spec.http[0] MissingField: has no route; give route, redirect, directResponse or delegate"]),
     (
         "route: [{destination: {host: a}, weight: 0}, {destination: {host: b}}]",
         [
@@ -407,6 +407,12 @@ SPECS = [
         "gateways: [a]",
         [
             "5 spec.gateways InvalidValue: needs hosts; an object without any is a delegate, which has http alone"
+        ],
+    ),
+    (
+        "hosts: [bücher.de]\n  gateways: [a]",
+        [
+            "5 spec.hosts[0] InvalidValue: 'bücher.de' is no host name: write 'bücher' in letters of ASCII, as xn--bcher-kva"
         ],
     ),
     ("hosts: []", []),

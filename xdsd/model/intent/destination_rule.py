@@ -194,7 +194,8 @@ class TrafficPolicy(Message):
     def findings(self) -> Iterator[Finding]:
         if not any(self.is_set(field) for field in type(self).model_fields):
             yield missing(
-                "is empty; give loadBalancer, connectionPool, outlierDetection or portLevelSettings"
+                "is empty; give loadBalancer, connectionPool, outlierDetection, tls, portLevelSettings, tunnel, "
+                "proxyProtocol or retryBudget, or leave it out"
             )
         seen: set[int] = set()
         for index, policy in enumerate(self.port_level_settings):

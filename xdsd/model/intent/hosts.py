@@ -49,7 +49,18 @@ def name_fault(host: str, *, wildcard: bool = True) -> str | None:
 def _label_fault(label: str) -> str:
     if "*" in label:
         return "is no host name: a wildcard may only begin it, as in *.example.com"
+    if not label.isascii() and (spelled := _ascii(label)):
+        return f"is no host name: write {shown(label)} in letters of ASCII, as {spelled}"
     return f"is no host name: {shown(label)} is not made of letters, digits and inner hyphens (63 at most)"
+
+
+def _ascii(label: str) -> str:
+    """The label as it is looked up (RFC 3490), or nothing if it cannot be."""
+    try:
+        spelled = label.encode("idna").decode("ascii")
+    except UnicodeError:
+        return ""
+    return spelled if is_label(spelled) else ""
 
 
 def _host(host: str) -> str:

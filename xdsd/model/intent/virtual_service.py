@@ -108,7 +108,7 @@ class HTTPRoute(Message):
         only = "delegate" if self.delegate else only
         if not only:
             if not self.route:
-                yield missing("has no route; give route, redirect or directResponse")
+                yield missing("has no route; give route, redirect, directResponse or delegate")
             return
         excluded = ["route", "redirect", "directResponse"]
         excluded += ["fault", "rewrite"] if only != "delegate" else []
@@ -208,11 +208,12 @@ class VirtualService(Message):
             yield missing("is empty; give at least one host, or http alone to delegate to", "hosts")
         for field in ("gateways", "tls", "tcp"):
             if self.is_set(field):
-                yield wrong("needs hosts; an object without any is a delegate, which has http alone", field)
+                why = "needs hosts; an object without any is a delegate, which has http alone"
+                yield Finding((field,), why, stands=False)  # hosts that are malformed may be there
         for index, rule in enumerate(self.http):
             if rule.delegate is not None:
                 why = "a delegate (an object without hosts) cannot delegate on; name its target in the root"
-                yield wrong(why, "http", index, "delegate")
+                yield Finding(("http", index, "delegate"), why, stands=False)
 
     def _host_findings(self) -> Iterator[Finding]:
         for_mesh = not self.gateways or MESH in self.gateways
