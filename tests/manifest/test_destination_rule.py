@@ -24,8 +24,10 @@ def _told(policy: str, more: str = "") -> list[str]:
     [
         (
             "{}",
-            " MissingField: is empty; give loadBalancer, connectionPool, outlierDetection, tls, portLevelSettings,"
-            " tunnel, proxyProtocol or retryBudget, or leave it out",
+            (
+                " MissingField: is empty; give loadBalancer, connectionPool, outlierDetection, tls, portLevelSettings,"
+                " tunnel, proxyProtocol or retryBudget, or leave it out"
+            ),
         ),
         ("{connectionPool: {}}", ".connectionPool MissingField: is empty; give tcp or http"),
         (
