@@ -18,6 +18,7 @@ from xdsd.snapshot import SECRET, TYPES, Layer, Resource, Snapshot
 Context = grpc.aio.ServicerContext[object, object]
 
 _PROXIES_AT_ONCE = 100
+_NAMED = 5  # of the resources that are rejected for one reason
 _STATES = {
     State.NOT_SENT: pb.SYNC_STATE_NOT_SENT,
     State.SYNCED: pb.SYNC_STATE_SYNCED,
@@ -171,12 +172,25 @@ def _proxy(streams: Sequence[ProxyStatus], snapshot: Snapshot) -> pb.ProxyStatus
 
 
 def _type(status: TypeStatus, node: str, snapshot: Snapshot) -> pb.TypeStatus:
-    guilty = "; ".join(f"{each.name}: {each.message}" for each in status.rejected if each.name)
     return pb.TypeStatus(
         type_url=status.type_url,
         state=_STATES[status.state],
-        error=guilty or status.error,
+        error=_guilty(status) or status.error,
         resources=sum(1 for _ in served(snapshot, node, status.type_url))
         if status.wildcard
         else status.names,
     )
+
+
+def _guilty(status: TypeStatus) -> str:
+    """What is said of the resources that are rejected, the same words once."""
+    said: dict[str, list[str]] = {}
+    for each in status.rejected:
+        if each.name:
+            said.setdefault(each.message, []).append(each.name)
+    return "; ".join(f"{_listed(names)}: {message}" for message, names in said.items())
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:_NAMED])} and {more} more"

@@ -48,6 +48,21 @@ def test_b37_the_text_names_the_guilty_and_the_others_get_through() -> None:
     assert talk.commands(Rejected)[0].names == ("bad",)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Error adding/updating listener(s) a: no file: /x\n0.0.0.0_80: no address\n",
+        "Error adding/updating cluster(s) a: no file: /x, 0.0.0.0_80: no address",
+    ],
+)
+def test_b37_each_of_several_is_told_what_is_said_of_it_alone(text: str) -> None:
+    """Otherwise what is told of a thousand would grow with their square."""
+    talk = many("a", "b", "0.0.0.0_80")
+    talk.nacks(LISTENER, text)
+    told = {each.name: each.message for each in talk.status(LISTENER).rejected}
+    assert told == {"a": "no file: /x", "0.0.0.0_80": "no address"}
+
+
 @pytest.mark.parametrize("count", [2, 3, 8, 33])
 def test_b37_without_names_the_bad_one_is_found_by_halves(count: int) -> None:
     """A client that refuses every response with the bad one in it ends up with all the others."""

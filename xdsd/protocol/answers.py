@@ -1,7 +1,7 @@
 """What a proxy's answer to a response, an ACK or a NACK, means for the watch."""
 
 from xdsd.protocol.commands import Accepted, Command, Rejected
-from xdsd.protocol.rejection import Verdict, judge
+from xdsd.protocol.rejection import Verdict, judge, words_about
 from xdsd.protocol.sotw import FULL
 from xdsd.protocol.watch import Flight, Rejection, Watch
 
@@ -49,6 +49,7 @@ def _reject(watch: Watch, flight: Flight, error: str, portions: bool) -> Rejecte
         watch.refused = flight.offer.version
     if verdict.guilty:
         watch.rejected = watch.rejected or {}
+        words = words_about([resource.name for resource in verdict.guilty], watch.error)
         for resource in verdict.guilty:
-            watch.rejected[resource.name] = Rejection(resource.name, resource.version, watch.error)
+            watch.rejected[resource.name] = Rejection(resource.name, resource.version, words[resource.name])
     return Rejected(watch.type_url, tuple(resource.name for resource in verdict.guilty), watch.error)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from xdsd.snapshot import Resource
 
 _LONGEST_TEXT = 1 << 16
+_MARK = re.compile(r"(?:^|\n|, |\(s\) )([^\s,]+?): ")  # how Envoy begins what it says of one of several
 _NAME_BYTES = r"[\w.|~/-]"
 
 
@@ -33,6 +34,15 @@ def judge(resources: Sequence[Resource], removed: Sequence[str], message: str) -
     names = [resource.name for resource in resources]
     half = len(names) // 2
     return Verdict((), _trials([*names[:half], *removed]) + _trials(names[half:]))
+
+
+def words_about(names: Sequence[str], message: str) -> dict[str, str]:
+    """What the text says of each name alone; all of it for a name that it has no words of its own for."""
+    wanted = frozenset(names)
+    marks = [mark for mark in _MARK.finditer(message) if mark[1] in wanted] if len(names) > 1 else []
+    ends = [*(mark.start() for mark in marks), len(message)][1:]
+    own = {mark[1]: message[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)}
+    return {name: own.get(name) or message for name in names}
 
 
 def _trials(names: Sequence[str]) -> tuple[frozenset[str], ...]:

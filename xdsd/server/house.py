@@ -89,4 +89,4 @@ class House:
             return
         for found in stream.rejections(type_url):
             if found.name in names:
-                self.mesh.rejected(stream.node, type_url, found.name, found.version, message)
+                self.mesh.rejected(stream.node, type_url, found.name, found.version, found.message)
