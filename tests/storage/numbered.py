@@ -52,8 +52,8 @@ class Numbered:
             finally:
                 await watch.close()
 
-    async def goes_on(self, timeout: float = 20.0) -> None:
-        """Returns once writes that begin now are acknowledged, and watched."""
+    async def goes_on(self, timeout: float = 60.0) -> None:
+        """Returns once writes that begin now are acknowledged, and watched; three etcds on a busy machine vote for long."""
         newest = max(self.acknowledged, default=0)
 
         def more() -> bool:
