@@ -80,10 +80,10 @@ from envoy_data_plane.google.protobuf import Struct
 
 from api.bootstrap_tls import filters, secrets, transport_socket
 from api.daemon_tls import XdsTls
-from xdsd.model.mesh import Interception, Role
-from xdsd.model.proxy_start import METADATA
-from xdsd.settings import Address as ListenAddress
-from xdsd.settings import UnixAddress
+from xdsd.model.role import Interception, Role
+from xdsd.model.started import DEFAULT_ADMIN_PORT, METADATA
+from xdsd.setting_values import Address as ListenAddress
+from xdsd.setting_values import UnixAddress
 
 XDS_CLUSTER = "xds-grpc"
 LOCAL_CLUSTER = "local_cluster"
@@ -113,7 +113,8 @@ class BootstrapOptions:
     program, and a gateway for everybody (``0.0.0.0`` if left out). With ``zone_aware`` it asks for its like, without which
     Envoy balances no zones. With ``dns_capture`` a sidecar answers DNS, at ``dns_address`` or on port 15053 of loopback.
     ``runtime`` is Envoy's, and takes out what is empty; ``start`` is what objects said of the proxy when this was written.
-    ``xds_tls`` is how the daemon is reached over TLS, None: in plaintext.
+    ``xds_tls`` is how the daemon is reached over TLS, None: in plaintext. ``group`` is the WorkloadGroup of which the proxy
+    is a machine that registers itself, and reports what its probe finds.
     """
 
     role: Role
@@ -133,11 +134,12 @@ class BootstrapOptions:
     zone_aware: bool = False
     dns_capture: bool = False
     dns_address: str = ""
-    admin_port: int = 15000
+    admin_port: int = DEFAULT_ADMIN_PORT
     metadata: Mapping[str, str] = field(default_factory=dict)
     runtime: Mapping[str, str] = field(default_factory=dict)
     start: Mapping[str, Any] = field(default_factory=dict)
     xds_tls: XdsTls | None = None
+    group: str = ""
 
     @property
     def node_id(self) -> str:
@@ -162,6 +164,7 @@ def bootstrap(options: BootstrapOptions) -> Bootstrap:
         dynamic_resources=BootstrapDynamicResources(
             ads_config=_ads(), cds_config=_from_ads(), lds_config=_from_ads()
         ),
+        hds_config=_hds() if options.group else None,
         static_resources=BootstrapStaticResources(
             clusters=[
                 _xds_cluster(options.xds_addresses, options.xds_tls),
@@ -223,6 +226,7 @@ def _node(options: BootstrapOptions) -> Node:
         "NETWORK": options.network,
         "OUTBOUND_BIND": options.outbound_bind,
         "ENABLE_SELF_DISCOVERY": "true" if options.zone_aware else "",
+        "AUTO_REGISTER_GROUP": options.group,
     }
     if options.role is Role.SIDECAR:
         metadata["INTERCEPTION_MODE"] = options.interception.value
@@ -242,18 +246,29 @@ def _node(options: BootstrapOptions) -> Node:
 
 
 def _ads() -> ApiConfigSource:
-    back_off = BackoffStrategy(base_interval=timedelta(seconds=0.5), max_interval=timedelta(seconds=10))
     return ApiConfigSource(
         api_type=ApiConfigSourceApiType.DELTA_GRPC,
         transport_api_version=ApiVersion.V3,
         set_node_on_first_message_only=True,
-        grpc_services=[
-            GrpcService(
-                envoy_grpc=GrpcServiceEnvoyGrpc(
-                    cluster_name=XDS_CLUSTER, retry_policy=RetryPolicy(retry_back_off=back_off)
-                ),
-            )
-        ],
+        grpc_services=[_daemon()],
+    )
+
+
+def _hds() -> ApiConfigSource:
+    """Health discovery: what to ask the program, and what it answered."""
+    return ApiConfigSource(
+        api_type=ApiConfigSourceApiType.GRPC,
+        transport_api_version=ApiVersion.V3,
+        grpc_services=[_daemon()],
+    )
+
+
+def _daemon() -> GrpcService:
+    back_off = BackoffStrategy(base_interval=timedelta(seconds=0.5), max_interval=timedelta(seconds=10))
+    return GrpcService(
+        envoy_grpc=GrpcServiceEnvoyGrpc(
+            cluster_name=XDS_CLUSTER, retry_policy=RetryPolicy(retry_back_off=back_off)
+        )
     )
 
 

@@ -9,7 +9,7 @@ import errno
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import click
@@ -33,20 +33,25 @@ _COMMANDS: Mapping[str, str] = {
     "config": "api.commands.config:config",
     "context": "api.commands.context:context",
     "delete": "api.commands.delete:delete",
+    "describe": "api.commands.describe:describe",
     "diff": "api.commands.diff:diff",
     "edit": "api.commands.edit:edit",
     "get": "api.commands.get:get",
+    "global": "api.commands.everywhere:everywhere",
     "history": "api.commands.history:history",
     "kv": "api.commands.kv.group:kv",
     "lease": "api.commands.lease:lease",
+    "machine": "api.commands.machine:machine",
     "member": "api.commands.member:member",
     "problems": "api.commands.problems:problems",
     "proxies": "api.commands.proxies:proxies",
+    "registries": "api.commands.registries:registries",
     "role": "api.commands.role:role",
     "rollback": "api.commands.rollback:rollback",
     "schema": "api.commands.resources:schema",
     "snapshot": "api.commands.snapshot:snapshot",
     "status": "api.commands.status:status",
+    "secret": "api.commands.secret:secret",
     "token": "api.commands.token:token",
     "user": "api.commands.user:user",
     "version": "api.commands.status:version",
@@ -68,6 +73,10 @@ class LazyGroup(HintedGroup):
         try:
             try:
                 return super().main(*arguments, **options)
+            except UnicodeEncodeError as error:  # words that are no UTF-8 arrive as lone surrogates
+                shown = error.object.encode(errors="surrogateescape").decode(errors="backslashreplace")
+                click.echo(f"Error: {shown[:100]} is no UTF-8", err=True)
+                sys.exit(2)
             finally:
                 sys.stdout.flush()
         except BrokenPipeError:
@@ -78,6 +87,10 @@ class LazyGroup(HintedGroup):
             why = (error.strerror or str(error)).lower()
             click.echo(f"Error: the output cannot be written: {why}", err=True)
             _give_up()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Takes kubectl's ``--dry-run=server`` for ``--dry-run``, wherever it stands."""
+        return super().parse_args(ctx, list(_our_dry_run(args)))
 
     def invoke(self, ctx: click.Context) -> Any:  # whatever the command gives
         """Runs the command. An option that is every command's, behind it, is told where it goes."""
@@ -102,6 +115,24 @@ class LazyGroup(HintedGroup):
         return command
 
 
+def _our_dry_run(args: Sequence[str]) -> Iterator[str]:
+    for index, word in enumerate(args):
+        if word == "--":
+            yield from args[index:]
+            return
+        option, _, where = word.partition("=")
+        if option != "--dry-run" or not where:
+            yield word
+        elif where == "server":
+            yield option
+        elif where == "client":
+            raise click.UsageError(
+                "--dry-run=client is not there: the daemon checks everything; write --dry-run"
+            )
+        elif where != "none":
+            raise click.UsageError(f"there is no {word}; write --dry-run")
+
+
 def _give_up() -> NoReturn:
     """Ends the program; what is still to be printed is let go, or the interpreter would try it again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -114,3 +145,7 @@ def _give_up() -> NoReturn:
 def main(ctx: click.Context, /, **said: str | None) -> None:
     """Declare what a mesh should do, and see what its proxies do."""
     ctx.obj = connection_of(ctx, said)
+
+
+if __name__ == "__main__":
+    main(prog_name="xdsctl")

@@ -18,7 +18,7 @@ from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.proto.xdsd.admin.v1 import admin_pb2_grpc as services
 from api.wire import FAULT, ref_to_wire
 from xdsd.model.problem import ObjectRef
-from xdsd.settings import Address, TcpAddress, UnixAddress
+from xdsd.setting_values import Address, TcpAddress, UnixAddress
 
 Response = TypeVar("Response")
 
@@ -70,6 +70,7 @@ class Client:
         self._history = services.HistoryStub(self._channel)
         self._proxies = services.ProxiesStub(self._channel)
         self._registries = services.RegistriesStub(self._channel)
+        self._catalog = services.CatalogStub(self._channel)
         self._problems = services.ProblemsStub(self._channel)
         self._authorization = services.AuthorizationStub(self._channel)
         self._daemon = services.DaemonStub(self._channel)
@@ -176,6 +177,27 @@ class Client:
         """The sources of the catalog."""
         request = pb.ListRegistriesRequest()
         return self.call(self._registries.List, request, pb.ListRegistriesResponse).registries
+
+    def global_names(self, wanted: pb.ListGlobalRequest) -> Sequence[pb.GlobalName]:
+        """Names that mean the same service in all meshes, and where traffic for them would go."""
+        return self.call(self._catalog.ListGlobal, wanted, pb.ListGlobalResponse).names
+
+    def services(self, wanted: pb.ListCatalogRequest) -> Sequence[pb.CatalogService]:
+        """Services of the catalog."""
+        return self.call(self._catalog.ListServices, wanted, pb.ListServicesResponse).services
+
+    def endpoints(self, wanted: pb.ListCatalogRequest) -> Sequence[pb.CatalogEndpoint]:
+        """Endpoints of services of the catalog."""
+        return self.call(self._catalog.ListEndpoints, wanted, pb.ListEndpointsResponse).endpoints
+
+    def workloads(self, wanted: pb.ListCatalogRequest) -> Sequence[pb.CatalogWorkload]:
+        """Workloads of the catalog."""
+        return self.call(self._catalog.ListWorkloads, wanted, pb.ListWorkloadsResponse).workloads
+
+    def describe_service(self, namespace: str, host: str) -> pb.DescribeServiceResponse:
+        """A service and all that concerns it. Raises NotFoundError."""
+        request = pb.DescribeServiceRequest(namespace=namespace, host=host)
+        return self.call(self._catalog.DescribeService, request, pb.DescribeServiceResponse)
 
     def problems(self, namespace: str = "") -> Sequence[pb.Problem]:
         """What is wrong now."""

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from xdsd.manifest.limits import Limits
-from xdsd.manifest.reading import Document, Mistake, Place, read_documents
 from xdsd.model.problem import Problem, Reason
+
+if TYPE_CHECKING:
+    from xdsd.manifest.reading import Place
 
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9._@]{0,61}[A-Za-z0-9])?")
 
@@ -119,6 +120,9 @@ class _Reading:
         self.problems: list[Problem] = []
 
     def contexts(self, data: bytes) -> Contexts:
+        from xdsd.manifest.limits import Limits  # noqa: PLC0415 - the kinds of objects take a moment to import
+        from xdsd.manifest.reading import Document, Mistake, read_documents  # noqa: PLC0415
+
         documents = list(read_documents(data, Limits()))
         for each in documents:
             for mistake in (each,) if isinstance(each, Mistake) else each.mistakes:
@@ -134,7 +138,7 @@ class _Reading:
         named = self._mapping(top.get("contexts", {}), _inner(place, "contexts"), "contexts", None)
         return Contexts({name: self._context(name, named[name], place) for name in named}, current)
 
-    def _context(self, name: str, value: object, top: Place) -> Context:
+    def _context(self, name: str, value: object, top: "Place") -> Context:
         where = f"contexts.{name}"
         place = _inner(_inner(top, "contexts"), name)
         if not _NAME.fullmatch(name):
@@ -146,7 +150,7 @@ class _Reading:
         return Context(**{OPTIONS[option]: text for option, text in texts.items() if option in OPTIONS})
 
     def _mapping(
-        self, value: object, place: Place, path: str, known: tuple[str, ...] | None
+        self, value: object, place: "Place", path: str, known: tuple[str, ...] | None
     ) -> Mapping[str, Any]:
         if value is None:
             return {}
@@ -161,7 +165,7 @@ class _Reading:
                 self._refuse(Reason.UNKNOWN_FIELD, f"is no option; {hint}", below, _inner(place, key).line)
         return {str(key): each for key, each in value.items() if known is None or key in known}
 
-    def _text(self, value: object, place: Place, path: str) -> str:
+    def _text(self, value: object, place: "Place", path: str) -> str:
         if isinstance(value, str):
             return value
         line = _inner(place, path.rpartition(".")[2]).line
@@ -172,7 +176,7 @@ class _Reading:
         self.problems.append(Problem(reason, message, path=path, file=str(self._path), line=line))
 
 
-def _inner(place: Place, key: str) -> Place:
+def _inner(place: "Place", key: str) -> "Place":
     """Where a key of a mapping stands; the mapping itself where that is not known."""
     return place.inner[key] if isinstance(place.inner, dict) and key in place.inner else place
 

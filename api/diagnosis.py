@@ -1,7 +1,7 @@
 """What to tell a person whom no daemon answers, told from gRPC's words for what went wrong."""
 
 from api.credentials import Tls
-from xdsd.settings import Address, TcpAddress, UnixAddress
+from xdsd.setting_values import Address, TcpAddress, UnixAddress
 
 _START = "Start one with `xdsd serve`, or say where it listens with --endpoint or XDSCTL_ENDPOINT."
 _CERTIFICATE = {

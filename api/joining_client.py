@@ -40,7 +40,17 @@ class JoiningClient:
         request = pb.ListRevocationsRequest()
         return self._client.call(self._stub.ListRevocations, request, pb.ListRevocationsResponse).revocations
 
+    def issued(self, identity: str) -> Sequence[pb.IssuedCertificate]:
+        request = pb.ListIssuedRequest(identity=identity)
+        return self._client.call(self._stub.ListIssued, request, pb.ListIssuedResponse).certificates
+
     def restore(self, request: pb.RestoreRequest) -> pb.Revocation:
         return self._client.call(
             self._stub.Restore, request, pb.Revocation, told_by="xdsctl cert revocations"
         )
+
+    def rotation(self) -> pb.Rotation:
+        return self._client.call(self._stub.GetRotation, pb.GetRotationRequest(), pb.Rotation)
+
+    def rotate(self, request: pb.RotateRequest) -> pb.Rotation:
+        return self._client.call(self._stub.Rotate, request, pb.Rotation, told_by="xdsctl ca rotate --status")

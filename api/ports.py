@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from storage.base import StoreStatus, Txn
+from xdsd.compile.layers.traffic import Way
 from xdsd.health import Check
 from xdsd.intents import (
     Applied,
@@ -17,10 +18,13 @@ from xdsd.intents import (
     Transacted,
     Wanted,
 )
+from xdsd.intents.world import Observed
 from xdsd.manifest import AnyObject
+from xdsd.model.catalog import ServiceKey
 from xdsd.model.mesh import MeshSettings
 from xdsd.model.problem import ObjectRef, Problem
 from xdsd.model.secret import SecretStatus
+from xdsd.model.shut_out import ShutOut
 from xdsd.registry.catalog import Catalog
 from xdsd.server.status import ProxyStatus
 from xdsd.snapshot import Snapshot
@@ -71,10 +75,16 @@ class Proxies(Protocol):
 
 
 class Source(Protocol):
-    """A source of the catalog, as ``xdsd.reconcile`` reports it."""
+    """A source of the catalog, as ``xdsd.reconcile.SourceStatus`` says it."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
 
     @property
     def synced(self) -> bool: ...
@@ -87,6 +97,37 @@ class Source(Protocol):
 
     @property
     def workloads(self) -> int: ...
+
+    @property
+    def endpoints(self) -> int: ...
+
+    @property
+    def problems(self) -> int: ...
+
+    @property
+    def outages(self) -> int: ...
+
+    @property
+    def last_error(self) -> str: ...
+
+    @property
+    def since(self) -> datetime | None: ...
+
+    @property
+    def last_sync(self) -> datetime | None: ...
+
+    @property
+    def last_change(self) -> datetime | None: ...
+
+
+class Foreign(Protocol):
+    """An object and who declares it, as ``xdsd.reconcile.declared.Holding`` says it."""
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def object(self) -> AnyObject: ...
 
 
 class Mesh(Protocol):
@@ -107,10 +148,30 @@ class Mesh(Protocol):
     def catalog(self) -> Catalog:
         """Services and their endpoints."""
 
+    @property
+    def shut_out(self) -> ShutOut:
+        """Who is revoked."""
+
+    @property
+    def foreign_domains(self) -> Sequence[str]:
+        """Trust domains whose peers are let in, beside those that objects declare."""
+
+    def observed(self) -> Observed:
+        """What sources other than the store report, and which proxies are served."""
+
     def given_addresses(self, namespace: str, host: str) -> Sequence[str]:
         """The addresses that the mesh gives to a host of a namespace, if it needs any."""
 
+    def traffic(self, key: ServiceKey, namespace: str, locality: str) -> Sequence[Way]:
+        """Where traffic for a service would go now from clients of a namespace at a locality, the preferred first."""
+
     def sources(self) -> Sequence[Source]: ...
+
+    def foreign(self) -> Sequence[Foreign]:
+        """The objects that other sources than the store declare."""
+
+    def foreigner(self, ref: ObjectRef) -> Foreign | None:
+        """The same for one object; None where the store or nobody declares it."""
 
     def problems(self) -> Sequence[Problem]: ...
 

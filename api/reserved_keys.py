@@ -8,6 +8,7 @@ from storage.spans import Span
 _OWNERS: Mapping[bytes, str] = {
     b"/xdsd/access/": "users and what they may do are changed by `xdsctl user` and `xdsctl role`",
     b"/xdsd/ca/": "what is trusted, who joins and what is revoked is changed by `xdsctl token` and `xdsctl cert`",
+    b"/xdsd/secrets/": "secrets of proxies are changed by `xdsctl secret`",
     b"/xdsd/history/": (
         "records are written with the objects that they are of, read by `xdsctl history`, and dropped after the "
         "daemon's history-retention"

@@ -7,6 +7,7 @@ plaintext on loopback alone, and TLS everywhere else. Every service is added by 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import grpc
 from grpc_reflection.v1alpha import reflection
@@ -22,10 +23,14 @@ from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.proto.xdsd.admin.v1 import admin_pb2_grpc as services
 from api.services.access import AccessService
 from api.services.authorization import AuthorizationService
+from api.services.catalog import CatalogService
+from api.services.credentials import CredentialsService
 from api.services.daemon import DaemonService, ProblemsService, RegistriesService
+from api.services.ending import judge_by
 from api.services.etcd import Etcd, etcd_adders
 from api.services.history import HistoryService
-from api.services.joining import Joined, JoiningService
+from api.services.joined import Joined
+from api.services.joining import JoiningService
 from api.services.objects import ObjectsService
 from api.services.proxies import ProxiesService
 from storage.base import InvalidRequest, StorageError
@@ -60,15 +65,22 @@ def admin_services(
     objects, proxy = ObjectsService(intents, mesh), ProxiesService(mesh, proxies)
     registries, problems = RegistriesService(mesh), ProblemsService(mesh, intents)
     history, access = HistoryService(intents), AccessService(prover.directory)
-    authorization = AuthorizationService(mesh, intents)
-    daemon, joining = DaemonService(health, mesh, proxies), JoiningService(joined)
+    authorization, catalog = AuthorizationService(mesh, intents), CatalogService(mesh, intents)
+    daemon = DaemonService(health, mesh, proxies)
+    remembers = joined.remembers if joined is not None else timedelta.max
+    joining = JoiningService(joined, judge=judge_by(mesh, intents, remembers))
+    credentials = CredentialsService(
+        joined.credentials if joined is not None else None, joined.joint if joined is not None else None
+    )
     adders: dict[str, Callable[[grpc.aio.Server], None]] = {
         "Objects": lambda server: services.add_ObjectsServicer_to_server(objects, server),
         "History": lambda server: services.add_HistoryServicer_to_server(history, server),
         "Access": lambda server: services.add_AccessServicer_to_server(access, server),
         "Joining": lambda server: services.add_JoiningServicer_to_server(joining, server),
+        "Credentials": lambda server: services.add_CredentialsServicer_to_server(credentials, server),
         "Proxies": lambda server: services.add_ProxiesServicer_to_server(proxy, server),
         "Registries": lambda server: services.add_RegistriesServicer_to_server(registries, server),
+        "Catalog": lambda server: services.add_CatalogServicer_to_server(catalog, server),
         "Authorization": lambda server: services.add_AuthorizationServicer_to_server(authorization, server),
         "Problems": lambda server: services.add_ProblemsServicer_to_server(problems, server),
         "Daemon": lambda server: services.add_DaemonServicer_to_server(daemon, server),

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from xdsd.authorization.deciding import Match, Miss
-from xdsd.authorization.reach import Cell, Party, Verdict
+from xdsd.authorization.parties import Party
+from xdsd.authorization.reach import Cell, Verdict
 from xdsd.model.problem import ObjectRef
 
 
@@ -34,7 +35,10 @@ def _verdict(verdict: Verdict) -> pb.AuthorizationVerdict:
         asked=[_match(each) for each in decision.asked],
         audited=[_match(each) for each in decision.audited],
         tried=[_match(each) for each in decision.tried],
+        identity_lost=verdict.lost,
     )
+    if verdict.refused:
+        return made
     if decision.by is not None:
         made.by.CopyFrom(_match(decision.by))
     if decision.nearest is not None:

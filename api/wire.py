@@ -1,10 +1,6 @@
-"""Objects, references and problems between their values and their messages."""
-
-import json
-from collections.abc import Mapping
+"""References and problems between their values and their messages."""
 
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
-from xdsd.manifest import AnyObject, object_to_dict
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 
 FAULT = "xdsd-fault"
@@ -50,9 +46,3 @@ def problem_from_wire(problem: pb.Problem) -> Problem:
         line=problem.line,
         severity=Severity.WARNING if problem.severity == pb.SEVERITY_WARNING else Severity.ERROR,
     )
-
-
-def object_json(obj: AnyObject, status: Mapping[str, object] | None = None) -> bytes:
-    """The object as it is published, fields in the order of their declaration, and its status if there is one."""
-    made = {**object_to_dict(obj), **({"status": status} if status else {})}
-    return json.dumps(made, ensure_ascii=False).encode()

@@ -23,7 +23,8 @@ from xdsd.protocol.commands import Attach, Close, Command, Send, Wait
 from xdsd.protocol.events import Attached, Closed, Elapsed, Entrusted, Event, Published, Received, Written
 from xdsd.protocol.exchange import Exchange
 from xdsd.protocol.limits import Limits, Timing
-from xdsd.protocol.stream import Dialect, Stream
+from xdsd.protocol.sender import Dialect
+from xdsd.protocol.stream import Stream
 from xdsd.protocol.watch import TypeStatus
 from xdsd.protocol.wire import DeltaRequest, SotwRequest
 from xdsd.snapshot import (

@@ -44,6 +44,18 @@ def test_objects_are_compiled_for_those_whom_they_are_for() -> None:
     assert {problem.object for problem in analyze_objects(Subject((alone,), machines("shop")))} == {alone.ref}
 
 
+def test_what_leads_to_an_admin_page_is_told_once() -> None:
+    """By the port that the MeshConfig among the objects says."""
+    listener = {"port": {"number": 80, "name": "http"}, "defaultEndpoint": "127.0.0.1:15999"}
+    spec = Sidecar.model_validate({"ingress": [listener], "egress": [{"hosts": ["*/*"]}]})
+    exposing = Object("networking.istio.io/v1", "Sidecar", Metadata("default", "s"), spec)
+    assert analyze_objects(Subject((exposing,))) == ()
+    moved = MeshConfig.model_validate({"defaultConfig": {"proxyAdminPort": 15999}})
+    config = Object("mesh.xdsd.io/v1", "MeshConfig", Metadata("istio-system", "default"), moved)
+    found = [each for each in analyze_objects(Subject((exposing, config))) if each.object == exposing.ref]
+    assert [each.path for each in found] == ["spec.ingress[0].defaultEndpoint"]
+
+
 def test_what_two_groups_tell_of_a_field_is_told_once() -> None:
     """The first group's words; each group keeps all of its own, and what is of no object stays."""
 

@@ -152,6 +152,7 @@ def test_no_field_is_taken_for_a_secret() -> None:
         collect(kind.spec, seen)
     words = {field.alias or name for model in seen for name, field in model.model_fields.items()}
     assert {word for word in words if _SECRET.search(word)} == {
+        "accessToken",
         "allowCredentials",
         "forwardOriginalToken",
         "httpCookie",

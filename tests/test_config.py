@@ -17,7 +17,6 @@ from xdsd.config import (
     RegistrySource,
     TcpAddress,
     UnixAddress,
-    default_state_dir,
     dump,
     load,
     settings,
@@ -26,6 +25,7 @@ from xdsd.model.key_type import KeyType
 from xdsd.model.problem import Reason
 from xdsd.setting_values import RedisLocation
 from xdsd.settings import StoreAddress
+from xdsd.state_dir import default_state_dir
 
 
 def refused(
@@ -189,9 +189,18 @@ def test_values_are_written_as_people_write_them(field: str, value: str, expecte
         ("foreign_keys", ("/xdsd/objects/",), "--foreign-keys: '/xdsd/objects/' holds keys of xdsd itself"),
         ("name", "a/b", "--name: 'a/b' is not a name"),
         ("store", "sqlite", "--store: 'sqlite' is not a store: write embedded, or etcd://HOST:PORT"),
-        ("registry", ("consul:http://x",), "--registry: the consul registry is not supported yet"),
-        ("registry", ("kubernetes",), "--registry: the kubernetes registry is not supported yet"),
-        ("registry", ("machines",), "--registry: 'machines' is not a registry; write machines:PATH"),
+        (
+            "registry",
+            ("consul:http://x",),
+            "--registry: 'http://x' would be believed, and show the token, in",
+        ),
+        (
+            "registry",
+            ("consul:",),
+            "--registry: 'consul:' is not a registry; write machines:PATH, consul:URL",
+        ),
+        ("registry", ("kubernetes:",), "--registry: 'kubernetes:' is not a registry; write machines:PATH"),
+        ("registry", ("machines",), "--registry: 'machines' is not a registry; write machines:PATH, "),
         (
             "xds_address",
             "0.0.0.0:15010",

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from storage.memory import MemoryStore
 from xdsd.ca.sealing import VARIABLE, SealingError
 from xdsd.config import load
+from xdsd.fleet.members import Member
 from xdsd.identity import make_identity
 from xdsd.telemetry import Metrics
 
@@ -21,9 +22,13 @@ def made(folder: Path, **flags: Any) -> object:
     """What is made of these settings."""
     options = load(None, {}, {"state_dir": str(folder), **flags}, uid=1)
     metrics = Metrics(CollectorRegistry(), "1")
-    return make_identity(
-        options, MemoryStore(), structlog.get_logger(), asyncio.get_running_loop().time, metrics
-    )
+    clock = asyncio.get_running_loop().time
+    return make_identity(options, MemoryStore(), structlog.get_logger(), clock, metrics, nobody)
+
+
+async def nobody() -> list[Member]:
+    """No daemon of the fleet is known."""
+    return []
 
 
 def names(folder: Path) -> list[str]:

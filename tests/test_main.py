@@ -6,25 +6,23 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from prometheus_client import CollectorRegistry
 
 from storage.base import Corrupted, FutureRevision, StorageError
-from storage.memory import MemoryStore
-from xdsd.__main__ import RELOADABLE, follow_intents, main
+from xdsd.__main__ import main
 from xdsd.compile.admissible import admissible
 from xdsd.config import load
-from xdsd.intents import Intents
+from xdsd.daemon.reloading import RELOADABLE
 from xdsd.manifest import AnyObject, parse_object
-from xdsd.model.problem import Problem
-from xdsd.parts import mesh_settings, registries, server_settings, settling
-from xdsd.reconcile import ObjectsChange, SourceSink
+from xdsd.model.intent import Metadata, Object, Sidecar
+from xdsd.model.problem import Severity
+from xdsd.parts import intent_rules, mesh_settings, registries, server_settings, settling
+from xdsd.server.quotas import Allowance
 from xdsd.settings import Settings, settings
-from xdsd.telemetry import Metrics
 
 
 @pytest.fixture(autouse=True)
@@ -47,10 +45,10 @@ def test_the_version_is_the_packages() -> None:
     assert xdsd("--version").output == f"xdsd {version('xdsd')}\n"
 
 
-def test_there_are_three_commands() -> None:
+def test_there_are_four_commands() -> None:
     """Each says in a line what it does, and its help needs no daemon."""
     help_text = xdsd("--help").output
-    for command in ("serve", "check-config", "demo"):
+    for command in ("serve", "check-config", "new-ca", "demo"):
         assert f"  {command} " in help_text
         assert xdsd(command, "-h").exit_code == 0
 
@@ -154,11 +152,15 @@ def test_settings_reach_the_mesh() -> None:
 
 
 def test_settings_reach_the_server() -> None:
-    """Limits of streams, names and requests, and how long an answer is waited for."""
+    """Limits of streams, names, requests and descriptions, and how long an answer is waited for."""
     given = options(
-        ("max_streams", 5), ("max_subscriptions", 6), ("max_message_size", "1MiB"), ("ack_wait", "3s")
+        *(("max_streams", 5), ("max_subscriptions", 6), ("max_message_size", "1MiB"), ("ack_wait", "3s")),
+        *(("max_streams_per_proxy", 7), ("max_streams_per_identity", 8)),
+        *(("max_subscriptions_per_identity", 9), ("max_request_rate", 3)),
+        ("max_descriptions_per_identity", 4),
     )
     made = server_settings(given)
+    assert (made.streams_a_node, made.allowance) == (7, Allowance(8, 9, 3, 4))
     assert (made.streams, made.limits.names, made.request_bytes) == (5, 6, 1 << 20)
     assert (made.timing.accept, made.timing.gate) == (3.0, 3.0)
 
@@ -197,35 +199,6 @@ def test_what_only_the_compiler_can_tell_is_asked_before_an_object_is_kept() -> 
     assert admissible(made("DestinationRule", "a", {"host": "reviews"})) == []
 
 
-class Sink:
-    """Remembers what a source reported."""
-
-    def __init__(self) -> None:
-        self.known: set[str] = set()
-        self.reports: list[str] = []
-        self.news = asyncio.Event()
-
-    def objects(self, change: ObjectsChange) -> None:
-        self.known.update(obj.metadata.name for obj in change.upserts)
-        self.known.difference_update(ref.name for ref in change.removed)
-
-    def problems(self, scope: str, problems: Sequence[Problem]) -> None:
-        self.reports.append(scope)
-
-    def stale(self, why: str) -> None:
-        self.reports.append(why)
-
-    def synced(self) -> None:
-        self.news.set()
-
-    async def heard(self) -> set[str]:
-        """What is known after the next report."""
-        async with asyncio.timeout(10):
-            await self.news.wait()
-        self.news.clear()
-        return self.known
-
-
 @pytest.mark.parametrize(
     "fault", [FutureRevision("no"), Corrupted("the file is damaged")], ids=["one", "two"]
 )
@@ -262,22 +235,25 @@ async def _raise(error: Exception) -> None:
     raise error
 
 
-async def test_what_the_store_holds_reaches_the_mesh() -> None:
-    """All of it at first, then each change; the metrics count objects by kind."""
-    store = MemoryStore()
-    intents = Intents(store)
-    metrics = Metrics(CollectorRegistry(), "1")
-    sink = Sink()
-    rule = made("DestinationRule", "a", {"host": "reviews"})
-    await intents.apply([rule], now="2026-01-01T00:00:00Z")
-    following = asyncio.create_task(follow_intents(intents, cast("SourceSink", sink), metrics))
-    assert await sink.heard() == {"a"}
-    await intents.apply([made("DestinationRule", "b", {"host": "reviews"})], now="2026-01-01T00:00:00Z")
-    assert await sink.heard() == {"a", "b"}
-    assert metrics.registry.get_sample_value("xdsd_objects", {"kind": "DestinationRule"}) == 2
-    await intents.delete([rule.ref], now="2026-01-01T00:00:00Z")
-    assert await sink.heard() == {"b"}
-    assert metrics.registry.get_sample_value("xdsd_objects", {"kind": "DestinationRule"}) == 1
-    assert metrics.registry.get_sample_value("xdsd_objects", {"kind": "Gateway"}) == 0
-    await store.close()
-    await following
+def test_a_new_ca_is_begun_where_it_is_meant(tmp_path: Path) -> None:
+    """Without a CA, or for another trust domain, nothing is changed, and it is said why."""
+    words = ("new-ca", "--state-dir", tmp_path, "--xds-tls-address", "127.0.0.1:15012")
+    found = xdsd(*words)
+    assert (found.exit_code, "the store has no CA" in found.output) == (1, True)
+    found = xdsd(*words, "--begin", "other.example")
+    assert "write --begin cluster.local" in found.output
+    found = xdsd(*words, "--ca-cert", "/c", "--ca-key", "/k")
+    assert "is not in the store" in found.output
+
+
+def test_objects_that_lead_to_admin_pages_are_inadmissible_where_it_is_known_where_these_are() -> None:
+    """The port is asked for each object, as the MeshConfig may change."""
+    port = {"number": 80, "name": "http"}
+    spec = Sidecar.model_validate({"ingress": [{"port": port, "defaultEndpoint": "127.0.0.1:15999"}]})
+    obj = Object("networking.istio.io/v1", "Sidecar", Metadata("default", "a"), spec)
+    ports = [15999, 15000]
+    rules = intent_rules(lambda: "istio-system", ports.pop)
+    assert [problem for rule in rules for problem in rule(obj)] == []
+    (problem,) = [problem for rule in rules for problem in rule(obj)]
+    assert (problem.path, problem.severity) == ("spec.ingress[0].defaultEndpoint", Severity.ERROR)
+    assert [problem for rule in intent_rules(lambda: "istio-system") for problem in rule(obj)] == []

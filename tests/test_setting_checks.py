@@ -59,6 +59,19 @@ VAULT = {"vault_address": "https://v:1", "vault_role": "r", "vault_token_file": 
             "--kubernetes-token-keys: is for the CA",
         ),
         (
+            {**TLS, "kubernetes_api": "https://k:6443"},
+            "--kubernetes-api: needs kubernetes-api-token-file beside it",
+        ),
+        (
+            {
+                **TLS,
+                **{f"kubernetes_{name}": f"/{name}" for name in ("api_token_file", "api_ca", "token_keys")},
+                "kubernetes_api": "https://k:6443",
+                "kubernetes_token_issuer": "i",
+            },
+            "--kubernetes-api: both say whose service account tokens are; leave one out",
+        ),
+        (
             {**TLS, "kubernetes_token_keys": "/k"},
             "--kubernetes-token-keys: needs kubernetes-token-issuer beside it",
         ),

@@ -31,7 +31,7 @@ def test_the_interval_is_the_managers(environ: dict[str, str], seconds: float) -
 
 async def test_without_a_watchdog_nothing_is_sent() -> None:
     """The task ends at once."""
-    await asyncio.wait_for(tell_watchdog({}), 5)
+    await asyncio.wait_for(tell_watchdog({}), 20)
 
 
 async def test_a_stalled_loop_sends_nothing() -> None:
@@ -45,14 +45,13 @@ async def test_a_stalled_loop_sends_nothing() -> None:
         manager.setblocking(False)
         telling = asyncio.create_task(tell_watchdog({"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "30000"}))
         for _ in range(3):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 assert await asyncio.get_running_loop().sock_recv(manager, 100) == b"WATCHDOG=1"
         stalled = time.monotonic() + 0.1  # ten signs' time, in which the loop does nothing but wait here
-        heard: list[bytes] = []
+        while select.select([manager], [], [], 0)[0]:
+            manager.recv(100)
         while time.monotonic() < stalled:
-            if select.select([manager], [], [], 0.01)[0]:
-                heard.append(manager.recv(100))
-        assert len(heard) <= 1
+            assert not select.select([manager], [], [], 0.01)[0]
         telling.cancel()
 
 

@@ -15,6 +15,7 @@ from xdsd.compile.admissible import admissible
 from xdsd.compile.compiler import Compiler
 from xdsd.intents.admission import Observed, World, warnings
 from xdsd.manifest import AnyObject
+from xdsd.model.admin_page import exposing
 from xdsd.model.catalog import Workload
 from xdsd.model.identity import InvalidIdentity, SpiffeID
 from xdsd.model.intent import (
@@ -25,6 +26,7 @@ from xdsd.model.intent import (
     ProxyConfig,
     ServiceEntry,
     Sidecar,
+    Telemetry,
 )
 from xdsd.model.mesh import MeshSettings, Proxy, Role
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
@@ -59,7 +61,11 @@ def analyze_objects(subject: Subject) -> tuple[Problem, ...]:
     closed = subject.knows_hosts
     world = World(subject.objects, mesh.observed if closed else None, subject.settings.domain)
     root = subject.settings.root_namespace
-    alone = [problem for obj in subject.objects for problem in (*admissible(obj), *misplaced(obj, root))]
+    alone = [
+        problem
+        for obj in subject.objects
+        for problem in (*admissible(obj), *misplaced(obj, root), *exposing(obj, mesh.admin_port))
+    ]
     compiled = [problem for problem in mesh.problems() if closed or not _about_reference(problem)]
     found = merged(alone, warnings(world, subject.objects), compiled)
     return tuple(sorted(found, key=lambda each: (each.object or ObjectRef("", "", ""), each.path)))
@@ -127,9 +133,18 @@ class _Mesh:
                         yield _Wanted(Role.SIDECAR, key.namespace, labels, endpoint.address)
 
     @property
+    def admin_port(self) -> int:
+        """Where proxies would have their admin pages."""
+        return self._compiler.world.admin_port
+
+    @property
     def observed(self) -> Observed:
         """What there would be, for objects that refer to it."""
-        return Observed(tuple(self._catalog.services().values()), self._workloads)
+        settings = self._compiler.settings
+        services = tuple(self._catalog.services().values())
+        return Observed(
+            services, self._workloads, trust=(settings.trust_domain,), root=settings.root_namespace
+        )
 
     def problems(self) -> tuple[Problem, ...]:
         """Compiles everything, and tells what was found on the way. A fault of the compiler is raised."""
@@ -149,6 +164,8 @@ class _Mesh:
             world.put_endpoints(key, catalog.endpoints(key))
         for address in delta.addresses:
             world.put_services_at(address, catalog.services_at(address))
+        for address in delta.nodes:
+            world.put_nodes_at(address, catalog.nodes_at(address))
 
 
 class _Wanted(NamedTuple):
@@ -172,7 +189,7 @@ def _wanted(objects: Iterable[AnyObject], namespaces: Iterable[str]) -> Iterator
             continue
         labels = frozenset(_selected(obj).items())
         yield _Wanted(Role.SIDECAR, namespace, labels)
-        if isinstance(spec, EnvoyFilter) and labels:
+        if isinstance(spec, EnvoyFilter | Telemetry) and labels:
             yield _Wanted(Role.ROUTER, namespace, labels)
 
 
@@ -207,6 +224,6 @@ def _selected(obj: AnyObject) -> Mapping[str, str]:
         return spec.workload_selector.labels
     if isinstance(spec, DestinationRule) and spec.workload_selector is not None:
         return spec.workload_selector.match_labels
-    if isinstance(spec, PeerAuthentication | ProxyConfig) and spec.selector is not None:
+    if isinstance(spec, PeerAuthentication | ProxyConfig | Telemetry) and spec.selector is not None:
         return spec.selector.match_labels
     return {}

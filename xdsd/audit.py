@@ -16,7 +16,7 @@ from xdsd.manifest import AnyObject, object_to_dict
 HIDDEN = "***"
 _SECRET = re.compile(
     r"authorization|(?<!from)cookie|token|secret|pass|credential(?!name)|api[-_]?key|private[-_]?key|last-applied"
-    r"|jwt(?!Rules)|^jwks$|^proxy-|session|sig",
+    r"|jwt(?!Rules)|^jwks$|^proxy-|session|sig(?!ner)",
     re.IGNORECASE,
 )
 _PARAMETER = re.compile(r"([?&])([^?&=#]+)=([^?&#]*)")

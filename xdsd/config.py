@@ -33,6 +33,7 @@ from xdsd.settings import (
     format_duration,
     settings,
 )
+from xdsd.state_dir import default_admin_address, default_state_dir
 
 __all__ = [
     "Address",
@@ -45,16 +46,12 @@ __all__ = [
     "Settings",
     "TcpAddress",
     "UnixAddress",
-    "default_admin_address",
-    "default_state_dir",
     "dump",
     "load",
     "settings",
 ]
 
 CONFIG_VARIABLE = "XDSD_CONFIG"
-STORE_FILE = "xdsd.db"
-"""The embedded store in the state dir."""
 
 _NO_SETTINGS = frozenset(
     {
@@ -64,10 +61,12 @@ _NO_SETTINGS = frozenset(
             for name in (
                 "CACHE",
                 "CA_SEALING_KEY",
+                "CONSUL",
                 "ENVOY",
                 "ETCD",
                 "ETCDCTL",
                 "ETCD_VERSIONS",
+                "KUBERNETES",
                 "PYTHON",
                 "REDIS",
                 "VENV",
@@ -97,21 +96,6 @@ class _Given:
 
     def problem(self, reason: Reason, message: str) -> Problem:
         return Problem(reason, message, path=self.written, file=self.file, line=self.line)
-
-
-def default_state_dir(environ: Mapping[str, str], uid: int) -> Path:
-    """``/var/lib/xdsd`` for root; for others ``xdsd`` in XDG_STATE_HOME, by default ``~/.local/state``."""
-    if uid == 0:
-        return Path("/var/lib/xdsd")
-    home = environ.get("XDG_STATE_HOME") or str(
-        Path(environ.get("HOME") or "~").expanduser() / ".local" / "state"
-    )
-    return Path(home) / "xdsd"
-
-
-def default_admin_address(state_dir: Path) -> UnixAddress:
-    """Where the admin API listens, and where clients look for it, unless told otherwise."""
-    return UnixAddress(state_dir / "admin.sock")
 
 
 def load(

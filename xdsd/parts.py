@@ -1,7 +1,8 @@
 """The parts of the daemon as its settings want them: the store, the sources, and what each part is told."""
 
+import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,20 +15,38 @@ from api.services.etcd.policy import KeyPolicy
 from storage.base import Store
 from storage.embedded import open_embedded
 from storage.etcd import EtcdSettings, EtcdTlsFiles, open_etcd
-from xdsd.config import STORE_FILE, Settings
+from xdsd.compile.admissible import admissible
+from xdsd.config import Settings
 from xdsd.fleet.members import Member
+from xdsd.identity import Identity
 from xdsd.jwks import Fetcher, KeyKeeper, Reach
+from xdsd.model.admin_page import exposing
+from xdsd.model.catalog import Port
+from xdsd.model.global_names import is_global
+from xdsd.model.identity import StreamIdentity
 from xdsd.model.mesh import MeshSettings
+from xdsd.model.problem import Problem
+from xdsd.model.singletons import misplaced
+from xdsd.peers import Mesh, Nothing, Peers
 from xdsd.protocol.limits import Limits, Timing
 from xdsd.ratelimit import Counters, MemoryCounters, RedisAddress, RedisCounters
-from xdsd.reconcile import Settling
-from xdsd.registry.base import Registry
+from xdsd.reconcile import Reconciler, Settling
+from xdsd.registration.judging import Rules
+from xdsd.registration.registrar import Registrar
+from xdsd.registration.roll import Roll
+from xdsd.registry.base import AnyObject, Registry, SecretSink
+from xdsd.registry.consul.options import source_name
+from xdsd.registry.consul.registry import ConsulRegistry
+from xdsd.registry.kubernetes import Cluster
+from xdsd.registry.kubernetes.registry import KubernetesRegistry
 from xdsd.registry.last_good import LastGood
 from xdsd.registry.machines import MachinesRegistry
 from xdsd.server import ServerSettings
+from xdsd.server.quotas import Allowance
 from xdsd.setting_checks import lets_in_anybody
-from xdsd.settings import Anonymous, OutboundPolicy, VirtualHosts
+from xdsd.settings import Anonymous, Http3, OutboundPolicy, RegistrySource, VirtualHosts
 from xdsd.snapshot import content_version
+from xdsd.state_dir import STORE_FILE
 
 
 async def open_store(options: Settings, unavailable: Callable[[str], None]) -> Store:
@@ -79,6 +98,54 @@ def member(options: Settings, started: datetime) -> Member:
     )
 
 
+def registrar(
+    options: Settings,
+    store: Store,
+    me: Member,
+    logger: FilteringBoundLogger,
+    tell: Callable[[Sequence[Problem]], None],
+    networks: Callable[[StreamIdentity], tuple[str, ...]],
+    mesh: Reconciler,
+) -> Registrar:
+    """What keeps the entries of machines that register themselves; daemons of one name are told apart."""
+    roll = Roll(f"{me.name}/{me.id:016x}", Rules(options.machine_networks, options.machine_limit))
+    grace = math.ceil(options.machine_grace.total_seconds())
+    return Registrar(store, roll, logger, grace=grace, tell=tell, networks=networks, ports=_ports(mesh))
+
+
+def _ports(mesh: Reconciler) -> Callable[[str], Iterator[Port]]:
+    """Which ports the services of this mesh have at an address."""
+
+    def found(address: str) -> Iterator[Port]:
+        catalog = mesh.catalog
+        for key in catalog.services_at(address):
+            service = None if is_global(key.hostname) else catalog.service(key)
+            yield from service.ports if service is not None else ()
+
+    return found
+
+
+def peers(
+    options: Settings, mesh: Reconciler, identity: Identity | None, logger: FilteringBoundLogger
+) -> Peers:
+    """What joins the mesh to others. Without a CA nothing can be shown to them, which each Peer is told."""
+    here = Mesh(options.mesh_name, options.trust_domain, options.mesh_domain, options.root_namespace)
+    made = Peers(
+        here,
+        mesh.catalog,
+        mesh,
+        identity.certificates if identity is not None else Nothing(),
+        lambda: identity.authority.roots if identity is not None else (),
+        identity.federation.bring if identity is not None else lambda _, __: None,
+        logger,
+        LastGood(options.state_dir / "peers"),
+        mesh.set_offered,
+        identity.revocations.of if identity is not None else lambda _, __, ___: None,
+    )
+    mesh.tell_services(made.services_changed)
+    return made
+
+
 def mesh_settings(options: Settings) -> MeshSettings:
     """What the compiler needs of the settings."""
     return MeshSettings(
@@ -91,12 +158,18 @@ def mesh_settings(options: Settings) -> MeshSettings:
         dns_resolvers=options.dns_resolvers,
         virtual_addresses=options.virtual_addresses,
         vhds=options.virtual_hosts is VirtualHosts.DISCOVERED,
+        http3=options.gateway_http3 is Http3.ON,
     )
 
 
 def settling(options: Settings) -> Settling:
     """What the reconciling loop needs of the settings."""
-    return Settling(options.settle_quiet.total_seconds(), options.settle_max.total_seconds())
+    wait = options.registry_wait
+    return Settling(
+        options.settle_quiet.total_seconds(),
+        options.settle_max.total_seconds(),
+        patience=wait.total_seconds() if wait is not None else None,
+    )
 
 
 def server_settings(options: Settings) -> ServerSettings:
@@ -106,6 +179,13 @@ def server_settings(options: Settings) -> ServerSettings:
         timing=Timing(accept=wait, gate=wait),
         limits=Limits(names=options.max_subscriptions),
         streams=options.max_streams,
+        streams_a_node=options.max_streams_per_proxy,
+        allowance=Allowance(
+            options.max_streams_per_identity,
+            options.max_subscriptions_per_identity,
+            options.max_request_rate,
+            options.max_descriptions_per_identity,
+        ),
         request_bytes=options.max_message_size,
     )
 
@@ -133,14 +213,43 @@ def key_policy(options: Settings) -> KeyPolicy:
     return KeyPolicy(tuple(map(str.encode, options.foreign_keys)), alone=not options.store.etcd)
 
 
-def registries(options: Settings) -> list[Registry]:
-    """The sources that the settings name."""
-    kept = options.state_dir / "last-good"
-    return [
-        MachinesRegistry(
-            Path(each.location),
+def intent_rules(
+    root: Callable[[], str], admin: Callable[[], int] | None = None
+) -> list[Callable[[AnyObject], Sequence[Problem]]]:
+    """What is wrong with an object beyond what its messages say, wherever it is declared; ``root`` is the root namespace,
+    ``admin`` the port of proxies' admin pages, where it is known.
+    """
+    found: list[Callable[[AnyObject], Sequence[Problem]]] = [admissible, lambda obj: misplaced(obj, root())]
+    if admin is not None:
+        found.append(lambda obj: exposing(obj, admin()))
+    return found
+
+
+def registries(options: Settings, secrets: SecretSink | None = None) -> list[Registry]:
+    """The sources that the settings name; ``secrets`` is given those that proxies may have, None where nobody could."""
+    return [_registry(each, options, secrets) for each in options.registry]
+
+
+def _registry(source: RegistrySource, options: Settings, secrets: SecretSink | None) -> Registry:
+    if isinstance(source.options, Cluster):
+        root = options.root_namespace
+        return KubernetesRegistry(
+            source.options,
             options.mesh_domain,
-            copies=LastGood(kept / content_version(str(each).encode())),
+            root,
+            rules=intent_rules(lambda: root),
+            secrets=secrets,
+            copies=_last_good(options, str(source.options)),
         )
-        for each in options.registry
-    ]
+    if source.options is not None:
+        name = source_name(source.location, source.options)
+        return ConsulRegistry(
+            source.location, source.options, options.mesh_domain, copies=_last_good(options, name)
+        )
+    return MachinesRegistry(
+        Path(source.location), options.mesh_domain, copies=_last_good(options, str(source))
+    )
+
+
+def _last_good(options: Settings, source: str) -> LastGood:
+    return LastGood(options.state_dir / "last-good" / content_version(source.encode()))

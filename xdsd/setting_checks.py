@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from xdsd.registry.kubernetes import Cluster
 from xdsd.settings import Address, Anonymous, Settings, TcpAddress
 
 Conflict = tuple[tuple[str, ...], str]
@@ -16,6 +17,7 @@ def conflicts(loaded: Settings) -> Iterator[Conflict]:
             "settle-max is shorter than settle-quiet; make it at least as long",
         )
     yield from _addresses(loaded)
+    yield from _sources(loaded)
     yield from _store(loaded)
     yield from _admin(loaded)
     yield from _limits(loaded)
@@ -29,6 +31,7 @@ def _addresses(loaded: Settings) -> Iterator[Conflict]:
         "xds_address",
         "xds_tls_address",
         "xds_mtls_address",
+        "peer_address",
         "admin_address",
         "admin_tls_address",
         "http_address",
@@ -41,6 +44,19 @@ def _addresses(loaded: Settings) -> Iterator[Conflict]:
             message = f"{address} is taken by {other.replace('_', '-')}; give each its own address"
             yield (field, other), message
         seen[address] = field
+
+
+def _sources(loaded: Settings) -> Iterator[Conflict]:
+    names = [each.name for each in loaded.registry]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield ("registry",), f"{name} is given twice; keep one of the two"
+    for each in loaded.registry:
+        secret = isinstance(each.options, Cluster) and each.options.secrets
+        if secret and loaded.xds_tls_address is None and loaded.xds_mtls_address is None:
+            message = (
+                f"{each.name}: secrets are given over TLS alone; set xds-tls-address, or leave secrets out"
+            )
+            yield ("registry", "xds_tls_address"), message
 
 
 def _store(loaded: Settings) -> Iterator[Conflict]:
@@ -103,14 +119,34 @@ def _limits(loaded: Settings) -> Iterator[Conflict]:
 def _accounts(loaded: Settings) -> Iterator[Conflict]:
     yield from _pair(loaded, "kubernetes_token_keys", "kubernetes_token_issuer")
     audience = type(loaded).model_fields["kubernetes_token_audience"].default
-    if loaded.kubernetes_token_keys is None and loaded.kubernetes_token_audience != audience:
+    for field in ("kubernetes_api_token_file", "kubernetes_api_ca"):
+        yield from _pair(loaded, "kubernetes_api", field)
+    if loaded.kubernetes_api is not None and loaded.kubernetes_token_keys is not None:
+        yield (
+            ("kubernetes_api", "kubernetes_token_keys"),
+            "both say whose service account tokens are; leave one out",
+        )
+    if (
+        loaded.kubernetes_token_keys is None
+        and loaded.kubernetes_api is None
+        and loaded.kubernetes_token_audience != audience
+    ):
         yield (
             ("kubernetes_token_audience",),
-            "is of service account tokens; set kubernetes-token-keys, or leave it out",
+            "is of service account tokens; set kubernetes-token-keys or kubernetes-api, or leave it out",
         )
 
 
-_CA = ("ca_cert", "ca_key", "ca_root", "ca_sealing_key_file", "kubernetes_token_keys", "vault_address")
+_CA = (
+    "ca_cert",
+    "ca_key",
+    "ca_root",
+    "ca_sealing_key_file",
+    "peer_address",
+    "kubernetes_api",
+    "kubernetes_token_keys",
+    "vault_address",
+)
 _VAULT = ("vault_mount", "vault_role", "vault_token_file", "vault_ca", "vault_namespace")
 
 

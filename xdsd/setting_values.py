@@ -1,4 +1,4 @@
-"""What settings are written as: addresses, durations, sizes, stores, registries; each parsed from text, each mistake with
+"""What settings are written as: addresses, durations, sizes, stores; each parsed from text, each mistake with
 a sentence of its own.
 """
 
@@ -91,6 +91,13 @@ class VirtualHosts(StrEnum):
     DISCOVERED = "discovered"
 
 
+class Http3(StrEnum):
+    """Whether gateways speak HTTP/3 beside HTTP/1.1 and HTTP/2."""
+
+    OFF = "off"
+    ON = "on"
+
+
 class Anonymous(StrEnum):
     """What callers without credentials may do on a plaintext loopback port of the admin API."""
 
@@ -131,18 +138,8 @@ class RedisLocation:
         return f"{scheme}://{self.address}" + (f"/{self.database}" if self.database else "")
 
 
-@dataclass(frozen=True, slots=True)
-class RegistrySource:
-    """A platform to watch, as ``kind:location`` says it."""
-
-    kind: str
-    location: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.location}"
-
-
-def _refuse(reason: Reason, message: str) -> PydanticCustomError:
+def refuse(reason: Reason, message: str) -> PydanticCustomError:
+    """A mistake in a value, for pydantic to report."""
     return PydanticCustomError(reason.value, "{message}", {"message": message})
 
 
@@ -150,11 +147,11 @@ def _text(value: object) -> str:
     if isinstance(value, Path):
         return str(value)
     if not isinstance(value, str):
-        raise _refuse(Reason.WRONG_TYPE, f"{value!r} is not text")
+        raise refuse(Reason.WRONG_TYPE, f"{value!r} is not text")
     if not value:
-        raise _refuse(Reason.INVALID_VALUE, "is empty; leave it out for its default")
+        raise refuse(Reason.INVALID_VALUE, "is empty; leave it out for its default")
     if "\0" in value:
-        raise _refuse(Reason.INVALID_VALUE, f"{value!r} has a null character; take it out")
+        raise refuse(Reason.INVALID_VALUE, f"{value!r} has a null character; take it out")
     return value
 
 
@@ -166,14 +163,14 @@ def parse_address(value: object) -> Address:
     if text.startswith("unix:"):
         path = "/" + text[5:].lstrip("/") if text.startswith("unix:/") else text[5:]
         if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
-            raise _refuse(
+            raise refuse(
                 Reason.TOO_LARGE,
                 f"a socket's path has at most {_LONGEST_SOCKET_PATH} bytes; choose a shorter one than {path}",
             )
         return UnixAddress(Path(path))
     match = re.fullmatch(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]]+)):(?P<port>[0-9]{1,5})", text)
     if match is None or int(match["port"]) > 65535:
-        raise _refuse(
+        raise refuse(
             Reason.INVALID_VALUE, f"{text!r} is not an address: write HOST:PORT, [V6]:PORT or unix:PATH"
         )
     return TcpAddress(match["v6"] or match["host"], int(match["port"]))
@@ -183,7 +180,7 @@ def parse_plaintext(value: object) -> Address:
     """An address that only this machine can reach."""
     address = parse_address(value)
     if isinstance(address, TcpAddress) and not address.is_loopback:
-        raise _refuse(
+        raise refuse(
             Reason.NOT_SUPPORTED,
             f"{address} would speak plaintext beyond this machine; set 127.0.0.1:{address.port}, "
             f"[::1]:{address.port} or unix:PATH, and reach it from elsewhere through a tunnel",
@@ -197,8 +194,22 @@ def parse_trust_domain(value: object) -> str:
     try:
         check_trust_domain(text)
     except InvalidIdentity as error:
-        raise _refuse(Reason.INVALID_VALUE, str(error)) from None
+        raise refuse(Reason.INVALID_VALUE, str(error)) from None
     return text
+
+
+def parse_api(value: object) -> str:
+    """``https://HOST[:PORT]``, the port 443 if it is left out."""
+    text = _text(value).rstrip("/")
+    match = re.fullmatch(r"https://([^/?#@\s]+)", text)
+    where = (match[1] if re.search(r":[0-9]+$", match[1]) else f"{match[1]}:443") if match else ""
+    try:
+        address = parse_address(where)
+    except PydanticCustomError:
+        address = UnixAddress(Path(where))
+    if not isinstance(address, TcpAddress):
+        raise refuse(Reason.INVALID_VALUE, "is not the address of a Kubernetes API: write https://HOST:PORT")
+    return f"https://{address}"
 
 
 def parse_vault(value: object) -> str:
@@ -211,13 +222,13 @@ def parse_vault(value: object) -> str:
     except PydanticCustomError:
         address = UnixAddress(Path(where))
     if match is None or not isinstance(address, TcpAddress):
-        raise _refuse(
+        raise refuse(
             Reason.INVALID_VALUE,
             "is not the address of a Vault: write https://HOST:PORT; the path of its engine stands in vault-mount, "
             "a token in vault-token-file",
         )
     if match[1] == "http" and not address.is_loopback:
-        raise _refuse(
+        raise refuse(
             Reason.NOT_SUPPORTED,
             f"{text!r} would show the token beyond this machine; write https://{match[2]}",
         )
@@ -233,7 +244,7 @@ def parse_store(value: object) -> "StoreAddress":
         return StoreAddress()
     scheme, found, hosts = text.partition("://")
     if scheme != "etcd" or not found or not hosts.strip("/"):
-        raise _refuse(
+        raise refuse(
             Reason.INVALID_VALUE, f"{text!r} is not a store: write embedded, or etcd://HOST:PORT,HOST:PORT"
         )
     return StoreAddress(tuple(_etcd_endpoint(part) for part in hosts.rstrip("/").split(",")))
@@ -248,7 +259,7 @@ def _etcd_endpoint(text: str) -> TcpAddress:
     except PydanticCustomError:
         address = UnixAddress(Path(bare))
     if not isinstance(address, TcpAddress) or "@" in bare or "/" in bare:
-        raise _refuse(
+        raise refuse(
             Reason.INVALID_VALUE,
             f"{text!r} is not an etcd endpoint: write HOST:PORT; who we are to it stands in store-user and "
             "store-password-file, or in store-cert and store-key",
@@ -260,11 +271,11 @@ def parse_limiter(value: object) -> TcpAddress:
     """``HOST:PORT`` of a service that speaks Envoy's rate limit protocol."""
     address = parse_address(value)
     if not isinstance(address, TcpAddress) or not address.port:
-        raise _refuse(
+        raise refuse(
             Reason.INVALID_VALUE, f"{value!r} is not an address that proxies can ask: write HOST:PORT"
         )
     if not address.is_loopback:
-        raise _refuse(
+        raise refuse(
             Reason.NOT_SUPPORTED,
             f"proxies would speak plaintext to {address} beyond their machine, and TLS to it is not supported yet; "
             f"set 127.0.0.1:{address.port}, and reach it from elsewhere through a tunnel",
@@ -282,7 +293,7 @@ def parse_resolver(value: object) -> str:
     except ValueError:
         address = None
     if address is None or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
-        raise _refuse(
+        raise refuse(
             Reason.INVALID_VALUE, f"{value!r} is not the address of a DNS server: write IP or IP:PORT"
         )
     return f"[{address}]:{int(port)}" if address.version == 6 else f"{address}:{int(port)}"
@@ -296,10 +307,10 @@ def parse_virtual(value: object) -> IPv4Network:
     try:
         network = IPv4Network(text)
     except ValueError:
-        raise _refuse(Reason.INVALID_VALUE, f"{value!r} is not an IPv4 range: write {IPV4_RANGE}") from None
+        raise refuse(Reason.INVALID_VALUE, f"{value!r} is not an IPv4 range: write {IPV4_RANGE}") from None
     if network.prefixlen > _NARROWEST:
         message = f"{value!r} is too narrow, hosts would meet in it: write /{_NARROWEST} or wider"
-        raise _refuse(Reason.OUT_OF_RANGE, message)
+        raise refuse(Reason.OUT_OF_RANGE, message)
     return network
 
 
@@ -312,7 +323,7 @@ def parse_network(value: object) -> IPv4Network | IPv6Network:
         return ip_network(text)
     except ValueError:
         message = f"{value!r} is not a network such as 10.0.0.0/8"
-        raise _refuse(Reason.INVALID_VALUE, message) from None
+        raise refuse(Reason.INVALID_VALUE, message) from None
 
 
 def parse_redis(value: object) -> "RedisLocation":
@@ -327,7 +338,7 @@ def parse_redis(value: object) -> "RedisLocation":
         if isinstance(address, TcpAddress):
             tls = match[1] == "rediss"
             if not tls and not address.is_loopback:
-                raise _refuse(
+                raise refuse(
                     Reason.NOT_SUPPORTED,
                     f"{text!r} would speak plaintext beyond this machine; write rediss://{address}",
                 )
@@ -335,24 +346,11 @@ def parse_redis(value: object) -> "RedisLocation":
     socket = re.fullmatch(r"unix://(/[^?#]+)(?:\?db=([0-9]{1,4}))?", text)
     if socket is not None:
         return RedisLocation(path=socket[1], database=int(socket[2] or 0))
-    raise _refuse(
+    raise refuse(
         Reason.INVALID_VALUE,
         "is not a Redis: write redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH; "
         "a password stands in rate-limit-redis-password-file",
     )
-
-
-def parse_registry(value: object) -> RegistrySource:
-    """``machines:PATH``."""
-    if isinstance(value, RegistrySource):
-        return value
-    text = _text(value)
-    kind, _, location = text.partition(":")
-    if kind in {"consul", "kubernetes"}:
-        raise _refuse(Reason.NOT_SUPPORTED, f"the {kind} registry is not supported yet; use machines:PATH")
-    if kind != "machines" or not location:
-        raise _refuse(Reason.INVALID_VALUE, f"{text!r} is not a registry; write machines:PATH")
-    return RegistrySource(kind, str(_expanded(location)))
 
 
 def split_list(value: object) -> object:
@@ -370,12 +368,12 @@ def parse_duration(value: object) -> timedelta:
     if parts is None:
         bare = str(value) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", str(value)) else ""
         how = f"write {bare}s for seconds" if bare else "write it as 10ms, 1.5s, 2m, 1h30m or 30d"
-        raise _refuse(Reason.INVALID_VALUE, f"{value!r} is not a duration: {how}")
+        raise refuse(Reason.INVALID_VALUE, f"{value!r} is not a duration: {how}")
     found = re.findall(r"([0-9.]+)(ms|s|m|h|d)", parts[0])
     try:
         return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in found))
     except OverflowError:
-        raise _refuse(Reason.OUT_OF_RANGE, f"{value!r} is longer than anybody can wait") from None
+        raise refuse(Reason.OUT_OF_RANGE, f"{value!r} is longer than anybody can wait") from None
 
 
 def format_duration(value: timedelta) -> str:
@@ -393,7 +391,7 @@ def parse_size(value: object) -> int:
     """Bytes: ``512``, ``512KiB``, ``64MiB``, ``1GiB``."""
     match = re.fullmatch(r"([0-9]+)(|KiB|MiB|GiB)", str(value)) if not isinstance(value, bool) else None
     if match is None:
-        raise _refuse(Reason.INVALID_VALUE, f"{value!r} is not a size: write bytes, or 512KiB, 64MiB, 1GiB")
+        raise refuse(Reason.INVALID_VALUE, f"{value!r} is not a size: write bytes, or 512KiB, 64MiB, 1GiB")
     return int(match[1]) * _SIZES[match[2]]
 
 
@@ -407,7 +405,7 @@ def _expanded(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         user = text.partition("/")[0]
-        raise _refuse(
+        raise refuse(
             Reason.INVALID_VALUE, f"{user} is the home of nobody here; write the whole path, or ./{text}"
         ) from None
 
@@ -418,7 +416,7 @@ def parse_tcp(value: object) -> TcpAddress | None:
         return None
     address = parse_address(value)
     if not isinstance(address, TcpAddress):
-        raise _refuse(Reason.INVALID_VALUE, f"{address} is a socket of this machine; write HOST:PORT")
+        raise refuse(Reason.INVALID_VALUE, f"{address} is a socket of this machine; write HOST:PORT")
     return address
 
 
@@ -426,11 +424,9 @@ def parse_foreign_prefix(value: object) -> str:
     """A prefix of keys that are not ours."""
     text = _text(value)
     if "," in text:
-        raise _refuse(Reason.INVALID_VALUE, f"{text!r} are several prefixes; name each by a flag of its own")
+        raise refuse(Reason.INVALID_VALUE, f"{text!r} are several prefixes; name each by a flag of its own")
     if text.startswith("/xdsd/") or "/xdsd/".startswith(text):
-        raise _refuse(
-            Reason.INVALID_VALUE, f"{text!r} holds keys of xdsd itself; name a prefix beside /xdsd/"
-        )
+        raise refuse(Reason.INVALID_VALUE, f"{text!r} holds keys of xdsd itself; name a prefix beside /xdsd/")
     return text
 
 
@@ -438,7 +434,7 @@ def parse_name(value: object) -> str:
     """A name of letters, digits, dots, dashes and underlines."""
     text = _text(value)
     if not re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9._]{0,61}[A-Za-z0-9])?", text):
-        raise _refuse(
+        raise refuse(
             Reason.INVALID_VALUE,
             f"{text!r} is not a name: write at most 63 letters, digits, dashes, dots or underlines",
         )

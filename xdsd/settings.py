@@ -17,20 +17,22 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from xdsd.model.key_type import KeyType
 from xdsd.model.mesh import SYSTEM_CA
 from xdsd.model.virtual_addresses import IPV4_RANGE
+from xdsd.setting_registries import RegistrySource, parse_registry
 from xdsd.setting_values import (
     Address,
     Anonymous,
+    Http3,
     LogFormat,
     LogLevel,
     OutboundPolicy,
     RedisLocation,
-    RegistrySource,
     StoreAddress,
     TcpAddress,
     UnixAddress,
     VirtualHosts,
     format_duration,
     parse_address,
+    parse_api,
     parse_choice,
     parse_duration,
     parse_foreign_prefix,
@@ -40,7 +42,6 @@ from xdsd.setting_values import (
     parse_path,
     parse_plaintext,
     parse_redis,
-    parse_registry,
     parse_resolver,
     parse_size,
     parse_store,
@@ -55,6 +56,7 @@ __all__ = [
     "PREFIX",
     "Address",
     "Anonymous",
+    "Http3",
     "LogFormat",
     "LogLevel",
     "OutboundPolicy",
@@ -126,6 +128,14 @@ class Settings(BaseModel):
         description="xDS over TLS for proxies with a certificate of the mesh, which they renew there: HOST:PORT, "
         "such as 0.0.0.0:15013; by default there is none.",
     )
+    peer_address: Annotated[TcpAddress | None, BeforeValidator(parse_tcp)] = Field(
+        None,
+        description="Where daemons of other meshes are told what their Peers offer, by mutual TLS: HOST:PORT, such as "
+        "0.0.0.0:15016; by default there is none.",
+    )
+    mesh_name: Annotated[str, BeforeValidator(parse_name)] = Field(
+        "mesh", description="What the mesh is called among its peers: the name of the Peer there."
+    )
     trust_domain: Annotated[str, BeforeValidator(parse_trust_domain)] = Field(
         "cluster.local",
         description="Identities are spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/SERVICE-ACCOUNT.",
@@ -160,6 +170,15 @@ class Settings(BaseModel):
         min_length=1,
         description="The issuer that these tokens name, such as https://kubernetes.default.svc.",
     )
+    kubernetes_api: Annotated[str | None, BeforeValidator(_given(parse_api))] = Field(
+        None,
+        description="A Kubernetes API that says by TokenReview whose service account tokens are, instead of "
+        "kubernetes-token-keys: https://HOST:PORT.",
+    )
+    kubernetes_api_token_file: _File = Field(
+        None, description="File of the daemon's own token for that API, read at each use."
+    )
+    kubernetes_api_ca: _File = Field(None, description="File of CA certificates (PEM) for that API.")
     kubernetes_token_audience: str = Field(
         "istio-ca", min_length=1, description="The audience that these tokens must be for."
     )
@@ -214,7 +233,15 @@ class Settings(BaseModel):
         description="Metrics and health over HTTP, on loopback or unix:PATH alone.",
     )
     registry: Annotated[tuple[_Registry, ...], BeforeValidator(split_list)] = Field(
-        (), description="A source of services, machines:PATH; may be given several times."
+        (),
+        description="A source of services, machines:PATH, consul:URL or kubernetes[:KUBECONFIG], the last two with "
+        "[?OPTION=VALUE&…]; may be given several times.",
+    )
+    registry_wait: Annotated[timedelta | None, BeforeValidator(_given(parse_duration))] = Field(
+        None,
+        ge=timedelta(),
+        description="How long registries are waited for after the start, before the rest is served without those that have "
+        "not reported; by default as long as it takes.",
     )
     settle_quiet: _Duration = Field(
         timedelta(milliseconds=10),
@@ -233,6 +260,10 @@ class Settings(BaseModel):
     virtual_hosts: Annotated[VirtualHosts, BeforeValidator(parse_choice)] = Field(
         VirtualHosts.INLINE,
         description="Whether sidecars get virtual hosts inside route configurations, or discover each by itself.",
+    )
+    gateway_http3: Annotated[Http3, BeforeValidator(parse_choice)] = Field(
+        Http3.OFF,
+        description="Whether servers of gateways with protocol HTTPS and mode SIMPLE speak HTTP/3 too, on UDP.",
     )
     mesh_domain: str = Field(
         "cluster.local",
@@ -255,6 +286,19 @@ class Settings(BaseModel):
     virtual_addresses: Annotated[IPv4Network, BeforeValidator(parse_virtual)] = Field(
         IPV4_RANGE,
         description="From where services without addresses get some; the same for all daemons on one store.",
+    )
+    machine_grace: _Duration = Field(
+        timedelta(minutes=1),
+        ge=timedelta(seconds=2),
+        le=timedelta(days=1),
+        description="How long the entry of a machine that registered itself stays after it disconnected, in whole seconds.",
+    )
+    machine_limit: int = Field(
+        100, ge=1, description="Machines that may register themselves with one token or certificate."
+    )
+    machine_networks: Annotated[tuple[_Network, ...], BeforeValidator(split_list)] = Field(
+        (),
+        description="Networks (10.0.0.0/8) of which machines may claim addresses that their connections do not come from.",
     )
     jwks_networks: Annotated[tuple[_Network, ...], BeforeValidator(split_list)] = Field(
         (),
@@ -284,8 +328,45 @@ class Settings(BaseModel):
         description="The largest request taken from a client, such as 64MiB.",
     )
     max_streams: int = Field(10_000, ge=1, description="xDS streams served at once; more are turned away.")
+    max_streams_per_proxy: int = Field(
+        64, ge=1, description="xDS streams that one proxy may have open; more are turned away."
+    )
+    max_streams_per_identity: int = Field(
+        2_000,
+        ge=1,
+        description="xDS streams that all proxies of one proven identity may have open; more are turned away.",
+    )
     max_subscriptions: int = Field(
         100_000, ge=1, description="Resource names that one xDS stream may ask for; it is ended beyond them."
+    )
+    max_subscriptions_per_identity: int = Field(
+        2_000_000,
+        ge=1,
+        description="Resource names that one identity may ask for on all of its xDS streams; the stream that goes beyond "
+        "is ended.",
+    )
+    max_request_rate: int = Field(
+        100,
+        ge=1,
+        description="xDS requests a second that one identity may send for each of its streams, beside answers to what it "
+        "was sent; ten seconds' worth may come at once.",
+    )
+    max_descriptions_per_identity: int = Field(
+        5_000,
+        ge=1,
+        description="Different descriptions (node id, labels, all that its node says) that proxies of one identity may give "
+        "of themselves within ten minutes, for each of which config is compiled; streams beyond them are turned away.",
+    )
+    max_certificate_rate: int = Field(
+        20,
+        ge=1,
+        description="Certificates a second that one identity may ask for; ten seconds' worth may be asked for at once.",
+    )
+    max_counted_rate: int = Field(
+        2_000,
+        ge=1,
+        description="Requests a second that one identity may have counted for rate limits; ten seconds' worth "
+        "may come at once.",
     )
     ack_wait: _Duration = Field(
         timedelta(seconds=20),
@@ -327,7 +408,8 @@ def settings() -> tuple[Setting, ...]:
         Setting(
             field=name,
             help=info.description or "",
-            repeatable=name in {"registry", "foreign_keys", "dns_resolvers", "jwks_networks"},
+            repeatable=name
+            in {"registry", "foreign_keys", "dns_resolvers", "jwks_networks", "machine_networks"},
             choices=tuple(info.annotation) if isinstance(info.annotation, type(StrEnum)) else (),
         )
         for name, info in Settings.model_fields.items()

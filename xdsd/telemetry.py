@@ -10,6 +10,7 @@ import logging
 from collections import Counter as Counts
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Protocol, TextIO, TypeVar, cast
 
 import structlog
@@ -79,13 +80,17 @@ class LibraryLogs(logging.Handler):
 
 @contextmanager
 def library_logs(logger: FilteringBoundLogger) -> Iterator[None]:
-    """While it lasts, warnings and errors of libraries come out of ``logger``."""
+    """While it lasts, warnings and errors of libraries come out of ``logger``: Python's own warnings too, such as of a
+    certificate that somebody sent.
+    """
     handler = LibraryLogs(logger)
     root = logging.getLogger()
     root.addHandler(handler)
+    logging.captureWarnings(True)
     try:
         yield
     finally:
+        logging.captureWarnings(False)
         root.removeHandler(handler)
 
 
@@ -101,6 +106,27 @@ class SourceHealth(Protocol):
     @property
     def stale(self) -> str:
         """Why its platform cannot be asked; empty if it can."""
+
+    @property
+    def services(self) -> int: ...
+
+    @property
+    def workloads(self) -> int: ...
+
+    @property
+    def endpoints(self) -> int: ...
+
+    @property
+    def problems(self) -> int: ...
+
+    @property
+    def outages(self) -> int: ...
+
+    @property
+    def last_sync(self) -> datetime | None: ...
+
+    @property
+    def last_change(self) -> datetime | None: ...
 
 
 class Metrics:
@@ -130,6 +156,9 @@ class Metrics:
         self._refused = counter(
             "xdsd_refused_streams_total", "xDS streams that were ended for what their client did.", "reason"
         )
+        self._exceeded = counter(
+            "xdsd_limits_exceeded_total", "What was refused for a limit, by the limit's setting.", "limit"
+        )
         self._pushes = by_type(counter("xdsd_pushes_total", "Responses sent to proxies.", "type"))
         self._bytes = by_type(counter("xdsd_push_bytes_total", "Bytes of responses sent to proxies.", "type"))
         self._sent = by_type(counter("xdsd_pushed_resources_total", "Resources sent to proxies.", "type"))
@@ -158,6 +187,31 @@ class Metrics:
         self._stale = gauge(
             "xdsd_registry_stale", "1 while the source's platform cannot be asked.", "registry"
         )
+        self._source_counts = {
+            name: gauge(f"xdsd_registry_{name}", text, "registry")
+            for name, text in (
+                ("services", "Services that the source reports."),
+                ("workloads", "Workloads that the source reports."),
+                ("endpoints", "Endpoints that services have of the source."),
+                ("problems", "What is wrong with what the source says now."),
+            )
+        }
+        self._source_times = {
+            "last_sync": gauge(
+                "xdsd_registry_last_sync_timestamp_seconds",
+                "When the source was last known in full.",
+                "registry",
+            ),
+            "last_change": gauge(
+                "xdsd_registry_last_change_timestamp_seconds",
+                "When a change of the source was last taken in.",
+                "registry",
+            ),
+        }
+        self._outages = counter(
+            "xdsd_registry_outages_total", "How often the source could not be asked.", "registry"
+        )
+        self._known_outages: dict[str, int] = {}
         self.event_loop_lag = histogram(
             "xdsd_event_loop_lag_seconds", "How late the event loop runs what is due.", _COMPILE
         )
@@ -171,7 +225,18 @@ class Metrics:
         self._issued = counter(
             "xdsd_certificates_total", "Certificates that were made for proxies, or could not be.", "result"
         )
+        self._expiry = gauge(
+            "xdsd_ca_certificate_expiry_timestamp_seconds",
+            "When a certificate of the CA expires, as Unix time.",
+            *("place", "id"),
+        )
         self._leases = gauge("xdsd_secret_streams", "Streams that are given secrets.")
+        self._rotation = gauge(
+            "xdsd_root_rotation_step", "1 for the step that a rotation of roots is at.", "step"
+        )
+        self._rotation_waits = gauge(
+            "xdsd_root_rotation_waits", "Proxies and daemons that the step waits for."
+        )
         self._limited = counter(
             "xdsd_rate_limit_requests_total",
             "Requests that proxies asked the daemon's limiter about.",
@@ -189,6 +254,13 @@ class Metrics:
         """Counts a call of the admin API that was refused."""
         self._refused_calls.labels(reason).inc()
 
+    def rotation(self, step: str, waits: int) -> None:
+        """How far a rotation of roots is, seen by the daemon that takes its steps."""
+        self._rotation.clear()
+        if step:
+            self._rotation.labels(step).set(1)
+        self._rotation_waits.set(waits)
+
     # The streams' observer (xdsd.protocol.observer).
 
     def proxies(self, connected: int) -> None:
@@ -199,6 +271,9 @@ class Metrics:
 
     def refused(self, reason: str) -> None:
         self._refused.labels(reason).inc()
+
+    def exceeded(self, limit: str) -> None:
+        self._exceeded.labels(limit).inc()
 
     def pushed(self, type_url: str, size: int, resources: int) -> None:
         self._pushes[type_url].inc()
@@ -226,6 +301,12 @@ class Metrics:
 
     def certificate_failed(self) -> None:
         self._issued.labels("failed").inc()
+
+    def ca_expires(self, found: Iterable[tuple[str, str, float]]) -> None:
+        """These are all certificates of the CA: place, id, and the Unix time at which each expires."""
+        self._expiry.clear()
+        for place, identity, time in found:
+            self._expiry.labels(place, identity).set(time)
 
     def leases(self, count: int) -> None:
         self._leases.set(count)
@@ -259,6 +340,16 @@ class Metrics:
     def source(self, status: SourceHealth) -> None:
         self._synced.labels(status.name).set(status.synced)
         self._stale.labels(status.name).set(bool(status.stale))
+        for name, counts in self._source_counts.items():
+            counts.labels(status.name).set(getattr(status, name))
+        for name, times in self._source_times.items():
+            moment: datetime | None = getattr(status, name)
+            if moment is not None:
+                times.labels(status.name).set(moment.timestamp())
+        known = self._known_outages.get(status.name, 0)
+        # A source that was taken away and is back counts from the start.
+        self._outages.labels(status.name).inc(status.outages - (known if status.outages >= known else 0))
+        self._known_outages[status.name] = status.outages
 
 
 def by_type(metric: Metric) -> Mapping[str, Metric]:

@@ -13,6 +13,7 @@ class Right(StrEnum):
     WRITE = "write objects"
     OBSERVE = "look at proxies, registries and the daemon"
     SECRETS = "read private configuration of proxies, and the store as it is"
+    CREDENTIALS = "write secrets of proxies, and look at what may be known of them"
     STORE = "write, compact, save and restore the store"
     ACCESS = "say who may do what"
 

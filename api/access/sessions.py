@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SESSION = 300.0
 """Seconds without a call after which a session is over, as in etcd."""
@@ -13,7 +13,7 @@ MOST = 10_000
 @dataclass(slots=True)
 class _Session:
     name: str
-    password: str
+    password: str = field(repr=False)
     used: float
 
 

@@ -135,7 +135,7 @@ class _StoredBinding(_Stored):
 
 class _StoredToken(_Stored):
     id: str
-    hash: str = Field(pattern=r"^[0-9a-f]{64}$")
+    hash: str = Field(pattern=r"^[0-9a-f]{64}$", repr=False)
     created: AwareDatetime
     expires: AwareDatetime | None
     description: str
@@ -146,7 +146,7 @@ class _StoredUser(_Stored):
 
     bindings: tuple[_StoredBinding, ...]
     tokens: tuple[_StoredToken, ...]
-    password: str = Field(pattern=r"^(scrypt\$[0-9a-f]{32}\$[0-9a-f]{64})?$")
+    password: str = Field(pattern=r"^(scrypt\$[0-9a-f]{32}\$[0-9a-f]{64})?$", repr=False)
     certificates: tuple[str, ...]
     uids: tuple[int, ...]
     disabled: bool

@@ -8,7 +8,7 @@ import click
 from api.commands.connection import Connection, pass_connection
 from api.commands.manifests import Manifests, manifest_options, read
 from api.commands.output import print_data
-from api.commands.problems import problem_json, sentence
+from api.commands.problems import problem_json, sentences
 from api.wire import problem_from_wire
 from xdsd.analysis import Subject, analyze_objects
 from xdsd.model.hosts import DEFAULT_DOMAIN
@@ -107,7 +107,7 @@ def _print(found: Sequence[Problem], output: str | None) -> None:
     if output:
         print_data({"problems": [problem_json(problem) for problem in found]}, output)
         return
-    for problem in found:
-        click.echo(sentence(problem))
+    for line in sentences(found):
+        click.echo(line)
     if not found:
         click.echo("No problems found.")

@@ -9,18 +9,10 @@ import click
 from google.protobuf.json_format import MessageToDict
 
 from api.commands.connection import Connection, pass_connection
-from api.commands.manifests import manifest_options, read
+from api.commands.manifests import manifest_options
 from api.commands.output import DataFormat, print_data, print_table
-from api.commands.problems import report
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
-from api.services.authorization import question_of
-from api.verdicts import cells_to_wire, verdicts_to_wire
-from xdsd.analysis import Subject, catalog_of
-from xdsd.authorization.reach import Site, UnknownError, can, matrix
-from xdsd.authorization.sites import site_of
 from xdsd.model.hosts import DEFAULT_DOMAIN
-from xdsd.model.mesh import MeshSettings
-from xdsd.registry.machine_list import MachineList
 
 
 @click.group()
@@ -84,9 +76,9 @@ def can_command(
 ) -> None:
     """Tell whether FROM may reach TO, which rule decides, and what the nearest other rule misses.
 
-    FROM is a SPIFFE id, NAMESPACE/ACCOUNT, a service, an IP address, or anonymous; TO is a service. That FROM proves its
-    identity by mutual TLS, and that an issuer signed its token, is taken for granted. Ends with 0 if everything is
-    allowed, and with 1 otherwise.
+    FROM is a SPIFFE id, NAMESPACE/ACCOUNT, a service, an IP address, or anonymous; TO is a service. An identity counts where
+    the proxy of FROM would send mutual TLS to TO and that takes it; that an issuer signed its token is taken for granted.
+    Ends with 0 if everything is allowed, and with 1 otherwise.
     """
     request = pb.CanRequest(
         source=source,
@@ -99,10 +91,9 @@ def can_command(
         claims=json.dumps(_claims(claims)) if claims else "",
     )
     if site["filenames"]:
-        try:
-            answer = verdicts_to_wire(can(_site(namespace, **site), question_of(request)))
-        except UnknownError as error:
-            raise click.ClickException(str(error)) from None
+        from api.commands.authz_files import can_of  # noqa: PLC0415 - half a second of imports
+
+        answer = can_of(request, **site)
     else:
         with connection.client() as client:
             answer = client.can(request)
@@ -124,7 +115,9 @@ def matrix_command(connection: Connection, /, namespace: str | None, **site: Any
     the request.
     """
     if site["filenames"]:
-        answer = cells_to_wire(matrix(_site(namespace or "default", **site), namespace or ""))
+        from api.commands.authz_files import matrix_of  # noqa: PLC0415 - half a second of imports
+
+        answer = matrix_of(namespace or "", **site)
     else:
         with connection.client() as client:
             answer = client.matrix(pb.MatrixRequest(namespace=namespace or ""))
@@ -139,34 +132,6 @@ def matrix_command(connection: Connection, /, namespace: str | None, **site: Any
     print_table(
         ["FROM", *targets], [[name, *(row.get(to, "-") for to in targets)] for name, row in rows.items()]
     )
-
-
-def _site(
-    namespace: str,
-    filenames: tuple[str, ...],
-    *,
-    recursive: bool,
-    machines: Path | None,
-    mesh_domain: str,
-    trust_domain: str,
-    output: str | None,
-) -> Site:
-    del output
-    manifests = read(filenames, recursive=recursive, namespace=namespace)
-    if manifests.problems:
-        report(manifests.problems)
-        raise click.exceptions.Exit(1)
-    change = None
-    if machines is not None:
-        news = MachineList(machines, f"machines:{machines}", mesh_domain).look()
-        if news.unavailable:
-            raise click.ClickException(news.unavailable)
-        change = news.change
-    settings = MeshSettings(domain=mesh_domain, trust_domain=trust_domain)
-    objects = [parsed.object for parsed in manifests.objects.values()]
-    catalog = catalog_of(Subject(objects, change, settings))
-    services = dict(catalog.services())
-    return site_of(objects, services, {key: catalog.endpoints(key) for key in services}, settings)
 
 
 def _header(text: str) -> pb.Header:
@@ -210,6 +175,8 @@ def _print(verdict: pb.AuthorizationVerdict) -> None:
     by = f": {_rule(verdict.by)}" if verdict.HasField("by") else ""
     click.echo(f"{word}  {who} -> {where} port {verdict.port}")
     click.echo(f"  because {verdict.why}{by}")
+    if verdict.identity_lost and verdict.identity_lost not in verdict.why:
+        click.echo(f"  no identity arrives: {verdict.identity_lost}")
     for rule in verdict.asked:
         click.echo(f"  if provider {rule.provider} agrees: {_rule(rule)}")
     for rule in verdict.audited:

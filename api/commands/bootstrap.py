@@ -1,26 +1,36 @@
 """``xdsctl bootstrap``: an Envoy's bootstrap, ready for ``envoy -c``."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic_core import PydanticCustomError
 
 from api.commands.connection import Connection, pass_connection
 from api.commands.output import to_json, to_yaml
-from api.commands.patching import from_daemon, from_files, with_patches
-from api.commands.starting import command_line, start_of, warn_of_covered
+from api.commands.problems import warn
+from api.commands.starting import command_line, warn_of_covered
 from api.commands.starting import environment_file as unit_environment
 from api.commands.xds_tls import daemons, tls_options, xds_tls
-from xdsd.model.mesh import Interception, Role
-from xdsd.setting_values import parse_resolver
-from xdsd.settings import Address, TcpAddress, parse_address
+from xdsd.model.role import Interception, Role
+from xdsd.model.started import DEFAULT_ADMIN_PORT, ProxyStart
+from xdsd.setting_values import Address, TcpAddress, parse_address, parse_resolver
+
+if TYPE_CHECKING:
+    from xdsd.manifest import AnyObject
+    from xdsd.model.intent import MeshProxyConfig
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+PROXY_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+
+_OPEN_PROXY = (
+    "whoever reaches {address}:{port} can send requests to every service as this workload, with its identity, and under"
+    " ALLOW_ANY anywhere else; give --outbound-bind an address of loopback unless that is meant"
+)
 
 
 def _labels(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, str]:
@@ -50,7 +60,10 @@ def _ip_and_port(_ctx: click.Context, _param: click.Parameter, value: str) -> st
         raise click.BadParameter(f"{value!r} is not IP:PORT") from error
 
 
-def _xds(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[Address, ...]:
+def xds_addresses_of(
+    _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
+) -> tuple[Address, ...]:
+    """Addresses of daemons, as an option gives them."""
     addresses = tuple(map(_xds_address, dict.fromkeys(values)))
     pipes = [each for each in addresses if not isinstance(each, TcpAddress)]
     if pipes and len(pipes) < len(addresses):
@@ -65,6 +78,14 @@ def _xds_address(value: str) -> Address:
         return parse_address(value)
     except PydanticCustomError as error:
         raise click.BadParameter(error.message()) from error
+
+
+def _proxy_config(ctx: click.Context, param: click.Parameter, value: str) -> "MeshProxyConfig | None":
+    if not value:
+        return None
+    from api.commands.proxy_config import proxy_config  # noqa: PLC0415 - imports the kinds of objects
+
+    return proxy_config(ctx, param, value)
 
 
 @click.command(context_settings={"show_default": True})
@@ -109,6 +130,11 @@ def _xds_address(value: str) -> Address:
     metavar="IP:PORT",
     help="Where it does (UDP), instead of port 15053 of loopback.",
 )
+@click.option(
+    "--group",
+    default="",
+    help="The WorkloadGroup of its namespace by which it registers itself; needs TLS to the daemon.",
+)
 @click.option("--cluster-id", default="", help="The platform's cluster it runs in.")
 @click.option("--network", default="", help="The network it is on.")
 @click.option("--locality", default="", metavar="REGION/ZONE/SUBZONE", help="Where it runs.")
@@ -120,7 +146,7 @@ def _xds_address(value: str) -> Address:
     "--xds-address",
     "xds_addresses",
     multiple=True,
-    callback=_xds,
+    callback=xds_addresses_of,
     help="The daemon: HOST:PORT or unix:PATH; again for each further daemon on the same store. On this machine if it is "
     "left out: port 15010, or 15012 for a join token, or 15013 for a certificate.",
 )
@@ -134,6 +160,15 @@ def _xds_address(value: str) -> Address:
     "--concurrency",
     type=click.IntRange(0),
     help="Worker threads, 0 for one a core; goes to Envoy's command line.",
+)
+@click.option(
+    "--proxy-config",
+    "own",
+    default="",
+    callback=_proxy_config,
+    metavar="YAML|@FILE",
+    help="What this proxy says in the words of Istio's ProxyConfig (the annotation proxy.istio.io/config), over what "
+    "objects say: gatewayTopology of a gateway, concurrency, proxyMetadata and others.",
 )
 @click.option(
     "--metadata",
@@ -176,6 +211,7 @@ def bootstrap(
     outbound_bind: str,
     dns_capture: bool,
     dns_address: str,
+    group: str,
     cluster_id: str,
     network: str,
     locality: str,
@@ -188,6 +224,7 @@ def bootstrap(
     trust_domain: str,
     admin_port: int | None,
     concurrency: int | None,
+    own: "MeshProxyConfig | None",
     metadata: dict[str, str],
     patched: bool,
     filenames: tuple[str, ...],
@@ -214,7 +251,7 @@ def bootstrap(
         raise click.UsageError(
             "--dns-capture is for sidecars, and --dns-address for those that capture: add --dns-capture, or leave both out"
         )
-    if not _NAME.fullmatch(name):
+    if not PROXY_NAME.fullmatch(name):
         raise click.BadParameter(
             f"{name!r} is not a name: letters, digits, '-', '_' and '.'", param_hint="--name"
         )
@@ -222,10 +259,19 @@ def bootstrap(
         raise click.BadParameter(f"{namespace!r} is not a namespace's name", param_hint="--namespace")
     if zone_aware and "/" not in locality:
         raise click.UsageError("--zone-aware needs to know the zone: add --locality REGION/ZONE")
-    objects = from_daemon(connection) if patched else []
-    objects += from_files(filenames, namespace) if filenames else []
-    said = start_of(objects, namespace, labels, root_namespace)
+    if http_proxy_port and outbound_bind and not ip_address(outbound_bind).is_loopback:
+        warn(_OPEN_PROXY.format(address=outbound_bind, port=http_proxy_port))
+    if group and role != Role.SIDECAR.value:
+        raise click.UsageError("--group is for sidecars: gateways are found by their own address")
+    objects = _objects(connection if patched else None, filenames, namespace)
+    declared = _start(objects, namespace, labels, root_namespace)
+    said, topology = _over(declared, own, Role(role))
     tls = xds_tls(certificates, root, join_token_file, trust_domain, root_namespace)
+    if group and tls is None:
+        raise click.UsageError(
+            "--group needs TLS, over which the machine proves its service account: add --root and --join-token-file, or "
+            "--certificates"
+        )
     options = BootstrapOptions(
         role=Role(role),
         name=name,
@@ -245,12 +291,13 @@ def bootstrap(
         zone_aware=zone_aware,
         dns_capture=dns_capture,
         dns_address=dns_address,
-        admin_port=admin_port or said.admin_port or 15000,
+        group=group,
+        admin_port=admin_port or said.admin_port or DEFAULT_ADMIN_PORT,
         metadata={**said.metadata, **metadata},
         runtime=said.runtime,
-        start=said.written(),
+        start={**declared.written(), **topology},
     )
-    made = with_patches(bootstrap_json(options), objects, root_namespace)
+    made = _patched(bootstrap_json(options), objects, root_namespace)
     warn_of_covered(said, made)
     start = said if concurrency is None else replace(said, concurrency=concurrency)
     run = command_line(start)
@@ -262,3 +309,47 @@ def bootstrap(
             click.echo(f"Run: {run}", err=True)
     else:
         click.echo(f"# Run: {run}\n{to_yaml(made)}")
+
+
+def _objects(connection: Connection | None, filenames: Sequence[str], namespace: str) -> "list[AnyObject]":
+    """The objects of a daemon, if one is asked, and of files that are about bootstraps."""
+    if connection is None and not filenames:
+        return []
+    from api.commands.patching import from_daemon, from_files  # noqa: PLC0415 - imports the kinds of objects
+
+    found = from_daemon(connection) if connection is not None else []
+    return found + (from_files(filenames, namespace) if filenames else [])
+
+
+def _start(
+    objects: "Sequence[AnyObject]", namespace: str, labels: Mapping[str, str], root: str
+) -> ProxyStart:
+    """What they say of a workload."""
+    if not objects:
+        return ProxyStart()
+    from api.commands.patching import start_of  # noqa: PLC0415 - imports the kinds of objects
+
+    return start_of(objects, namespace, labels, root)
+
+
+def _over(
+    declared: ProxyStart, own: "MeshProxyConfig | None", role: Role
+) -> tuple[ProxyStart, Mapping[str, Any]]:
+    """What it is started with where it says something itself, and what it says of that to daemons."""
+    if own is None:
+        return declared, {}
+    from api.commands.proxy_config import own_topology  # noqa: PLC0415 - imports the kinds of objects
+    from xdsd.model.gateway_topology import WORD  # noqa: PLC0415 - likewise
+    from xdsd.model.proxy_start import start_over  # noqa: PLC0415 - likewise
+
+    topology = own_topology(own, role).written()
+    return start_over(declared, own), {WORD: topology} if topology else {}
+
+
+def _patched(made: Mapping[str, Any], objects: "Sequence[AnyObject]", root: str) -> Mapping[str, Any]:
+    """The bootstrap as they change it."""
+    if not objects:
+        return made
+    from api.commands.patching import with_patches  # noqa: PLC0415 - imports the kinds of objects
+
+    return with_patches(made, objects, root)

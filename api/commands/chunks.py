@@ -13,8 +13,8 @@ from api.client import ApiError, Client, LostError
 from api.commands.manifests import Manifests
 from api.commands.problems import report
 from api.commands.refusing import refuse
+from api.object_json import object_json
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
-from api.wire import object_json
 from xdsd.model.problem import Severity
 
 _ORDER = ("WorkloadEntry", "ServiceEntry", "DestinationRule", "Gateway", "Sidecar", "VirtualService")

@@ -106,7 +106,7 @@ def route(connection: Connection, node: str, name: str, vhost: str, output: str 
 @_node
 @click.option("--cluster", "cluster_name", default="", help="Only of this cluster.")
 @click.option("--address", default="", help="Only this ADDRESS:PORT.")
-@click.option("--status", default="", help="healthy, unhealthy or draining.")
+@click.option("--status", default="", help="healthy, degraded, unhealthy or draining.")
 @_output
 @pass_connection
 def endpoint(
@@ -152,7 +152,10 @@ def dns(connection: Connection, node: str, name: str, output: str | None) -> Non
 @_output
 @pass_connection
 def secret(connection: Connection, node: str, output: str | None) -> None:
-    """Certificates that a proxy was given, and the roots that it trusts. Keys are shown to nobody."""
+    """Certificates that a proxy was given, and the authorities that it trusts. Keys are shown to nobody.
+
+    An authority of another trust domain vouches for that alone; -o wide tells which.
+    """
     with connection.client() as client:
         found = client.secrets(node).secrets
     if output in {"json", "yaml"}:
@@ -160,14 +163,16 @@ def secret(connection: Connection, node: str, output: str | None) -> None:
         return
     wide = output == "wide"
     columns = ["NAME", "SUBJECT", "VALID UNTIL", "RENEWAL", "SERIAL", "FINGERPRINT"]
+    columns += ["VOUCHES FOR"] if wide else []
     rows = [
         (
             each.name,
             each.subject,
             _moment(each.ends),
             _moment(each.renewal) if each.HasField("renewal") else "-",
-            each.serial if wide else _short(each.serial),
+            each.serial,
             each.fingerprint if wide else _short(each.fingerprint),
+            *((each.trust_domain or "-",) if wide else ()),
         )
         for each in found
     ]
@@ -183,6 +188,7 @@ def _certificate(status: pb.SecretStatus) -> dict[str, str]:
         "fingerprint": status.fingerprint,
         "validFrom": _moment(status.begins),
         "validUntil": _moment(status.ends),
+        **({"trustDomain": status.trust_domain} if status.trust_domain else {}),
         **({"renewal": _moment(status.renewal)} if status.HasField("renewal") else {}),
     }
 

@@ -21,8 +21,8 @@ from pydantic_core import PydanticCustomError
 from api.client import ApiError, Client, connect
 from api.contexts import OPTIONS, Context, Contexts, ContextsError, contexts_file, load
 from api.credentials import Credentials, CredentialsError, check_token, load_tls, load_token
-from xdsd.config import default_admin_address, default_state_dir
-from xdsd.settings import Address, TcpAddress, parse_address
+from xdsd.setting_values import Address, TcpAddress, parse_address
+from xdsd.state_dir import default_admin_address, default_state_dir
 
 _HELP = {
     "endpoint": (

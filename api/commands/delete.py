@@ -13,10 +13,11 @@ from api.commands.output import print_data
 from api.commands.problems import report
 from api.commands.refusing import failing, refuse
 from api.commands.subject import named
-from api.kinds import qualified
+from api.kinds import not_found, qualified
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.wire import problem_from_wire, ref_from_wire
-from xdsd.model.intent import KINDS, Kind
+from xdsd.model.declarer import SOURCE
+from xdsd.model.intent import Kind
 from xdsd.model.problem import ObjectRef
 
 
@@ -96,13 +97,6 @@ def _check(*, kind: bool, ways: Mapping[str, object]) -> None:
         raise click.UsageError("say what to remove: KIND NAME, KIND -l SELECTOR, KIND --all, or -f FILE")
 
 
-def not_found(ref: ObjectRef) -> str:
-    """``virtualservices.networking.istio.io "reviews" not found``."""
-    kind = KINDS.get(ref.kind)
-    resource = f"{kind.plural}.{kind.group}" if kind else ref.kind
-    return f'{resource} "{ref.name}" not found in namespace {ref.namespace}'
-
-
 def _refs(
     client: Client,
     kinds: Sequence[Kind],
@@ -116,5 +110,7 @@ def _refs(
     for kind in kinds:
         for item in client.list(kind.kind, namespace, selector).objects:
             metadata = json.loads(item.json)["metadata"]
+            if SOURCE in metadata.get("annotations", {}):
+                continue  # It is not the store's, and is not meant by all.
             found.append(ObjectRef(kind.kind, metadata["namespace"], metadata["name"]))
     return found

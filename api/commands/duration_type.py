@@ -6,7 +6,7 @@ from typing import Any
 import click
 from pydantic_core import PydanticCustomError
 
-from xdsd.settings import parse_duration
+from xdsd.setting_values import parse_duration
 
 
 class DurationType(click.ParamType[timedelta]):

@@ -20,14 +20,14 @@ import click
 from api.client import ApiError, Client, NotFoundError
 from api.commands.apply import print_results
 from api.commands.connection import Connection, pass_connection
-from api.commands.delete import not_found
 from api.commands.kind import KINDS_ARGUMENT
 from api.commands.output import to_yaml
 from api.commands.problems import report, sentence
 from api.commands.subject import Kinds, one_object
-from api.kinds import qualified
+from api.kinds import not_found, qualified
+from api.object_json import object_json
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
-from api.wire import object_json, problem_from_wire
+from api.wire import problem_from_wire
 from xdsd.manifest import AnyObject, parse_manifest
 from xdsd.model.problem import Problem, Reason
 

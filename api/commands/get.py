@@ -2,18 +2,19 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from api.client import Client, NotFoundError
+from api.client import ApiError, Client, NotFoundError
+from api.commands.catalog import CatalogView, check_selector, get_catalog, listed
 from api.commands.connection import Connection, pass_connection
-from api.commands.kind import KINDS_ARGUMENT
+from api.commands.interrupt import watching
+from api.commands.kind import SHOWN_KINDS
 from api.commands.output import Format, print_data, print_table, to_yaml
 from api.commands.subject import named
 from api.commands.tables import columns, now, row
-from api.kinds import qualified
+from api.kinds import CatalogKind, qualified
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from xdsd.model.intent import Kind
 from xdsd.model.problem import ObjectRef
@@ -28,13 +29,19 @@ _EVENTS = {
 
 _LISTED = frozenset({"ServiceEntry", "WorkloadEntry"})
 _ELSEWHERE = (
-    " among the objects of the store; those of a registry's lists are not shown here: xdsctl status names the registries,"
-    " and xdsctl config cluster NODE what a proxy got of them"
+    " among the objects of the store; what registries report is shown by xdsctl get services and xdsctl get workloads, and"
+    " xdsctl registries names them"
 )
+
+_NOT_LISTED = (
+    "What {names} declares is no object of the store: xdsctl get services and xdsctl get workloads show it,"
+    " with its source"
+)
+_STORE = "store"
 
 
 @click.command()
-@click.argument("kinds", metavar="KIND[,KIND…]|KIND/NAME|all", type=KINDS_ARGUMENT)
+@click.argument("kinds", metavar="KIND[,KIND…]|KIND/NAME|all", type=SHOWN_KINDS)
 @click.argument("names", metavar="[NAME|KIND/NAME]…", nargs=-1)
 @click.option("-n", "--namespace", envvar="XDSCTL_NAMESPACE", default="default", show_default=True)
 @click.option("-A", "--all-namespaces", is_flag=True, help="Of every namespace.")
@@ -45,7 +52,7 @@ _ELSEWHERE = (
 @pass_connection
 def get(
     connection: Connection,
-    kinds: tuple[tuple[Kind, ...], str],
+    kinds: Any,  # what SHOWN_KINDS gives
     names: tuple[str, ...],
     namespace: str,
     all_namespaces: bool,
@@ -54,11 +61,29 @@ def get(
     watch: bool,
     no_headers: bool,
 ) -> None:
-    """Print objects: all of a kind, or those that are named."""
+    """Print objects: all of a kind, or those that are named.
+
+    Services, endpoints and workloads are what registries report, with the sources of each; services and their endpoints are
+    named by their host (short ones too), endpoints by their address as well, and workloads by their name.
+    """
+    where = "" if all_namespaces else namespace
+    reported = [kind for kind in kinds[0] if isinstance(kind, CatalogKind)]
+    if len(kinds[0]) > 1 and reported:
+        if names or watch:
+            raise click.UsageError("a name needs one kind, and so does --watch")
+        with connection.client() as client:
+            _mixed(
+                client, kinds[0], _View(output, where, True, not no_headers), selector, header=not no_headers
+            )
+        return
+    if reported:
+        shown = CatalogView(reported[0], output, where, not no_headers)
+        get_catalog(connection, shown, [kinds[1], *names] if kinds[1] else names, selector, watch=watch)
+        return
     wanted, objects = kinds[0], named(kinds, names)
     _check(wanted, objects, all_namespaces, selector, watch)
     several = len({*wanted, *(kind for kind, _ in objects)}) > 1
-    view = _View(output, "" if all_namespaces else namespace, several, not no_headers)
+    view = _View(output, where, several, not no_headers)
     with connection.client() as client:
         if watch:
             _watch(client, wanted[0], objects[0][1] if objects else "", selector, view)
@@ -68,6 +93,32 @@ def get(
             view.print_list(
                 [item for kind in wanted for item in _all(client, kind, view.namespace, selector)]
             )
+            if output in {None, "wide"} and any(kind.kind in _LISTED for kind in wanted):
+                _tell_of_registries(client)
+
+
+def _mixed(
+    client: Client, kinds: Sequence[Kind | CatalogKind], view: "_View", selector: str, *, header: bool
+) -> None:
+    """Several kinds, some of which registries report: a table each, or one list."""
+    found: list[tuple[Kind | CatalogKind, list[Json]]] = []
+    for kind in kinds:
+        if isinstance(kind, CatalogKind):
+            check_selector(kind, selector)
+            found.append((kind, listed(client, kind, view.namespace, "", selector)))
+        else:
+            found.append((kind, list(_all(client, kind, view.namespace, selector))))
+    filled = [(kind, items) for kind, items in found if items]
+    if view.output in {"json", "yaml"} or not filled:
+        view.print_list([item for _, items in filled for item in items])
+        return
+    for number, (kind, items) in enumerate(filled):
+        if number and view.output != "name":
+            click.echo()
+        if isinstance(kind, CatalogKind):
+            CatalogView(kind, view.output, view.namespace, header, many=True).print_list(items)
+        else:
+            view.print_list(items)
 
 
 def _check(
@@ -98,6 +149,17 @@ def _one(client: Client, kind: Kind, namespace: str, name: str) -> Json:
 def _all(client: Client, kind: Kind, namespace: str, selector: str) -> Iterator[Json]:
     for item in client.list(kind.kind, namespace, selector).objects:
         yield json.loads(item.json)
+
+
+def _tell_of_registries(client: Client) -> None:
+    """Says which sources have services and workloads that are no objects of the store."""
+    try:
+        found = [each for each in client.registries() if each.name != _STORE]
+    except ApiError:
+        return  # who may read objects need not be allowed to see how the daemon is
+    names = [each.name for each in found if each.services or each.workloads]
+    if names:
+        click.echo(_NOT_LISTED.format(names=", ".join(names)), err=True)
 
 
 class _View:
@@ -154,7 +216,7 @@ class _View:
 def _watch(client: Client, kind: Kind, name: str, selector: str, view: _View) -> None:
     """What is there as one table, then a line or document a change, until interrupted."""
     first: list[Json] | None = []
-    with _interruptible():
+    with watching():
         for response in client.watch(kind.kind, view.namespace, name, selector):
             if response.type == pb.WatchResponse.TYPE_BOOKMARK:
                 if first and view.output not in {"json", "yaml", "name"}:
@@ -179,12 +241,3 @@ def _print_event(output: str, event: str, item: Json) -> None:
         click.echo(f"---\n{to_yaml({'type': event, 'object': item})}")
     else:
         click.echo(f"{event} {qualified(item['kind'], item['metadata']['name'])}")
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C is how a watch ends, not a failure."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo(err=True)

@@ -20,7 +20,6 @@ OTHERS: Mapping[str, str] = {
     "alarm": "status",
     "auth": "user",
     # kubectl's
-    "describe": "get KIND NAME -o yaml",
     "explain": "schema KIND",
     "create": "apply -f FILE",
     "replace": "apply -f FILE",

@@ -13,3 +13,12 @@ def interruptible() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise click.exceptions.Exit(130) from None
+
+
+@contextmanager
+def watching() -> Iterator[None]:
+    """Lets Ctrl-C be how a watch ends, which is no failure."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(err=True)

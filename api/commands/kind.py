@@ -5,7 +5,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from api.kinds import UnknownKindError, find_kind, names_of
+from api.kinds import CATALOG_KINDS, UnknownKindError, find_catalog_kind, find_kind, names_of
 from xdsd.model.intent import KINDS, Kind
 
 
@@ -65,3 +65,35 @@ class KindsType(click.ParamType[tuple[tuple[Kind, ...], str]]):
 
 
 KINDS_ARGUMENT = KindsType()
+
+
+class ShownKindsType(click.ParamType[Any]):  # what KINDS_ARGUMENT gives, with kinds of the catalog among them
+    """What ``get`` takes first: as ``KINDS_ARGUMENT``, and kinds of the catalog."""
+
+    name = "kind"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The kinds, and the name if one was joined on."""
+        if isinstance(value, tuple):
+            return value
+        words, _, name = str(value).partition("/")
+        reported = {word: kind for word in words.split(",") if (kind := find_catalog_kind(word)) is not None}
+        if not reported:
+            return KINDS_ARGUMENT.convert(value, param, ctx)
+        kinds = [reported.get(word) or KIND.convert(word, param, ctx) for word in words.split(",")]
+        if name and len(kinds) != 1:
+            self.fail("a name needs one kind, such as svc/reviews", param, ctx)
+        return tuple(dict.fromkeys(kinds)), name
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The words for one kind."""
+        reported = [CompletionItem(kind.plural) for kind in CATALOG_KINDS]
+        return [
+            *KIND.shell_complete(ctx, param, incomplete),
+            *(each for each in reported if str(each.value).startswith(incomplete)),
+        ]
+
+
+SHOWN_KINDS = ShownKindsType()

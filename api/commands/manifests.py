@@ -4,16 +4,18 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from api.commands.problems import report
 from api.commands.refusing import refuse
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
-from api.wire import object_json, problem_from_wire
-from xdsd.manifest import ParsedObject, parse_manifest
+from api.wire import problem_from_wire
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
+
+if TYPE_CHECKING:
+    from xdsd.manifest import ParsedObject
 
 STDIN = "-"
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
@@ -39,7 +41,7 @@ def manifest_options(command: _Command) -> _Command:
 class Manifests:
     """The objects of some files, by what they are called."""
 
-    objects: dict[ObjectRef, ParsedObject] = field(default_factory=dict)
+    objects: "dict[ObjectRef, ParsedObject]" = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -48,6 +50,8 @@ class Manifests:
 
     def encoded(self) -> list[bytes]:
         """Each object as JSON."""
+        from api.object_json import object_json  # noqa: PLC0415 - the kinds of objects take a moment to import
+
         return [object_json(parsed.object) for parsed in self.objects.values()]
 
     def located(self, problems: Iterable[pb.Problem]) -> list[Problem]:
@@ -62,7 +66,7 @@ class Manifests:
             found.append(problem.at(parsed.file, parsed.line_of(problem.path)) if parsed else problem)
         return found
 
-    def _add(self, parsed: ParsedObject) -> None:
+    def _add(self, parsed: "ParsedObject") -> None:
         ref = parsed.object.ref
         first = self.objects.setdefault(ref, parsed)
         if first is not parsed:
@@ -97,6 +101,8 @@ def read(filenames: Sequence[str], *, recursive: bool, namespace: str | None) ->
         raise click.UsageError("name a file, a folder or - with -f")
     if filenames.count(STDIN) > 1:
         raise click.UsageError("the standard input can be read once")
+    from xdsd.manifest import parse_manifest  # noqa: PLC0415 - the kinds of objects take a moment to import
+
     found = Manifests()
     for filename in filenames:
         for name, data in _contents(filename, recursive, found.problems):
@@ -134,7 +140,7 @@ def _files(folder: Path, recursive: bool) -> list[Path]:
     return sorted(path for path in found if path.suffix in _SUFFIXES and path.is_file())
 
 
-def _elsewhere(objects: Iterable[ParsedObject], namespace: str) -> Iterator[Problem]:
+def _elsewhere(objects: "Iterable[ParsedObject]", namespace: str) -> Iterator[Problem]:
     for parsed in objects:
         ref = parsed.object.ref
         if ref.namespace != namespace:

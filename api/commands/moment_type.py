@@ -6,7 +6,7 @@ from typing import Any
 import click
 from pydantic_core import PydanticCustomError
 
-from xdsd.settings import parse_duration
+from xdsd.setting_values import parse_duration
 
 Moment = int | datetime
 """A revision of the store, or an aware time."""

@@ -19,7 +19,11 @@ _STYLES: Mapping[str, str] = {
     "HEALTHY": "green",
     "ok": "green",
     "STALE": "yellow",
+    "SYNCING": "yellow",
+    "MISSING": "red",
     "DRAINING": "yellow",
+    "AWAY": "yellow",
+    "DEGRADED": "yellow",
     "warning": "yellow",
     "NACKED": "bold red",
     "UNHEALTHY": "red",
@@ -27,8 +31,30 @@ _STYLES: Mapping[str, str] = {
     "error": "red",
 }
 
-Format = click.Choice(["json", "yaml", "wide", "name"])
-DataFormat = click.Choice(["json", "yaml"])
+_QUERIES = (
+    "jsonpath",
+    "jsonpath-file",
+    "jsonpath-as-json",
+    "custom-columns",
+    "go-template",
+    "go-template-file",
+)
+
+
+class _Formats(click.Choice[str]):
+    """Formats; for kubectl's query languages it is told what to use instead."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The format; another is wrong usage."""
+        word = str(value).partition("=")[0]
+        if word in _QUERIES:
+            self.fail(f"{word} is not there: take -o json, and pick from that with jq", param, ctx)
+        found: str = super().convert(value, param, ctx)
+        return found
+
+
+Format = _Formats(["json", "yaml", "wide", "name"])
+DataFormat = _Formats(["json", "yaml"])
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, header: bool = True) -> None:

@@ -1,7 +1,7 @@
 """Objects that say how a proxy is started, and bootstraps with EnvoyFilters' patches merged, for ``xdsctl bootstrap``."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -11,8 +11,11 @@ from api.commands.manifests import read
 from api.commands.problems import report
 from xdsd.manifest import AnyObject, parse_object
 from xdsd.model.intent import EnvoyFilter, MeshConfig, ProxyConfig
+from xdsd.model.intent.mesh_config import NAME
 from xdsd.model.node import Node
 from xdsd.model.problem import Problem
+from xdsd.model.proxy_start import applying, proxy_start
+from xdsd.model.started import ProxyStart
 
 Json = Mapping[str, Any]
 
@@ -35,6 +38,18 @@ def from_daemon(connection: Connection) -> list[AnyObject]:
         listed = [each for kind in _SPECS for each in client.list(kind.__name__).objects]
     objects = (parse_object(json.loads(each.json)) for each in listed)
     return [obj for obj in objects if not isinstance(obj, list)]
+
+
+def start_of(
+    objects: Iterable[AnyObject], namespace: str, labels: Mapping[str, str], root: str
+) -> ProxyStart:
+    """What the ProxyConfigs and the MeshConfig among objects say of a workload."""
+    objects = tuple(objects)
+    meshes = (obj for obj in objects if isinstance(obj.spec, MeshConfig))
+    mesh = next((obj for obj in meshes if (obj.metadata.namespace, obj.metadata.name) == (root, NAME)), None)
+    configs = [obj for obj in objects if isinstance(obj.spec, ProxyConfig)]
+    chosen = applying(configs, namespace, labels, root)
+    return proxy_start(mesh.spec.default_config if mesh else None, [obj.spec for obj in chosen])
 
 
 def with_patches(bootstrap: Json, objects: Sequence[AnyObject], root: str) -> Json:

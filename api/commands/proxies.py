@@ -5,8 +5,10 @@ from typing import Any
 
 import click
 
+from api.commands.blaming import who_is_to_blame
 from api.commands.connection import Connection, pass_connection
 from api.commands.output import print_data, print_table
+from api.commands.waiting import tell_of_waiting
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from xdsd.snapshot import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, SECRET, VIRTUAL_HOST
 
@@ -41,6 +43,7 @@ def proxies(connection: Connection, node: str | None, output: str | None) -> Non
     """
     with connection.client() as client:
         found = sorted(client.proxies(), key=lambda proxy: (proxy.namespace, proxy.name, proxy.node_id))
+        tell_of_waiting(client)
     if node:
         found = [proxy for proxy in found if node in {proxy.node_id, f"{proxy.name}.{proxy.namespace}"}]
         if not found:
@@ -54,7 +57,10 @@ def proxies(connection: Connection, node: str | None, output: str | None) -> Non
         click.echo("No proxies are connected.", err=True)
         return
     _table(found, wide=output == "wide")
-    _errors(found)
+    if _errors(found):
+        with connection.client() as client:
+            for line in who_is_to_blame([client]):
+                click.echo(line, err=True)
 
 
 def _table(found: Sequence[pb.ProxyStatus], *, wide: bool) -> None:
@@ -74,13 +80,16 @@ def _table(found: Sequence[pb.ProxyStatus], *, wide: bool) -> None:
     print_table(columns + more, rows)
 
 
-def _errors(found: Sequence[pb.ProxyStatus]) -> None:
-    """What rejecting proxies said, below the table: it would tear the columns apart."""
+def _errors(found: Sequence[pb.ProxyStatus]) -> bool:
+    """Prints what rejecting proxies said, below the table: it would tear the columns apart; whether any did."""
+    told = False
     for proxy in found:
         for status in proxy.types:
             if status.error:
                 kind = TYPE_COLUMNS.get(status.type_url, status.type_url)
                 click.echo(f"{proxy.name}.{proxy.namespace} rejects {kind}: {status.error}", err=True)
+                told = True
+    return told
 
 
 def _json(proxy: pb.ProxyStatus) -> dict[str, Any]:

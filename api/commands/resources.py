@@ -4,7 +4,9 @@ import click
 
 from api.commands.kind import KIND
 from api.commands.output import DataFormat, print_data, print_table, to_json
+from api.kinds import CATALOG_KINDS
 from xdsd.model.intent import KINDS, Kind
+from xdsd.model.intent.kinds import CATALOG
 from xdsd.model.intent.schema import field_lines, json_schema
 
 
@@ -13,7 +15,7 @@ from xdsd.model.intent.schema import field_lines, json_schema
     "-o", "--output", type=click.Choice(["json", "yaml", "wide", "name"]), help="Data, or names alone."
 )
 def api_resources(output: str | None) -> None:
-    """List the kinds of objects."""
+    """List the kinds of objects; those that registries report are only read, with get and describe."""
     kinds = sorted(KINDS.values(), key=lambda kind: kind.plural)
     if output in {"json", "yaml"}:
         print_data(
@@ -27,8 +29,22 @@ def api_resources(output: str | None) -> None:
                         "versions": list(kind.versions),
                         "namespaced": True,
                         "kind": kind.kind,
+                        "readOnly": False,
                     }
                     for kind in kinds
+                ]
+                + [
+                    {
+                        "name": kind.plural,
+                        "singularName": kind.singular,
+                        "shortNames": list(kind.short_names),
+                        "group": CATALOG,
+                        "versions": ["v1"],
+                        "namespaced": True,
+                        "kind": kind.kind,
+                        "readOnly": True,
+                    }
+                    for kind in CATALOG_KINDS
                 ]
             },
             output,
@@ -36,8 +52,10 @@ def api_resources(output: str | None) -> None:
     elif output == "name":
         for kind in kinds:
             click.echo(f"{kind.plural}.{kind.group}")
+        for reported in CATALOG_KINDS:
+            click.echo(f"{reported.plural}.{CATALOG}")
     else:
-        columns = ("NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND", "VERSIONS")
+        columns = ("NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND", "READ-ONLY", "VERSIONS")
         width = len(columns) if output == "wide" else len(columns) - 1
         rows = [
             (
@@ -46,9 +64,22 @@ def api_resources(output: str | None) -> None:
                 kind.preferred,
                 "true",
                 kind.kind,
+                "false",
                 ",".join(kind.versions),
             )
             for kind in kinds
+        ]
+        rows += [
+            (
+                kind.plural,
+                ",".join(kind.short_names),
+                f"{CATALOG}/v1",
+                "true",
+                kind.kind,
+                "true",
+                "v1",
+            )
+            for kind in CATALOG_KINDS
         ]
         print_table(columns[:width], [row[:width] for row in rows])
 

@@ -15,10 +15,10 @@ from api.commands.output import counted
 from storage.base import InvalidRequest, KeyValue, Store, prefix_end
 from storage.snapshot_file import Snapshot
 from storage.snapshot_restore import load, seed
-from xdsd.config import STORE_FILE
 from xdsd.fleet import members, singletons
 from xdsd.intents.history import KEPT_SINCE
 from xdsd.intents.keys import HISTORY
+from xdsd.state_dir import STORE_FILE
 
 OURS = b"/xdsd/"
 _RUNNING = (members.PREFIX, singletons.PREFIX.encode())

@@ -1,32 +1,17 @@
 """What a proxy is started with beside its bootstrap: its command line and its environment, for ``xdsctl bootstrap``."""
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import click
 
-from xdsd.manifest import AnyObject
-from xdsd.model.intent import MeshConfig, ProxyConfig
-from xdsd.model.intent.mesh_config import NAME
-from xdsd.model.proxy_start import ProxyStart, applying, proxy_start
+from xdsd.model.started import ProxyStart
 
 DRAIN = timedelta(seconds=45)
 _LATER = timedelta(seconds=15)
 _META = "ISTIO_META_"
-
-
-def start_of(
-    objects: Iterable[AnyObject], namespace: str, labels: Mapping[str, str], root: str
-) -> ProxyStart:
-    """What the ProxyConfigs and the MeshConfig among objects say of a workload."""
-    objects = tuple(objects)
-    meshes = (obj for obj in objects if isinstance(obj.spec, MeshConfig))
-    mesh = next((obj for obj in meshes if (obj.metadata.namespace, obj.metadata.name) == (root, NAME)), None)
-    configs = [obj for obj in objects if isinstance(obj.spec, ProxyConfig)]
-    chosen = applying(configs, namespace, labels, root)
-    return proxy_start(mesh.spec.default_config if mesh else None, [obj.spec for obj in chosen])
 
 
 def command_line(start: ProxyStart) -> str:

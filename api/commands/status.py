@@ -8,6 +8,7 @@ import click
 
 from api.commands.connection import Connection, pass_connection
 from api.commands.output import DataFormat, counted, print_data, print_table, readable
+from api.commands.registries import registry_json, state_words
 
 
 @click.command()
@@ -61,16 +62,7 @@ def status(connection: Connection, output: str | None) -> None:
                     {"name": check.name, "ok": check.ok, "state": check.state, "detail": check.detail}
                     for check in answer.checks
                 ],
-                "registries": [
-                    {
-                        "name": registry.name,
-                        "synced": registry.synced,
-                        "stale": registry.stale,
-                        "services": registry.services,
-                        "workloads": registry.workloads,
-                    }
-                    for registry in registries
-                ],
+                "registries": [registry_json(registry) for registry in registries],
             },
             output,
         )
@@ -101,9 +93,13 @@ def _print(answer: Any, registries: Any) -> None:
     if registries:
         click.echo()
         print_table(
-            ("REGISTRY", "STATE", "SERVICES", "WORKLOADS"),
+            ("REGISTRY", "STATE", "SERVICES", "WORKLOADS", "ENDPOINTS"),
             [
-                (registry.name, _state(registry), str(registry.services), str(registry.workloads))
+                (
+                    registry.name,
+                    f"{state_words(registry)}{f': {registry.stale}' if registry.stale else ''}",
+                    *(str(count) for count in (registry.services, registry.workloads, registry.endpoints)),
+                )
                 for registry in registries
             ],
         )
@@ -134,9 +130,3 @@ def _store_json(store: Any) -> dict[str, Any]:
         "members": list(store.members),
         "unavailable": store.unavailable,
     }
-
-
-def _state(registry: Any) -> str:
-    if registry.stale:
-        return f"stale: {registry.stale}"
-    return "ok" if registry.synced else "not listed yet"

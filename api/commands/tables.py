@@ -5,19 +5,26 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from xdsd.model.declarer import SOURCE
+
 Json = Mapping[str, Any]  # any object of intent as JSON
 
 _COLUMNS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "DestinationRule": (("HOST", "host"),),
     "Gateway": (),
     "HealthCheck": (("HOST", "host"),),
+    "Inspection": (("HOSTS", "hosts"),),
     "MeshConfig": (),
+    "Peer": (("ADDRESSES", "addresses"), ("TRUST-DOMAIN", "trustDomain")),
     "ProxyConfig": (("SELECTOR", "selector"), ("CONCURRENCY", "concurrency")),
     "RateLimit": (("TARGETS", "targetRefs"),),
+    "Residency": (("REGIONS", "regions"),),
     "ServiceEntry": (("HOSTS", "hosts"), ("LOCATION", "location"), ("RESOLUTION", "resolution")),
     "Sidecar": (),
+    "Telemetry": (),
     "VirtualService": (("GATEWAYS", "gateways"), ("HOSTS", "hosts")),
     "WorkloadEntry": (("ADDRESS", "address"),),
+    "WorkloadGroup": (),
 }
 
 
@@ -28,7 +35,14 @@ def columns(kind: str, *, namespaces: bool, wide: bool) -> tuple[str, ...]:
     """The header of a kind's table."""
     own = tuple(title for title, _ in _COLUMNS.get(kind, ()))
     more = (*(("ADDRESSES",) if kind in _ADDRESSED else ()), "GENERATION", "LABELS") if wide else ()
-    return (*(("NAMESPACE",) if namespaces else ()), "NAME", *own, "AGE", *more)
+    return (
+        *(("NAMESPACE",) if namespaces else ()),
+        "NAME",
+        *own,
+        "AGE",
+        *more,
+        *(("SOURCE",) if wide else ()),
+    )
 
 
 def row(item: Json, now: datetime, *, name: str, namespaces: bool, wide: bool) -> tuple[str, ...]:
@@ -39,7 +53,8 @@ def row(item: Json, now: datetime, *, name: str, namespaces: bool, wide: bool) -
     if wide:
         labels = ",".join(f"{key}={value}" for key, value in sorted(metadata.get("labels", {}).items()))
         found = (",".join(_addresses(item)),) if item["kind"] in _ADDRESSED else ()
-        more = (*found, str(metadata.get("generation", "")), labels or "<none>")
+        source = metadata.get("annotations", {}).get(SOURCE, "store")
+        more = (*found, str(metadata.get("generation", "")), labels or "<none>", source)
     namespace = (metadata["namespace"],) if namespaces else ()
     return (*namespace, name, *own, age(metadata.get("creationTimestamp", ""), now), *more)
 

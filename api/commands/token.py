@@ -68,6 +68,8 @@ def create(
     )
     with connection.client() as client:
         made = JoiningClient(client).create_token(request)
+    for warning in made.warnings:
+        click.echo(f"Warning: {warning}", err=True)
     if out is not None:
         try:
             write_secret(out, made.token.encode())

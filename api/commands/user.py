@@ -16,6 +16,11 @@ from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 ROLE = click.Choice(["viewer", "editor", "admin"])
 _LONGEST_PASSWORD = 1024
 
+_MYSELF = (
+    "{name} is who you are: this shuts you out, and who may come in otherwise (another admin, or root at the daemon's"
+    " socket) has to let you in again; say --myself if that is meant"
+)
+
 output_option = click.option("-o", "--output", type=DataFormat, help="As data.")
 dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Let the daemon check everything and write nothing."
@@ -39,6 +44,9 @@ password_option = click.option(
     type=click.File("rb"),
     help="Holds a password, for clients of etcd's API; - reads the standard input.",
 )
+
+
+myself_option = click.option("--myself", is_flag=True, help="Also where that is you.")
 
 
 @click.group(cls=HintedGroup)
@@ -114,24 +122,32 @@ def show(connection: Connection, name: str, output: str | None) -> None:
 
 @user.command()
 @click.argument("name")
+@myself_option
 @dry_run_option
 @pass_connection
-def delete(connection: Connection, name: str, dry_run: bool) -> None:
+def delete(connection: Connection, name: str, myself: bool, dry_run: bool) -> None:
     """Forget a user; what it is connected with ends."""
     with connection.client() as client:
-        AccessClient(client).delete(name, dry_run=dry_run)
+        access = AccessClient(client)
+        _not_myself(access, name, myself or dry_run)
+        access.delete(name, dry_run=dry_run)
     click.echo(f'user "{name}" deleted{DRY_RUN if dry_run else ""}')
 
 
 @user.command()
 @click.argument("name")
+@myself_option
 @dry_run_option
 @output_option
 @pass_connection
-def disable(connection: Connection, name: str, dry_run: bool, output: str | None) -> None:
+def disable(connection: Connection, name: str, myself: bool, dry_run: bool, output: str | None) -> None:
     """Let a user in no more, and keep what is known of it."""
     request = pb.UpdateUserRequest(name=name, set_disabled=True, disabled=True, dry_run=dry_run)
-    _update(connection, request, "disabled", output)
+    with connection.client() as client:
+        access = AccessClient(client)
+        _not_myself(access, name, myself or dry_run)
+        changed = access.update(request)
+    told(changed, "disabled", output, dry_run=dry_run)
 
 
 @user.command()
@@ -241,6 +257,11 @@ def revoke(
     with connection.client() as client:
         changed = AccessClient(client).revoke_token(name, identity or "", dry_run=dry_run)
     told(changed, "has no tokens any more" if everything else "has one token less", output, dry_run=dry_run)
+
+
+def _not_myself(access: AccessClient, name: str, meant: bool) -> None:
+    if not meant and access.whoami().name == name:
+        raise click.ClickException(_MYSELF.format(name=name))
 
 
 def _update(connection: Connection, request: pb.UpdateUserRequest, done: str, output: str | None) -> None:

@@ -9,17 +9,16 @@ from datetime import timedelta
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 from rich.console import Console
 
 from api.client import ApiError, Client, NotFoundError
+from api.commands.blaming import who_is_to_blame
 from api.commands.connection import Connection, pass_connection
-from api.commands.delete import not_found
 from api.commands.duration_type import DURATION
-from api.commands.kind import KINDS_ARGUMENT
 from api.commands.output import print_data
 from api.commands.proxies import STATES, TYPE_COLUMNS
 from api.commands.revisions import newest_change, newest_change_of_objects
-from api.commands.subject import named
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from xdsd.model.problem import ObjectRef
 
@@ -61,10 +60,14 @@ class Progress:
         return [(endpoint, compiled) for endpoint, compiled in self.compiled if compiled < revision]
 
 
+def _kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from api.commands.kind import KINDS_ARGUMENT  # noqa: PLC0415 - the kinds of objects take a moment to import
+
+    return KINDS_ARGUMENT.shell_complete(ctx, param, incomplete)
+
+
 @click.command()
-@click.argument(
-    "words", nargs=-1, metavar="[KIND NAME…|KIND/NAME…]", shell_complete=KINDS_ARGUMENT.shell_complete
-)
+@click.argument("words", nargs=-1, metavar="[KIND NAME…|KIND/NAME…]", shell_complete=_kinds)
 @click.option(
     "--for",
     "condition",
@@ -115,6 +118,8 @@ def wait(
         wanted = _revision(first, refs, revision)
         progress = stack.enter_context(_progress_line(quiet=bool(output)))
         found, ended = _wait([first, *others], wanted, timeout.total_seconds(), progress)
+        rejected = any(straggler.rejects for straggler in found.stragglers)
+        blamed = who_is_to_blame([first, *others]) if rejected else []
     synced = found.done(wanted)
     if output:
         print_data(_json(found, wanted, synced=synced), output)
@@ -124,6 +129,8 @@ def wait(
         click.echo("Warning: no proxy is connected, so none of them has the change", err=True)
     if not synced:
         _complain(found, wanted, timeout, ended)
+        for line in blamed:
+            click.echo(line, err=True)
         raise click.exceptions.Exit(1)
 
 
@@ -137,6 +144,9 @@ def _all_synced(proxies: int, revision: int) -> str:
 def _refs(words: Sequence[str], namespace: str) -> list[ObjectRef]:
     if not words:
         return []
+    from api.commands.kind import KINDS_ARGUMENT  # noqa: PLC0415 - the kinds of objects take a moment to import
+    from api.commands.subject import named  # noqa: PLC0415 - likewise
+
     found = named(KINDS_ARGUMENT.convert(words[0], None, click.get_current_context()), words[1:])
     if not found:
         raise click.UsageError("name objects as KIND/NAME or KIND NAME, such as vs/reviews")
@@ -160,6 +170,8 @@ def _written(client: Client, ref: ObjectRef) -> int:
     try:
         return int(json.loads(client.get(ref))["metadata"]["resourceVersion"])
     except NotFoundError as error:
+        from api.kinds import not_found  # noqa: PLC0415 - the kinds of objects take a moment to import
+
         raise ApiError(error.code, not_found(ref)) from error
 
 

@@ -8,7 +8,7 @@ import click
 
 from api.daemon_tls import XdsTls
 from xdsd.model.identity import InvalidIdentity, SpiffeID
-from xdsd.settings import Address, TcpAddress
+from xdsd.setting_values import Address, TcpAddress
 
 SERVER_ACCOUNT = "xdsd"
 PLAIN, WITH_TOKEN, WITH_CERTIFICATE = (TcpAddress("127.0.0.1", port) for port in (15010, 15012, 15013))

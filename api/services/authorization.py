@@ -10,12 +10,19 @@ from api.access.caller import Right, current
 from api.ports import Intents, Mesh
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.verdicts import cells_to_wire, verdicts_to_wire
-from xdsd.authorization.reach import Question, Site, UnknownError, can, matrix
-from xdsd.authorization.sites import site_of
+from xdsd.authorization.parties import UnknownError
+from xdsd.authorization.reach import Question, can, matrix
+from xdsd.authorization.sites import Site, seen, site_of
 
 Context = grpc.aio.ServicerContext[object, object]
 
-_KINDS = ("AuthorizationPolicy", "RequestAuthentication", "MeshConfig")
+_KINDS = (
+    "AuthorizationPolicy",
+    "RequestAuthentication",
+    "PeerAuthentication",
+    "DestinationRule",
+    "MeshConfig",
+)
 
 
 class AuthorizationService:
@@ -43,13 +50,15 @@ class AuthorizationService:
         return cells_to_wire(await asyncio.to_thread(matrix, site, request.namespace))
 
     async def _site(self) -> Site:
-        objects: list[Any] = []  # objects of several kinds
+        objects: list[Any] = [each.object for each in self._mesh.foreign() if each.object.kind in _KINDS]
         for kind in _KINDS:
             objects += (await self._intents.list(kind)).objects
         catalog = self._mesh.catalog
         services = dict(catalog.services())
         endpoints = {key: catalog.endpoints(key) for key in services}
-        return site_of(objects, services, endpoints, self._mesh.settings)
+        mesh = self._mesh
+        known = seen(mesh.shut_out.identities, mesh.observed().proxies, mesh.foreign_domains)
+        return site_of(objects, services, endpoints, mesh.settings, known)
 
 
 def question_of(request: pb.CanRequest) -> Question:

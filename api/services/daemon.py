@@ -8,7 +8,7 @@ from dataclasses import replace
 import grpc
 
 from api.access.caller import Right, require_somewhere
-from api.ports import Health, Intents, Mesh, Proxies
+from api.ports import Health, Intents, Mesh, Proxies, Source
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.services.objects import now, reader
 from api.wire import problem_to_wire
@@ -96,17 +96,7 @@ class RegistriesService:
         self, _request: pb.ListRegistriesRequest, _context: Context
     ) -> pb.ListRegistriesResponse:
         require_somewhere(Right.OBSERVE)
-        found = [
-            pb.RegistryStatus(
-                name=source.name,
-                synced=source.synced,
-                stale=source.stale,
-                services=source.services,
-                workloads=source.workloads,
-            )
-            for source in self._mesh.sources()
-        ]
-        return pb.ListRegistriesResponse(registries=found)
+        return pb.ListRegistriesResponse(registries=[_registry(source) for source in self._mesh.sources()])
 
 
 class ProblemsService:
@@ -141,6 +131,27 @@ class ProblemsService:
         rest = [each for each in objects if each.ref not in refused]
         others = await self._intents.apply(rest, now=now(), dry_run=True)
         return (*applied.problems, *others.problems)
+
+
+def _registry(source: Source) -> pb.RegistryStatus:
+    status = pb.RegistryStatus(
+        name=source.name,
+        kind=source.kind,
+        state=str(source.state),
+        synced=source.synced,
+        stale=source.stale,
+        services=source.services,
+        workloads=source.workloads,
+        endpoints=source.endpoints,
+        problems=source.problems,
+        outages=source.outages,
+        last_error=source.last_error,
+    )
+    for name in ("since", "last_sync", "last_change"):
+        moment = getattr(source, name)
+        if moment is not None:
+            getattr(status, name).FromDatetime(moment)
+    return status
 
 
 def _checked(check: Check, store: pb.StoreState) -> Check:

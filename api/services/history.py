@@ -8,10 +8,11 @@ from typing import Literal
 import grpc
 
 from api.access.caller import Right, current
+from api.object_json import object_json
 from api.ports import Intents
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.services.objects import OUTCOMES, applied_to_wire, author, check_kind, now, reader
-from api.wire import object_json, ref_from_wire, ref_to_wire
+from api.wire import ref_from_wire, ref_to_wire
 from storage.base import Compacted, FutureRevision
 from xdsd.intents import Differences, Record, Wanted
 from xdsd.manifest import AnyObject

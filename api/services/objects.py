@@ -4,22 +4,26 @@ Text is made of objects, and objects of text, in threads: thousands of them woul
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import grpc
 
 from api.access.caller import Right, current
-from api.ports import Intents, Mesh
+from api.object_json import object_json
+from api.ports import Foreign, Intents, Mesh
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from api.selectors import Selector, SelectorError, parse_selector
-from api.wire import object_json, problem_to_wire, ref_from_wire, ref_to_wire
+from api.wire import problem_to_wire, ref_from_wire, ref_to_wire
 from xdsd.intents import Applied, Author, Deleted, IntentChange, Outcome, Undecodable, Verdict, parse
 from xdsd.manifest import AnyObject
+from xdsd.model.declarer import SOURCE
 from xdsd.model.intent import KINDS, ServiceEntry
-from xdsd.model.problem import ObjectRef, Problem
+from xdsd.model.problem import ObjectRef, Problem, Reason
+from xdsd.reconcile.declared import not_here
 
 Context = grpc.aio.ServicerContext[object, object]
 
@@ -58,6 +62,8 @@ class ObjectsService:
             found = await self._intents.get(ref)
         except Undecodable as error:
             await context.abort(grpc.StatusCode.DATA_LOSS, f"what is stored as {ref} cannot be read: {error}")
+        if found is None and (other := self._mesh.foreigner(ref)) is not None:
+            found = marked(other)
         if found is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"{ref} does not exist")
         return pb.GetResponse(object=_shown(self._mesh, found))
@@ -67,9 +73,10 @@ class ObjectsService:
         selects = await _selector(request.label_selector, context)
         may_read = reader(request.namespace)
         listing = await self._intents.list(request.kind or None, request.namespace or None)
+        stored = {each.ref for each in listing.objects}
         chosen = [
             each
-            for each in listing.objects
+            for each in (*listing.objects, *self._foreign(request, stored))
             if selects(each.metadata.labels) and may_read(each.metadata.namespace)
         ]
         objects = await asyncio.to_thread(lambda: [_shown(self._mesh, each) for each in chosen])
@@ -80,6 +87,8 @@ class ObjectsService:
         for ref in refs:
             await check_kind(ref.kind, context)
             current().require(Right.WRITE, ref.namespace)
+        if problems := await self._not_ours(refs):
+            return pb.DeleteResponse(problems=[problem_to_wire(problem) for problem in problems])
         deleted = await self._intents.delete(
             refs,
             now=now(),
@@ -99,6 +108,33 @@ class ObjectsService:
             async for change in changes:
                 for response in await asyncio.to_thread(view.responses, change):
                     yield response
+
+    def _foreign(self, request: pb.ListRequest, stored: Collection[ObjectRef]) -> Iterator[AnyObject]:
+        """What other sources declare of what is asked for, in the order of names."""
+        for each in sorted(self._mesh.foreign(), key=lambda each: each.object.ref):
+            ref = each.object.ref
+            if (
+                request.kind in ("", ref.kind)
+                and request.namespace in ("", ref.namespace)
+                and ref not in stored
+            ):
+                yield marked(each)
+
+    async def _not_ours(self, refs: Sequence[ObjectRef]) -> list[Problem]:
+        """Why objects cannot be deleted here: the store has none of them, and another source does."""
+        found = [(ref, self._mesh.foreigner(ref)) for ref in refs]
+        return [
+            Problem(Reason.CONFLICT, not_here(other.source), ref)
+            for ref, other in found
+            if other is not None and not await self._is_stored(ref)
+        ]
+
+    async def _is_stored(self, ref: ObjectRef) -> bool:
+        """Whether the store has something of that name, readable or not."""
+        try:
+            return await self._intents.get(ref) is not None
+        except Undecodable:
+            return True
 
     async def _apply(
         self, objects: Sequence[pb.Object], right: Right, *, dry_run: bool
@@ -201,6 +237,13 @@ async def _selector(text: str, context: Context) -> Selector:
         return parse_selector(text)
     except SelectorError as error:
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+
+
+def marked(foreign: Foreign) -> AnyObject:
+    """An object of another source than the store, with the note that says which."""
+    obj = foreign.object
+    annotations = {**obj.metadata.annotations, SOURCE: foreign.source}
+    return replace(obj, metadata=replace(obj.metadata, annotations=annotations))
 
 
 def _object(obj: AnyObject) -> pb.Object:

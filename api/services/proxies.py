@@ -10,7 +10,7 @@ import grpc
 from api.access.caller import Right, current
 from api.ports import Mesh, Proxies
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
-from xdsd.model.node import SEPARATOR
+from xdsd.model.node import SEPARATOR, instance
 from xdsd.protocol.watch import State, TypeStatus
 from xdsd.server.status import ProxyStatus
 from xdsd.snapshot import SECRET, TYPES, Layer, Resource, Snapshot
@@ -82,6 +82,7 @@ class ProxiesService:
                 subject=status.subject,
                 serial=status.serial,
                 fingerprint=status.fingerprint,
+                trust_domain=status.trust_domain,
             )
             item.begins.FromDatetime(status.begins)
             item.ends.FromDatetime(status.ends)
@@ -131,12 +132,6 @@ def find_nodes(wanted: str, nodes: Iterable[str]) -> Sequence[str]:
 def _id(key: str) -> str:
     """A node's id, without the identity that it proved."""
     return key.partition(SEPARATOR)[0]
-
-
-def instance(node: str) -> str:
-    """``reviews-v1.default`` of a node id; ids of another form stand for themselves."""
-    parts = node.split("~")
-    return parts[2] if len(parts) == 4 else node
 
 
 def _unknown(wanted: str, nodes: Iterable[str]) -> str:

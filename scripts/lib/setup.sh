@@ -133,9 +133,83 @@ ensure_redis() {
     export XDSD_REDIS="$folder/usr/bin"
 }
 
+# The same for Debian's consul, which newer releases than bullseye do not have: from the mirror that this machine has its
+# own packages from, with apt's checks of signatures and checksums. Sets XDSD_CONSUL.
+ensure_consul() {
+    [[ -z "${XDSD_CONSUL:-}" ]] || return 0
+    ! command -v consul >/dev/null || return 0
+    local folder="${XDSD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xdsd}/consul"
+    if [[ ! -x "$folder/usr/bin/consul" ]] && ! unpack_of bullseye "$folder" consul; then
+        in_ci && die "the tests need consul, which cannot be had here"
+        say "without consul the tests that need it are skipped"
+        return 0
+    fi
+    export XDSD_CONSUL="$folder/usr/bin"
+}
+
+# unpack_of RELEASE FOLDER PACKAGE…: what packages of another release of Debian's hold. This machine's own lists and sources
+# are left as they are.
+unpack_of() {
+    local release="$1" folder="$2" mirror work keyring=/usr/share/keyrings/debian-archive-keyring.gpg options=()
+    shift 2
+    command -v apt-get >/dev/null || return 1
+    # What a mirror says of itself is known once its lists are.
+    mirror="$(debian_mirror)"
+    if [[ -z "$mirror" ]]; then
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update >&2 || return 1
+        mirror="$(debian_mirror)"
+    fi
+    [[ -n "$mirror" ]] || return 1
+    say "fetching $* of $release"
+    mkdir -p "$(dirname "$folder")"
+    work="$(mktemp -d "$folder.XXXXXX")"
+    chmod 755 "$work"
+    mkdir -p "$work/apt/lists/partial" "$work/apt/cache/archives/partial"
+    [[ -f "$keyring" ]] && options=("[signed-by=$keyring]")
+    echo "deb ${options[*]} $mirror $release main" >"$work/apt/sources.list"
+    options=(-o "Dir::Etc::SourceList=$work/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
+        -o "Dir::State::Lists=$work/apt/lists" -o "Dir::Cache=$work/apt/cache" -o APT::Sandbox::User=)
+    (cd "$work" && apt-get "${options[@]}" -qq update >&2 && apt-get "${options[@]}" -qq download "$@" >&2) ||
+        { rm -rf "$work" && return 1; }
+    rm -r "$work/apt"
+    unfold "$work" "$folder"
+}
+
+# The mirror of Debian's that this machine's own sources name.
+debian_mirror() {
+    apt-get indextargets --format "\$(REPO_URI)" "Created-By: Packages" "Origin: Debian" "Label: Debian" "Component: main" |
+        head -n 1
+}
+
+# A kube-apiserver, built from Debian's source, and the kubectl that belongs to it. Sets XDSD_KUBERNETES.
+ensure_kube() {
+    [[ -z "${XDSD_KUBERNETES:-}" ]] || return 0
+    local folder="${XDSD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xdsd}/kubernetes-1.20.2-2"
+    if [[ ! -x "$folder/usr/bin/kube-apiserver" ]] && ! build_kube "$folder"; then
+        in_ci && die "the tests need a kube-apiserver, which cannot be built here"
+        say "without a kube-apiserver the tests that need it are skipped"
+        return 0
+    fi
+    export XDSD_KUBERNETES="$folder/usr/bin"
+}
+
+build_kube() {
+    local missing=()
+    command -v apt-get >/dev/null && [[ -n "$(debian_mirror)" ]] || return 1
+    command -v dpkg-source >/dev/null || missing+=(dpkg-dev)
+    command -v make >/dev/null || missing+=(make)
+    ((${#missing[@]} == 0)) || apt_install "${missing[@]}" || return 1
+    say "building a kube-apiserver, which takes minutes (its output is in $1.log)"
+    mkdir -p "$(dirname "$1")"
+    scripts/lib/build-kubernetes "$1" "$(debian_mirror)" >"$1.log" 2>&1 || {
+        tail -n 20 "$1.log" >&2
+        return 1
+    }
+}
+
 # unpack FOLDER PACKAGE…: what Debian packages hold, in a folder that is there whole or not at all.
 unpack() {
-    local folder="$1" work package
+    local folder="$1" work
     shift
     command -v apt-get >/dev/null || return 1
     say "fetching $*"
@@ -144,6 +218,12 @@ unpack() {
     work="$(mktemp -d "$folder.XXXXXX")"
     chmod 755 "$work"
     (cd "$work" && apt-get -qq download "$@" >&2) || { rm -rf "$work" && return 1; }
+    unfold "$work" "$folder"
+}
+
+# unfold WORK FOLDER: the packages in a folder, unpacked in it, which then takes the other's place.
+unfold() {
+    local work="$1" folder="$2" package
     for package in "$work"/*.deb; do
         dpkg -x "$package" "$work" && rm "$package"
     done

@@ -25,23 +25,31 @@ from api.credentials import Credentials
 from api.server import admin_services, serve_admin
 from api.services.etcd import Etcd
 from api.services.etcd.policy import KeyPolicy
-from api.services.joining import Joined
+from api.services.joined import Joined
 from storage.base import StorageError, Store, StoreStatus
 from storage.memory import MemoryStore
 from xdsd.ca.authority import Authority
 from xdsd.ca.ledger import Ledger
-from xdsd.ca.registers import Revocations, Tokens
+from xdsd.ca.registers import Tokens
+from xdsd.ca.revoked import Revocations
+from xdsd.ca.rotating import Rotations
 from xdsd.ca.sealing import Sealer
 from xdsd.ca.stored import StoredRoots
+from xdsd.compile.layers.traffic import Way
+from xdsd.credentials.register import Credentials as Secrets
 from xdsd.fleet.members import Member, Membership
 from xdsd.health import Check
 from xdsd.intents import Intents
+from xdsd.intents.world import Observed
+from xdsd.model.catalog import ServiceKey
 from xdsd.model.identity import SpiffeID
 from xdsd.model.key_type import KeyType
 from xdsd.model.mesh import MeshSettings
-from xdsd.model.problem import Problem
+from xdsd.model.problem import ObjectRef, Problem
 from xdsd.model.secret import SecretStatus
+from xdsd.model.shut_out import NOBODY, ShutOut
 from xdsd.reconcile import SourceStatus
+from xdsd.reconcile.declared import Holding
 from xdsd.registry.catalog import Catalog
 from xdsd.server import ProxyStatus
 from xdsd.settings import Address, LogFormat, LogLevel, UnixAddress
@@ -63,6 +71,24 @@ class FakeMesh:
     given: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     settings: MeshSettings = field(default_factory=MeshSettings)
     catalog: Catalog = field(default_factory=Catalog)
+    ways: dict[tuple[str, str], tuple[Way, ...]] = field(default_factory=dict)
+
+    def traffic(self, key: ServiceKey, namespace: str, locality: str) -> Sequence[Way]:
+        return self.ways.get((namespace, locality), ())
+
+    others: dict[ObjectRef, Holding] = field(default_factory=dict)
+    shut_out: ShutOut = NOBODY
+    foreign_domains: tuple[str, ...] = ()
+    seen: Observed = field(default_factory=Observed)
+
+    def observed(self) -> Observed:
+        return self.seen
+
+    def foreign(self) -> Sequence[Holding]:
+        return tuple(self.others.values())
+
+    def foreigner(self, ref: ObjectRef) -> Holding | None:
+        return self.others.get(ref)
 
     def given_addresses(self, namespace: str, host: str) -> Sequence[str]:
         return self.given.get((namespace, host), ())
@@ -144,15 +170,23 @@ class Daemon:
         return asyncio.run_coroutine_threadsafe(call, self.loop).result(20)
 
 
-def _joined(store: Store, logger: FilteringBoundLogger) -> Joined:
+async def _members() -> list[str]:
+    return ["north"]
+
+
+def _joined(store: Store, logger: FilteringBoundLogger, unlisted: str, tls_address: str) -> Joined:
     source = StoredRoots(store, Sealer(b"k" * 32), "cluster.local", KeyType.ECDSA_P256, logger)
     return Joined(
         Authority(source, "cluster.local", timedelta(hours=24)),
         Tokens(store, logger),
         Revocations(store, logger),
         Ledger(store, logger, asyncio.get_running_loop().time, lambda: datetime.now(UTC)),
+        Rotations(store, source, _members, logger),
         SpiffeID("cluster.local", "istio-system", "xdsd"),
-        "0.0.0.0:15012",
+        Secrets(store, Sealer(b"k" * 32), logger),
+        tls_address,
+        unlisted=lambda: unlisted,
+        mesh_domain="mesh.example",
     )
 
 
@@ -164,8 +198,12 @@ def daemon(
     *,
     anonymous: Role | None = Role.ADMIN,
     joining: bool = False,
+    unlisted: str = "",
+    tls_address: str = "0.0.0.0:15012",
 ) -> Iterator[Daemon]:
-    """A server on a socket in ``folder`` (or at ``address``) while it lasts; ``joining`` gives it a CA."""
+    """A server on a socket in ``folder`` (or at ``address``) while it lasts; ``joining`` gives it a CA,
+    ``unlisted`` says why proxies are given no lists of revoked certificates, and ``tls_address`` where it serves TLS.
+    """
     running: list[Daemon] = []
     failures: list[Exception] = []
     started = threading.Event()
@@ -181,11 +219,18 @@ def daemon(
         prover = Prover(directory, Throttle(clock), clock, anonymous=anonymous)
         member = Member(7, "one", "1.2.3", "2026-01-02T03:04:05Z", "unix:/admin.sock", "127.0.0.1:15010")
         etcd = Etcd(store, Membership(store, member, logger), KeyPolicy((b"/app/",)))
-        joined = _joined(store, logger) if joining else None
+        joined = _joined(store, logger, unlisted, tls_address) if joining else None
         if joined is not None:
-            runs = (joined.authority.run(), joined.tokens.run(), joined.revocations.run())
+            assert joined.credentials is not None
+            runs = (
+                joined.authority.run(),
+                joined.tokens.run(),
+                joined.revocations.run(),
+                joined.credentials.run(),
+            )
             following += [asyncio.create_task(run) for run in runs]
             await joined.authority.known()
+            await joined.credentials.known()
         offered = admin_services(Intents(store), mesh, proxies, health, prover, etcd, joined)
         where = address or UnixAddress(folder / "admin.sock")
         refused: list[str] = []

@@ -29,6 +29,15 @@ def parsed(options: BootstrapOptions) -> Bootstrap:
     return json_format.ParseDict(bootstrap_json(options), Bootstrap(), descriptor_pool=lazy_pool())
 
 
+def test_a_machine_that_registers_itself_reports_its_health() -> None:
+    """It names its group, and asks the daemon what to ask its program; others do neither."""
+    made = parsed(sidecar(group="reviews"))
+    assert json_format.MessageToDict(made.node.metadata)["AUTO_REGISTER_GROUP"] == "reviews"
+    (service,) = made.hds_config.grpc_services
+    assert service.envoy_grpc.cluster_name == "xds-grpc"
+    assert not parsed(sidecar()).HasField("hds_config")
+
+
 def test_the_node_says_who_the_proxy_is() -> None:
     """What the daemon reads from the node is what was asked for."""
     message = parsed(

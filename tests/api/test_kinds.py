@@ -28,8 +28,8 @@ def test_a_kind_has_many_names(word: str) -> None:
         ("virtualservce", 'there is no kind "virtualservce"; did you mean virtualservice?'),
         ("pod", 'there is no kind "pod"; there are authorizationpolicies, destinationrules'),
         ("vs.x.io", 'there is no kind "vs.x.io"; did you mean vs.networking.istio.io?'),
-        ("workloadgroups.networking.istio.io", "WorkloadGroup is not supported yet"),
-        ("telemetry", "Telemetry is not supported yet; there are authorizationpolicies"),
+        ("wasmplugins.extensions.istio.io", "WasmPlugin is not supported yet"),
+        ("wasmplugin", "WasmPlugin is not supported yet; there are authorizationpolicies"),
     ],
 )
 def test_an_unknown_kind_is_refused_with_what_there_is(word: str, sentence: str) -> None:

@@ -49,7 +49,7 @@ class Connection:
 
     async def ask(self, call: Call, token: str) -> Answer:
         """Sends a request and reads the response."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self._exchange(call, token)
 
     async def _exchange(self, call: Call, token: str) -> Answer:
@@ -68,7 +68,7 @@ class Connection:
 
     async def say(self, words: bytes) -> bytes:
         """What comes back; nothing if the connection is closed instead."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             writer = await self._open()
             writer.write(words)
             try:

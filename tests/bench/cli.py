@@ -10,9 +10,13 @@ import click
 
 from tests.bench.compile import compile_bench
 from tests.bench.edit import edit_bench
+from tests.bench.failover import failover
 from tests.bench.fanout import fanout
 from tests.bench.issue import issue_bench
+from tests.bench.lifetimes import lifetimes
 from tests.bench.noop import noop
+from tests.bench.peer import peer_bench
+from tests.bench.registries.measuring import PLATFORMS, SECONDS, registry_bench
 from tests.bench.rotate import rotate
 from tests.bench.store import store
 from tests.bench.storm import memory, storm
@@ -23,8 +27,12 @@ BENCHES: Mapping[str, Callable[[], Any]] = {
     "compile": compile_bench,
     "storm": lambda: {"storms": [storm(1000, 1000), storm(4000, 1000, 3)], "memory": memory()},
     "edit": edit_bench,
+    "failover": failover,
     "issue": issue_bench,
+    "lifetimes": lifetimes,
     "noop": noop,
+    "peer": peer_bench,
+    "registry": registry_bench,
     "rotate": rotate,
     "store": store,
     "zero-loss": zero_loss,
@@ -34,13 +42,19 @@ BENCHES: Mapping[str, Callable[[], Any]] = {
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(BENCHES)))
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of lines.")
-def main(names: tuple[str, ...], as_json: bool) -> None:
+@click.option("--only", type=click.Choice(list(PLATFORMS)), help="Of registry, this platform alone.")
+@click.option("--seconds", default=SECONDS, show_default=True, help="Of registry, how long the storm is.")
+def main(names: tuple[str, ...], as_json: bool, only: str | None, seconds: float) -> None:
     """Measure; with no NAME everything."""
+    benches: dict[str, Callable[[], Any]] = {
+        **BENCHES,
+        "registry": lambda: registry_bench(only or "", seconds),
+    }
     found: dict[str, Any] = {"machine": machine()}
     for name in names or tuple(BENCHES):
         if not as_json:
             click.echo(f"# {name}")
-        found[name] = BENCHES[name]()
+        found[name] = benches[name]()
         if not as_json:
             for line in lines(found[name]):
                 click.echo(line)

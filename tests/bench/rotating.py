@@ -16,7 +16,8 @@ from tests.secrets.authorities import TRUST_DOMAIN, Roots
 from tests.server.hand import HandMesh
 from xdsd.ca.authority import Authority
 from xdsd.ca.proving import Identifier, identity_of_server
-from xdsd.ca.registers import Revocations, Tokens
+from xdsd.ca.registers import Tokens
+from xdsd.ca.revoked import Revocations
 from xdsd.model.identity import SpiffeID
 from xdsd.protocol.observer import Unobserved
 from xdsd.secrets.keeper import Keeper

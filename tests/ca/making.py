@@ -1,5 +1,6 @@
 """CAs and certificates of tests, good or wrong in one way."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -104,3 +105,21 @@ def request(key: PrivateKey, **names: str) -> bytes:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each) for each in names.values()])
     made = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     return made.public_bytes(Encoding.PEM)
+
+
+def of_no_known_curve(certificate: x509.Certificate) -> bytes:
+    """The same in PEM, with a P-256 key that says that it is of a curve which nobody knows."""
+    return _other(certificate, "06082a8648ce3d030107", "06082a8648ce3d03017f")
+
+
+def of_no_known_version(certificate: x509.Certificate) -> bytes:
+    """The same in PEM, of a version that X.509 does not have."""
+    return _other(certificate, "a003020102", "a003020107")
+
+
+def _other(certificate: x509.Certificate, these: str, those: str) -> bytes:
+    der = certificate.public_bytes(Encoding.DER)
+    changed = der.replace(bytes.fromhex(these), bytes.fromhex(those), 1)
+    assert changed != der
+    text = base64.encodebytes(changed).decode()
+    return f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n".encode()

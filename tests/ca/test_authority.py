@@ -171,7 +171,7 @@ async def test_a_change_is_told(store: Store) -> None:
         assert kept is not None
         _, fresh = await stored(store).root()
         await store.put(ROOTS, encode(decode(kept.value).trust(fresh)))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await change.wait()
         assert len(authority.roots) == 2
 
@@ -267,7 +267,7 @@ async def test_replaced_files_are_taken(tmp_path: Path) -> None:
         assert await signer() == "CN=first"
         with capture_logs() as logs:
             (tmp_path / "ca.pem").write_bytes(bundle(second.chain))
-            await eventually(lambda: any("before its files changed" in str(each["event"]) for each in logs))
+            await eventually(lambda: any("before its files changed" in each.get("why", "") for each in logs))
             assert await signer() == "CN=first"
             assert "PRIVATE" not in str(logs)
         written(tmp_path, second)
@@ -276,6 +276,26 @@ async def test_replaced_files_are_taken(tmp_path: Path) -> None:
             return await signer() == "CN=second"
 
         await eventually(changed, "the new CA signs")
+
+
+async def test_why_files_are_not_used_is_reported(tmp_path: Path) -> None:
+    """Files that went, or that are no CA, are reported once each, and that they are back is too."""
+    reports: list[str] = []
+    files = written(tmp_path, intermediate(organisation()))
+    source = FileCa(files, DOMAIN, structlog.get_logger(), lambda: NOW, every=0.02, report=reports.append)
+    async with running(source, now=lambda: NOW) as authority:
+        key = files.key.read_bytes()
+        files.key.unlink()
+        await eventually(lambda: len(reports) == 1)
+        assert "before its files went: " in reports[0]
+        assert f"{files.key} cannot be read: no such file" in reports[0]
+        files.key.write_bytes(b"x")
+        await eventually(lambda: len(reports) == 2)
+        assert "before its files changed: " in reports[1]
+        files.key.write_bytes(key)
+        await eventually(lambda: len(reports) == 3)
+        assert not reports[2]
+        assert await authority.credential(REVIEWS)
 
 
 @pytest.mark.parametrize(

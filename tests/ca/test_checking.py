@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.ca.making import DAY, DOMAIN, NOW, REVIEWS, YEAR, intermediate, issued, organisation, root
+from tests.fuzz.der import parse
 from xdsd.ca.checking import NotProven, check_issued, faults, prove
 from xdsd.ca.issuer import Ca, Request, issue
 from xdsd.ca.keys import new_key, public_der
@@ -148,6 +150,18 @@ def test_what_proves_nothing_is_refused(certificate: x509.Certificate, why: str)
     """A certificate of another form, domain, usage or time proves nobody's identity."""
     with pytest.raises(NotProven, match=why):
         prove(certificate, DOMAIN, NOW)
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+@pytest.mark.parametrize("serial", [b"\0", b"\xff"])
+def test_a_serial_that_nobody_could_revoke_is_refused(serial: bytes) -> None:
+    """A certificate whose serial is zero or negative proves nothing."""
+    whole = parse(unusual(SIGNS, named(str(REVIEWS))).public_bytes(Encoding.DER))
+    assert whole.values is not None
+    assert whole.values[0].values is not None
+    whole.values[0].values[1].content = serial
+    with pytest.raises(NotProven, match="serial"):
+        prove(x509.load_der_x509_certificate(whole.encoded()), DOMAIN, NOW)
 
 
 def test_what_another_signer_sends_is_what_was_asked() -> None:

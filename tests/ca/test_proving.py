@@ -20,15 +20,18 @@ from tests.lab.eventually import eventually
 from xdsd.ca.authority import Authority
 from xdsd.ca.cluster_keys import ClusterKeys
 from xdsd.ca.issuer import pem
-from xdsd.ca.proving import Identifier, Shown, Unproven
-from xdsd.ca.registers import Revocations, Tokens
+from xdsd.ca.proving import Identifier, Shown, Unproven, identity_of_server
+from xdsd.ca.registers import Tokens
 from xdsd.ca.revocations import Revocation
+from xdsd.ca.revoked import Revocations
 from xdsd.ca.sealing import Sealer
-from xdsd.ca.service_accounts import Cluster
+from xdsd.ca.service_accounts import Account, Cluster, InvalidAccountToken
 from xdsd.ca.stored import StoredRoots
+from xdsd.ca.token_review import ReviewUnavailable
 from xdsd.ca.tokens import JoinToken
 from xdsd.model.identity import Proof, SpiffeID
 from xdsd.model.key_type import KeyType
+from xdsd.server.gate import UNKNOWN_YET
 from xdsd.throttle import Throttle
 
 HOUR = timedelta(hours=1)
@@ -70,13 +73,16 @@ class Door:
 
 
 @asynccontextmanager
-async def door(cluster: Callable[[], Cluster | None] = lambda: None) -> AsyncIterator[Door]:
+async def door(
+    cluster: Callable[[], Cluster | None] = lambda: None, reviewer: Any = None
+) -> AsyncIterator[Door]:
     """While it is known who has what."""
     log, store, slow = structlog.get_logger(), MemoryStore(), Slow()
     tokens, revocations = Tokens(store, log), Revocations(store, log)
     source = StoredRoots(store, Sealer(b"k" * 32), DOMAIN, KeyType.ECDSA_P256, log)
     authority = Authority(source, DOMAIN, HOUR)
-    identifier = Identifier(authority, tokens, revocations, slow, lambda: made.now, cluster)
+    server = identity_of_server(DOMAIN, "istio-system")
+    identifier = Identifier(authority, tokens, revocations, slow, lambda: made.now, cluster, reviewer, server)
     made = Door(identifier, tokens, revocations, slow)
     tasks = [asyncio.create_task(each.run()) for each in (tokens, revocations)]
     try:
@@ -103,6 +109,17 @@ async def test_a_token_proves_its_identity() -> None:
         assert found.expires == NOW + HOUR
         assert text not in repr(found)
         assert made.slow.attempts == []
+
+
+async def test_nobody_proves_to_be_the_daemon() -> None:
+    """Neither by a certificate of its name, as one that leaked, nor by a token of its account."""
+    server = identity_of_server(DOMAIN, "istio-system")
+    async with door() as made:
+        certificate = pem(issued(root(), server, serial=0x2A).certificate)
+        assert await made.refused(Shown("10.0.0.1", None, certificate)) == "reserved"
+        text, token = await made.tokens.create(server, made.now, HOUR)
+        await eventually(lambda: made.tokens.get(token.id) is not None)
+        assert await made.refused(bearer(text)) == "reserved"
 
 
 async def test_a_certificate_comes_before_a_token() -> None:
@@ -147,6 +164,24 @@ async def test_what_is_bound_stays_bound() -> None:
         await made.revocations.add(Revocation(NOW, NOW + DAY, identity=REVIEWS))
         assert await made.refused(bearer(once)) == "revoked"
         assert "is revoked until" in made.identifier.lapsed(found)
+
+
+async def test_a_refusal_says_whose_it_is_as_far_as_that_is_known() -> None:
+    """For the log: the identity that was proved, and by which token or certificate; of a guess the token that it is at."""
+    async with door() as made:
+        bound = await made.token(networks=("192.0.2.0/24",))
+        certificate = pem(issued(root(), serial=0x2A).certificate)
+        await made.revocations.add(Revocation(NOW, NOW + DAY, serial=0x2A))
+        token = f"token {made.made[0].id}"
+        for shown, identity, credential in (
+            (bearer(bound), str(REVIEWS), token),
+            (bearer(bound[:-3] + "AAA"), "", token),
+            (bearer("x"), "", ""),
+            (Shown("", None, certificate), str(REVIEWS), "certificate 2a"),
+        ):
+            with pytest.raises(Unproven) as unproven:
+                await made.identifier.identify(shown)
+            assert (unproven.value.identity, unproven.value.credential) == (identity, credential)
 
 
 async def test_a_proof_lapses_in_every_way() -> None:
@@ -211,3 +246,39 @@ def test_whatever_is_shown_is_proved_or_refused(authorization: str, junk: bytes,
                     assert len(authorization) < 25 or authorization not in said
 
     asyncio.run(all_are_refused())
+
+
+class Reviewer:
+    """Answers as it is told."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    async def review(self, text: str, now: datetime) -> Account:
+        if self.error is not None:
+            raise self.error
+        return Account("default", "reviews", now + HOUR, text[:3])
+
+
+async def test_a_cluster_that_is_asked_decides() -> None:
+    """Its word is a proof until the token expires; one that cannot be asked is no guess of anybody's, and join tokens and
+    certificates are nothing to it.
+    """
+    reviewer = Reviewer()
+    async with door(reviewer=reviewer) as made:
+        shown = Shown("10.0.0.1", "Bearer abc.def.ghi")
+        found = await made.identifier.identify(shown, lasting=True)
+        assert (found.identity, found.proof, found.expires) == (REVIEWS, Proof.ACCOUNT, NOW + HOUR)
+        assert made.identifier.lapsed(found) == ""
+        reviewer.error = ReviewUnavailable("it is away")
+        with pytest.raises(Unproven, match="it is away; try again") as unproven:
+            await made.identifier.identify(shown)
+        assert unproven.value.reason in UNKNOWN_YET
+        assert made.slow.attempts == []
+        reviewer.error = InvalidAccountToken("it is not known")
+        with pytest.raises(Unproven, match="it is not known"):
+            await made.identifier.identify(shown)
+        assert made.slow.attempts == [("join from 10.0.0.1",)]
+        assert (
+            await made.identifier.identify(Shown("10.0.0.1", f"Bearer {await made.token()}"))
+        ).proof is Proof.TOKEN

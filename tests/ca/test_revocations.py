@@ -7,8 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ca.making import NOW, REVIEWS
-from xdsd.ca.revocations import InvalidRevocation, Revocation, decode, encode, listed, parse_serial
+from xdsd.ca.revocations import (
+    FOREVER,
+    InvalidRevocation,
+    Revocation,
+    decode,
+    encode,
+    joined,
+    listed,
+    next_end,
+    parse_serial,
+    turns_told,
+    unreadable,
+)
 from xdsd.model.identity import SpiffeID
+from xdsd.model.shut_out import Turn
 
 DAY = timedelta(days=1)
 RATINGS = SpiffeID(REVIEWS.trust_domain, "default", "ratings")
@@ -81,3 +94,49 @@ def test_what_is_kept_of_none_is_refused(value: bytes) -> None:
     """Anything but what was kept raises InvalidRevocation and nothing else."""
     with pytest.raises(InvalidRevocation):
         decode(value)
+
+
+def test_who_is_shut_out_is_told_until_it_is_over() -> None:
+    """Identities go when their time is over; turns stay."""
+    found = [
+        Revocation(NOW - DAY, NOW + DAY, identity=REVIEWS),
+        Revocation(NOW - DAY, NOW + 2 * DAY, serial=1),
+    ]
+    turns = {REVIEWS.principal: Turn("a"), "": Turn("b")}
+    told = turns_told(found, turns, NOW)
+    assert told.identities == {str(REVIEWS)}
+    assert told.turns == {str(REVIEWS): Turn("a"), "": Turn("b")}
+    later = turns_told(found, turns, NOW + DAY)
+    assert (later.identities, later.turns) == (frozenset(), told.turns)
+    assert next_end(found, NOW) == NOW + DAY
+    assert next_end(found, NOW + 3 * DAY) is None
+
+
+def test_what_newer_daemons_add_takes_nothing_away() -> None:
+    """A field that is not known here leaves the others as they are."""
+    kept = encode(Revocation(NOW, NOW + DAY, identity=REVIEWS))
+    assert decode(kept[:-1] + b',"more":["x"]}') == Revocation(NOW, NOW + DAY, identity=REVIEWS)
+
+
+def test_what_cannot_be_read_shuts_out_whom_its_key_names() -> None:
+    """Until it can be read or is taken back; a key that names nobody shuts nobody out."""
+    identity, serial = unreadable(f"identity/{REVIEWS.principal}"), unreadable("serial/1f")
+    assert identity is not None
+    assert serial is not None
+    assert (identity.identity, serial.serial) == (REVIEWS, 0x1F)
+    assert identity.until == serial.until == FOREVER
+    for name in ("identity/x", "serial/xyz", "other/1f", "", "identity", "serial/"):
+        assert unreadable(name) is None
+
+
+def test_a_revocation_that_is_joined_loses_nothing() -> None:
+    """The longer counts, with the certificates of both; what cannot be read here stays as it is."""
+    long = Revocation(NOW, NOW + 2 * DAY, identity=REVIEWS, reason="long", serials=(1, 2))
+    short = Revocation(NOW + DAY / 2, NOW + DAY, identity=REVIEWS, reason="short", serials=(2, 3))
+    assert joined(None, short) == short
+    for one, other in ((long, short), (short, long)):
+        found = joined(one, other)
+        assert (found.since, found.until, found.reason) == (one.since, long.until, "long")
+        assert set(found.serials) == {1, 2, 3}
+    dark = unreadable(long.key)
+    assert joined(dark, long) == dark

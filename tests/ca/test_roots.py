@@ -61,7 +61,8 @@ def test_anything_else_is_refused(value: bytes) -> None:
         (b'"issuing"', b'"boss"'),
         (b"BEGIN CERT", b"BEGIN CART"),
         (b'"state"', b'"stale"'),
-        (b"]}", b'],"more":1}'),
+        (b'"turn":0}', b'"turn":0,"more":1}'),
+        (b'"turn":0}', b'"turn":-1}'),
     ],
 )
 def test_what_was_changed_is_refused_without_the_sealed_key(old: bytes, new: bytes) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdsd.ca.sealing import CREDENTIAL, VARIABLE, KeyPlaces, Sealer, SealingError, find_sealer
+from xdsd.ca.sealing import CREDENTIAL, VARIABLE, KeyPlaces, Sealer, SealingError, find_sealer, to_be_made
 
 KEY, OTHER = bytes(range(32)), bytes(range(100, 132))
 
@@ -93,6 +93,19 @@ def test_a_key_of_our_own_is_made_once_for_the_owner_alone(tmp_path: Path) -> No
     assert stat.S_IMODE(own.stat().st_mode) == 0o600
     assert find_sealer(places(own=own)).open(sealed, "p") == b"s"
     assert [each.name for each in tmp_path.iterdir()] == [own.name]
+
+
+def test_it_can_be_known_before_that_a_key_would_be_made(tmp_path: Path) -> None:
+    """Only where none is given, none is there, and one of our own would do."""
+    own = tmp_path / "ca-sealing.key"
+    assert to_be_made(places(own=own)) == own
+    assert to_be_made(places()) is None
+    assert to_be_made(places(tmp_path / "given", own)) is None
+    assert to_be_made(places(None, own, environ={VARIABLE: KEY.hex()})) is None
+    (tmp_path / CREDENTIAL).write_text(KEY.hex())
+    assert to_be_made(places(None, own, environ={"CREDENTIALS_DIRECTORY": str(tmp_path)})) is None
+    find_sealer(places(own=own))
+    assert to_be_made(places(own=own)) is None
 
 
 def test_a_shared_store_needs_a_key_that_is_given() -> None:

@@ -15,11 +15,13 @@ from aiohttp import web
 from cryptography import x509
 from structlog.testing import capture_logs
 
-from tests.ca.making import NOW, REVIEWS, intermediate, issued, organisation
+from tests.ca.making import DAY, NOW, REVIEWS, intermediate, issued, organisation
 from tests.ca.test_authority import running
 from tests.lab.eventually import eventually
 from xdsd.ca.authority import Authority
+from xdsd.ca.crl import Revoked, make_crl
 from xdsd.ca.issuer import Ca, CannotIssue, Request, bundle, issue, pem
+from xdsd.ca.lists import given_lists, serials_of
 from xdsd.ca.reading import read_request
 from xdsd.ca.vault import VaultCa, VaultSettings
 from xdsd.model.identity import parse_identity
@@ -36,6 +38,7 @@ class Vault:
     asked: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     chain: bytes | None = None
+    list: bytes | None = None
     url: str = ""
 
     def signed(self, asked: dict[str, Any]) -> tuple[int, Any]:
@@ -52,10 +55,16 @@ class Vault:
             return web.Response(body=bundle(self.ca.chain) if self.chain is None else self.chain)
         if request.path == "/v1/mesh/pki/ca/pem":
             return web.Response(body=pem(self.ca.certificate))
+        if request.path == "/v1/mesh/pki/crl/pem":
+            return web.Response(body=self.list, status=200 if self.list is not None else 404)
         if request.headers.get("X-Vault-Token") != TOKEN:
             return web.json_response({"errors": ["permission denied"]}, status=403)
         asked = await request.json()
         self.asked.append(asked)
+        if request.path == "/v1/mesh/pki/revoke":
+            serial = int(asked["serial_number"].replace(":", ""), 16)
+            self.list = make_crl(self.ca, [Revoked(serial, NOW)], 2, NOW, 3 * DAY)
+            return web.json_response({"data": {"revocation_time": 1}})
         status, said = self.sign(self, asked)
         return (
             web.json_response(said, status=status) if not isinstance(said, str) else web.Response(text=said)
@@ -210,3 +219,33 @@ async def test_vault_may_come_later_and_change(tmp_path: Path) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert TOKEN not in json.dumps(logs, default=str)
+
+
+async def test_what_is_revoked_is_revoked_there_and_its_list_comes_here(tmp_path: Path) -> None:
+    """Vault is told a serial in its own form, and the list that it signs then is what proxies are to be given."""
+    async with served(Vault(intermediate(organisation()))) as vault, asking(vault, tmp_path) as authority:
+        await authority.revoke([0xF3A, 0x1])
+        assert {each["serial_number"] for each in vault.asked} == {"0f:3a", "01"}
+        await eventually(lambda: authority.lists == (vault.list,), "the list has come")
+        told = given_lists(authority.issuers, authority.lists, NOW)
+        assert len(serials_of(told.pem)) == 1
+
+
+@pytest.mark.parametrize("wrong", [b"", b"<html>", b"-----BEGIN X509 CRL-----\nAA"])
+async def test_a_list_that_cannot_be_used_is_not_given(wrong: bytes, tmp_path: Path) -> None:
+    """What Vault answers instead of a list keeps nobody from signing or being believed."""
+    async with (
+        served(Vault(intermediate(organisation()), list=wrong)) as vault,
+        asking(vault, tmp_path) as authority,
+    ):
+        await authority.credential(REVIEWS)
+        told = given_lists(authority.issuers, authority.lists, NOW)
+        assert (told.pem, "is not known" in told.why) == (b"", True)
+
+
+async def test_a_refusal_to_revoke_is_told(tmp_path: Path) -> None:
+    """A token that may only sign is no error of ours: Vault's reason is passed on."""
+    async with served(Vault(intermediate(organisation()))) as vault, asking(vault, tmp_path) as authority:
+        (tmp_path / "token").write_text("s.another")
+        with pytest.raises(CannotIssue, match="Vault answered 403 at revoke: permission denied"):
+            await authority.revoke([5])

@@ -21,7 +21,7 @@ from xdsd.compile import clusters
 from xdsd.compile.layers import outbound
 from xdsd.model.catalog import Endpoint, Health, Protocol
 from xdsd.model.mesh import Interception
-from xdsd.model.problem import Reason
+from xdsd.model.problem import Reason, Severity
 from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE
 
 REVIEWS = "reviews.default.svc.cluster.local"
@@ -166,6 +166,23 @@ def test_a_sidecar_serves_the_ports_of_the_services_at_its_address() -> None:
     assert "inbound|9081||" in mesh.names(redirected, CLUSTER)
     assert {"virtualInbound", "virtualOutbound"} <= mesh.names(redirected, LISTENER)
     assert mesh.names(explicit, LISTENER) == {"10.1.0.1_9081", "127.0.0.1_15001"}
+
+
+def test_no_listener_of_a_sidecar_takes_its_programs_place() -> None:
+    """Where the program is expected nothing else listens, which its owner hears; at another address it does."""
+    mesh = Sandbox()
+    mesh.put_service(service("reviews"), Endpoint("10.1.0.1"))
+    plain = proxy("10.1.0.1", interception=Interception.NONE)
+    node = mesh.attach(plain)
+    mesh.settle()
+    assert mesh.names(node, LISTENER) == {"10.1.0.1_9080"}
+    (problem,) = mesh.compiler.problems()
+    assert problem.severity is Severity.WARNING
+    assert "127.0.0.1_9080" in problem.message
+    mesh.attach(replace(plain, bind="127.0.0.9"))
+    mesh.settle()
+    assert mesh.names(node, LISTENER) == {"10.1.0.1_9080", "127.0.0.9_9080"}
+    assert not list(mesh.compiler.problems())
 
 
 def test_names_that_are_answered_lead_to_listeners() -> None:

@@ -9,13 +9,13 @@ from tests.compile import worlds
 from tests.compile.envoy import validate_with_envoy
 from tests.compile.listening import manager
 from tests.compile.worlds import Sandbox, router, service, virtual_service
+from xdsd.compile.gateway_listeners import gateway_listener, gateway_tcp_listener, gateway_tls_listener
 from xdsd.compile.gateways import (
     BoundService,
     GatewayServer,
     HostClaim,
     claims_by_host,
     covers,
-    gateway_listener,
     hosts_for_namespace,
     intersect_hosts,
     merge_gateways,
@@ -24,8 +24,8 @@ from xdsd.compile.gateways import (
 )
 from xdsd.compile.listener_settings import ListenerSettings
 from xdsd.model.catalog import Protocol
-from xdsd.model.intent import Gateway, Metadata, Object, Port, Server
-from xdsd.model.problem import ObjectRef, Reason
+from xdsd.model.intent import Gateway, Metadata, Object, Port, Server, ServerTLSSettings
+from xdsd.model.problem import ObjectRef, Reason, Severity
 from xdsd.snapshot import ROUTE
 
 
@@ -109,6 +109,28 @@ def test_the_older_of_two_protocols_keeps_the_port() -> None:
     assert problem.object == young.ref
     assert problem.path == "spec.servers[1].port"
     assert "Gateway default/old spec.servers[0]" in problem.message
+
+
+def test_what_two_servers_say_differently_of_a_host_is_told() -> None:
+    """They share the host's routes; whether all are sent to HTTPS, and where the rest goes, the older one says."""
+    plain = server(hosts=("a.com",))
+    redirecting = plain.model_copy(update={"tls": ServerTLSSettings(https_redirect=True)})
+    first, second = (plain.model_copy(update={"default_endpoint": f"127.0.0.1:{port}"}) for port in (1, 2))
+    for older, younger, what in (
+        (redirecting, plain, "httpsRedirect"),
+        (redirecting, first, "httpsRedirect"),
+        (first, second, "defaultEndpoint"),
+        (plain, second, "defaultEndpoint"),
+    ):
+        old = gateway("old", older, created="2026-01-01T00:00:00Z")
+        ports, problems = merge_gateways([gateway("young", younger, created="2026-02-01T00:00:00Z"), old])
+        assert len(ports[0].servers) == 2
+        (problem,) = problems
+        assert (str(problem.object), problem.path) == ("Gateway default/young", "spec.servers[0].hosts")
+        assert problem.severity is Severity.WARNING
+        assert f"is for a.com of port 8080 too, and its {what} counts" in problem.message
+    alike = gateway("a", redirecting), gateway("b", redirecting), gateway("c", server(hosts=("c.com",)))
+    assert merge_gateways(alike)[1] == ()
 
 
 def test_merging_does_not_depend_on_order() -> None:
@@ -211,9 +233,21 @@ def test_gateway_listener_faces_clients() -> None:
 
 
 @pytest.mark.e2e
+def test_the_proxy_protocol_is_read_before_all_else() -> None:
+    """By listeners of every kind: the server name that TLS begins with stands behind it."""
+    settings = ListenerSettings(proxy_protocol=True)
+    made: list[Any] = [
+        gateway_listener("0.0.0.0", 8080, "http.8080", settings=settings),
+        gateway_tls_listener("0.0.0.0", 443, settings=settings),
+        gateway_tcp_listener("0.0.0.0", 444, inspect=True, settings=settings),
+    ]
+    names = [[each.name.rpartition(".")[2] for each in listener.listener_filters] for listener in made]
+    assert names == [["proxy_protocol"], *[["proxy_protocol", "tls_inspector"]] * 2]
+
+
 def test_envoy_takes_gateway_listeners() -> None:
     """A real Envoy loads gateway listeners and has nothing to complain about."""
-    settings = ListenerSettings(xff_trusted_hops=1, buffer_limit=32768)
+    settings = ListenerSettings(xff_trusted_hops=1, buffer_limit=32768, proxy_protocol=True)
     log = validate_with_envoy(
         listeners=[
             gateway_listener("0.0.0.0", 8080, "http.8080"),

@@ -156,3 +156,21 @@ def test_incremental_answers_equal_those_from_scratch(changes: list[tuple[int, i
     for index, value in inputs.items():
         fresh.set(("in", index), value)
     assert [graph.ask(level, 4, i) for i in range(4)] == [fresh.ask(level, 4, i) for i in range(4)]
+
+
+def test_the_inputs_behind_a_value_are_known() -> None:
+    """Those that were read on the way, directly or not, absent ones included, and no others."""
+    graph = Graph()
+    graph.set("a", 1)
+    graph.set("c", 3)
+
+    def below(graph: Graph, key: str) -> int:
+        return graph.read(key) or 0
+
+    def above(graph: Graph) -> int:
+        return graph.ask(below, "a") + graph.ask(below, "b")
+
+    cell = graph.cell(above)
+    assert graph.inputs_of(cell) == ()
+    assert graph.ask(above) == 1
+    assert set(graph.inputs_of(cell)) == {"a", "b"}

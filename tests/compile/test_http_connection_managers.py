@@ -14,7 +14,8 @@ from tests.compile.listening import manager
 from xdsd.compile.http_connection_managers import Side, http_connection_manager
 from xdsd.compile.http_filters import CORS, DEADLINE, FAULT, GRPC_STATS, GRPC_WEB, ROUTER, http_filters
 from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
-from xdsd.model.intent import PathNormalizationType
+from xdsd.compile.retries import LOST, UNREACHED
+from xdsd.model.intent import ForwardClientCertDetails, PathNormalizationType
 
 
 def built(side: Side, settings: ListenerSettings = DEFAULTS) -> Any:
@@ -32,6 +33,16 @@ def test_filters_stand_in_their_one_order() -> None:
 def test_every_side_has_the_same_filters(side: Side) -> None:
     """No listener ever changes because a route starts to use a filter."""
     assert list(built(side).http_filters) == http_filters(inbound=side is Side.INBOUND)
+
+
+@pytest.mark.parametrize("side", Side)
+def test_only_a_sidecar_says_that_its_program_was_not_reached(side: Side) -> None:
+    """By a header of its own answer, where no connection was had or one was lost: nobody else can know."""
+    marks = [
+        (list(each.filter.response_flag_filter.flags), each.headers_to_add[0].header.key)
+        for each in built(side).local_reply_config.mappers
+    ]
+    assert marks == ([(["UF"], UNREACHED), (["UC"], LOST)] if side is Side.INBOUND else [])
 
 
 @pytest.mark.parametrize("side", Side)
@@ -86,6 +97,15 @@ def test_client_certificates_are_told_inbound_and_never_taken_from_outside() -> 
     assert built(Side.INBOUND).forward_client_cert_details == HttpConnectionManager.APPEND_FORWARD
     assert built(Side.GATEWAY).forward_client_cert_details == HttpConnectionManager.SANITIZE_SET
     assert built(Side.OUTBOUND).forward_client_cert_details == HttpConnectionManager.SANITIZE
+
+
+@pytest.mark.parametrize("said", [each for each in ForwardClientCertDetails if each != "UNDEFINED"])
+def test_a_gateway_passes_certificates_on_as_it_is_told(said: ForwardClientCertDetails) -> None:
+    """Where a proxy before it has verified them, say; sidecars do as ever."""
+    settings = ListenerSettings(client_certs=said)
+    wanted = HttpConnectionManager.ForwardClientCertDetails.Value(said)
+    assert built(Side.GATEWAY, settings).forward_client_cert_details == wanted
+    assert built(Side.INBOUND, settings).forward_client_cert_details == HttpConnectionManager.APPEND_FORWARD
 
 
 def test_the_program_keeps_its_server_header() -> None:

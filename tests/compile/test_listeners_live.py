@@ -22,7 +22,7 @@ from tests.lab.ports import free_port, free_ports
 from tests.lab.static import static_bootstrap, static_cluster, watch_listeners, write_listeners
 from xdsd.compile.access_logs import AccessLog
 from xdsd.compile.clusters import black_hole_cluster
-from xdsd.compile.gateways import gateway_listener
+from xdsd.compile.gateway_listeners import gateway_listener
 from xdsd.compile.inbound import InboundPort, inbound_listener
 from xdsd.compile.listener_settings import ListenerSettings
 from xdsd.compile.listeners import (

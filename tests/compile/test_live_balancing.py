@@ -115,7 +115,7 @@ async def test_the_address_of_the_client_is_hashed(tmp_path: Path) -> None:
 
 async def _line_from(source: str, port: int) -> str:
     """What a client of this address is told first."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
         try:
             return (await reader.readline()).decode()

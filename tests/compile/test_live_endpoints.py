@@ -134,9 +134,16 @@ async def test_a_new_endpoint_warms_up(tmp_path: Path, simple: str) -> None:
         await made.answer(["one"])
         warm_at = time.monotonic() + 2.2
         await eventually(lambda: time.monotonic() > warm_at, "the first is warm")
-        made.assign(made.one, made.two)
-        found = await eventually(lambda: reaches_both(made), "the second is there", every=0)
-        assert found["two"] <= 7
+
+        async def begins_with_few() -> None:
+            # A machine that is busy may let it warm up meanwhile, so it may begin again.
+            made.assign(made.one)
+            await made.answer(["one"])
+            made.assign(made.one, made.two)
+            found = await eventually(lambda: reaches_both(made), "the second is there", every=0)
+            assert found["two"] <= 7
+
+        await eventually(begins_with_few, "it begins with few connections")
         await eventually(lambda: half(made), "the second is warm")
 
 

@@ -78,9 +78,12 @@ async def listening(port: int, until: bytes, answer: bytes) -> AsyncIterator[lis
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            heard.append(await reader.readuntil(until))
+            first = await reader.readuntil(until)
+            own = len(heard)
+            heard.append(first)
             writer.write(answer)
-            heard[-1] += await reader.read(100)
+            rest = await reader.read(100)
+            heard[own] += rest
             writer.write(answer)
             await writer.drain()
         finally:
@@ -93,7 +96,7 @@ async def listening(port: int, until: bytes, answer: bytes) -> AsyncIterator[lis
 
 async def say(port: int, words: bytes) -> bytes:
     """What comes back first for these words."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             writer.write(words)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from xdsd.compile.endpoints import load_assignment
 from xdsd.compile.locality import (
     BY_LOCALITY,
+    BY_SPREAD,
     Nearness,
     Place,
     Tiers,
@@ -19,7 +20,7 @@ from xdsd.compile.locality import (
     weights,
 )
 from xdsd.compile.policy import policy_of
-from xdsd.model.catalog import Endpoint, Port, Protocol
+from xdsd.model.catalog import Endpoint, Port, Protocol, Spread
 from xdsd.model.intent import DestinationRule, TrafficPolicy
 
 PORT = Port(80, "http", Protocol.HTTP, 8080)
@@ -276,3 +277,27 @@ def test_nearer_is_never_behind(place: str, one: str, other: str) -> None:
         assert rank(at("10.0.0.1", one)) < rank(at("10.0.0.2", other))
     elif common(one) == common(other):
         assert rank(at("10.0.0.1", one)) == rank(at("10.0.0.2", other))
+
+
+def test_what_services_prefer_themselves_is_of_their_own_network_first() -> None:
+    """Then by zone and region, or by node, sub-zone, zone and region; where a network is not known, all are of the own."""
+    endpoints = (
+        at("10.0.0.1", "eu/a/1", network="west"),
+        at("10.0.0.2", "us/a", network="east"),
+        at("10.0.0.3", "eu/b"),
+        at("10.0.0.4", "eu/a/2", network="east"),
+        at("10.0.0.5", "eu/a/1", network="east", node="n"),
+    )
+
+    def order(spread: Spread, place: Place) -> list[int]:
+        rank = ranking(BY_SPREAD[spread], place)
+        assert rank is not None
+        return [rank(each) for each in endpoints]
+
+    assert order(Spread.SAME_ZONE, Place("eu/a/1", network="east")) == [4, 3, 1, 0, 0]
+    assert order(Spread.SAME_ZONE, Place("eu/a/1")) == [0, 3, 1, 0, 0]
+    assert order(Spread.SAME_NODE, Place("eu/a/1", network="east", node="n")) == [6, 5, 3, 2, 0]
+    assert order(Spread.SAME_NODE, Place("eu/a/1", network="east")) == [5, 4, 2, 1, 0]
+    zone = BY_SPREAD[Spread.SAME_ZONE]
+    assert zone.seen_from(Place("eu/a/1", (("app", "a"),), node="n")) == Place("eu/a")
+    assert BY_SPREAD[Spread.SAME_NODE].seen_from(Place("eu/a/1", node="n")) == Place("eu/a/1", node="n")

@@ -260,3 +260,35 @@ def test_rules_that_balance_zones_are_told_of_proxies_that_do_not_ask() -> None:
     made.settle()
     assert list(made.compiler.problems()) == []
     assert "local_cluster" not in made.names(node, ENDPOINT)
+
+
+def test_a_service_of_several_regions_is_called_in_the_own_one_first() -> None:
+    """Without a rule, by region alone: its zones are alike, and share what is encoded. A rule may say otherwise."""
+    made = Sandbox()
+    made.put_service(replace(service("a"), regional=True), *SPREAD)
+    a, b, us = (made.attach(located(number, place)) for number, place in enumerate(("eu/a", "eu/b", "us/a")))
+    nowhere = made.attach(located(9, ""))
+    made.settle()
+    assert encoded(made) == 3
+    assert priorities(made, a) == priorities(made, b) == {"eu/a": 0, "eu/b": 0, "us/a": 1}
+    assert priorities(made, us) == {"us/a": 0, "eu/a": 1, "eu/b": 1}
+    assert set(priorities(made, nowhere).values()) == {0}
+    made.put_object(rule({"loadBalancer": {"localityLbSetting": {"enabled": False}}}))
+    made.settle()
+    assert set(priorities(made, us).values()) == {0}
+    made.put_object(rule(OUTLIERS))
+    made.settle()
+    assert priorities(made, b) == {"eu/b": 0, "eu/a": 1, "us/a": 2}
+
+
+def test_a_proxy_that_does_not_say_where_it_is_is_where_its_endpoints_are() -> None:
+    """By the word of its platform; its own holds where it says something, and what moves with it is its own order alone."""
+    made, (silent, other) = mesh(OUTLIERS, "", "us/a")
+    assert set(priorities(made, silent).values()) == {0}
+    made.put_service(service("c"), Endpoint("10.1.1.0", locality="eu/b"))
+    made.settle()
+    assert priorities(made, silent) == {"eu/b": 0, "eu/a": 1, "us/a": 2}
+    assert priorities(made, other)["us/a"] == 0
+    made.put_service(service("d"), Endpoint("10.1.1.1", locality="eu/b"))
+    made.settle()
+    assert priorities(made, other)["us/a"] == 0

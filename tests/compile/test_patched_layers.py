@@ -1,5 +1,6 @@
 """Layers with EnvoyFilters: what is shared, what an edit costs, what is told, and what is done about refusals."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -155,7 +156,7 @@ def test_a_sidecar_without_redirection_has_both_sides_in_one_layer() -> None:
     """Its listeners out are patched as outbound ones, though they are its workload's own."""
     mesh = Sandbox()
     mesh.put_service(service("reviews"), Endpoint("10.1.0.1"))
-    node = mesh.attach(proxy("10.1.0.1", interception=Interception.NONE))
+    node = mesh.attach(replace(proxy("10.1.0.1", interception=Interception.NONE), bind="127.0.0.9"))
     mesh.put_object(
         envoy_filter(
             patch("LISTENER", "MERGE", {"stat_prefix": "in"}, context="SIDECAR_INBOUND"),
@@ -164,7 +165,7 @@ def test_a_sidecar_without_redirection_has_both_sides_in_one_layer() -> None:
     )
     mesh.settle()
     found = {name: mesh.message(node, LISTENER, name).stat_prefix for name in mesh.names(node, LISTENER)}
-    assert found == {"10.1.0.1_9080": "in", "127.0.0.1_9080": "out"}
+    assert found == {"10.1.0.1_9080": "in", "127.0.0.9_9080": "out"}
 
 
 def test_routes_of_sidecars_and_gateways_are_patched(mesh: Mesh) -> None:

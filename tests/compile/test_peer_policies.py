@@ -5,11 +5,12 @@ from typing import Any
 
 from tests.compile.worlds import Sandbox, proxy, service
 from xdsd.compile.layers.peer_policies import PeerPolicy, workload_policy
-from xdsd.model.catalog import Endpoint
+from xdsd.compile.names import outbound_cluster_name
+from xdsd.model.catalog import Endpoint, Port, Protocol
 from xdsd.model.identity import SpiffeID
 from xdsd.model.intent import Metadata, MutualTLSMode, Object, PeerAuthentication, Sidecar
 from xdsd.model.problem import Reason
-from xdsd.snapshot import LISTENER
+from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER
 
 STRICT, PERMISSIVE, DISABLE, UNSET = "STRICT", "PERMISSIVE", "DISABLE", "UNSET"
 
@@ -140,6 +141,64 @@ def test_a_mode_changes_the_inbound_listener_of_the_workloads_meant_and_nothing_
     assert mesh.snapshot.assigned[other] == kept
 
 
+def _taking(mesh: Sandbox, node: str) -> dict[str, bool]:
+    """Which endpoints of the service ``a`` callers send mutual TLS."""
+    cluster = outbound_cluster_name(9080, "", "a.default.svc.cluster.local")
+    found = {}
+    for group in mesh.message(node, ENDPOINT, cluster).endpoints:
+        for each in group.lb_endpoints:
+            mode = each.metadata.filter_metadata["envoy.transport_socket_match"].fields["tlsMode"]
+            found[each.endpoint.address.socket_address.address] = mode.string_value == "istio"
+    return found
+
+
+def test_callers_send_no_mutual_tls_where_it_is_disabled() -> None:
+    """By the mesh, the namespace, the workload or its port: endpoints are told apart by their labels, and only then."""
+    mesh = Sandbox()
+    able = {"security.istio.io/tlsMode": "istio"}
+    endpoints = [
+        Endpoint("10.0.0.1", labels={"app": "a", **able}),
+        Endpoint("10.0.0.2", labels={"app": "b", **able}),
+        Endpoint("10.0.0.3", labels={"app": "a"}),
+    ]
+    mesh.put_service(service("a"), *endpoints)
+    node = mesh.attach(
+        replace(proxy("10.0.0.9", name="c"), identity=SpiffeID("cluster.local", "default", "c"))
+    )
+    mesh.settle()
+    either = {"10.0.0.1": True, "10.0.0.2": True, "10.0.0.3": False}
+    assert _taking(mesh, node) == either
+    for added, expected in (
+        (policy("default", DISABLE, namespace="istio-system"), dict.fromkeys(either, False)),
+        (policy("n", STRICT), either),
+        (policy("w", DISABLE, app="a"), {**either, "10.0.0.1": False}),
+        (policy("w", STRICT, app="a", ports={"9080": DISABLE}), {**either, "10.0.0.1": False}),
+        (policy("w", STRICT, app="a", ports={"9081": DISABLE}), either),
+        (policy("other", DISABLE, namespace="elsewhere"), either),
+    ):
+        mesh.put_object(added)
+        mesh.settle()
+        assert _taking(mesh, node) == expected, added
+
+
+def test_a_mode_that_disables_nothing_makes_no_endpoints() -> None:
+    """From PERMISSIVE to STRICT callers hear nothing; to DISABLE they are told the endpoints of that service again."""
+    mesh, _ = _mesh()
+    mesh.put_service(
+        service("a"), Endpoint("10.0.0.1", labels={"app": "a", "security.istio.io/tlsMode": "istio"})
+    )
+    mesh.settle()
+    before = mesh.compiler.encoded.copy()
+    mesh.put_object(policy("a", STRICT, app="a"))
+    mesh.settle()
+    assert ENDPOINT not in mesh.compiler.encoded - before
+    mesh.put_object(policy("a", DISABLE, app="a"))
+    mesh.settle()
+    made = mesh.compiler.encoded - before
+    assert made[ENDPOINT] == 1
+    assert CLUSTER not in made
+
+
 def test_tls_of_a_sidecars_own_is_told_where_peers_alone_are_taken() -> None:
     """An ingress listener's TLS has no effect under STRICT; its owner hears which policy says so."""
     mesh = Sandbox()
@@ -171,5 +230,27 @@ def test_an_unproven_proxy_takes_nothing_where_strict_is_asked_and_its_owner_hea
     assert problem.reason is Reason.UNAVAILABLE
     assert "default/a: its proxy proved no identity" in problem.message
     mesh.attach(replace(node, identity=SpiffeID("cluster.local", "default", "a")))
+    mesh.settle()
+    assert list(mesh.compiler.problems()) == []
+
+
+def test_a_port_of_the_service_instead_of_the_workloads_is_told() -> None:
+    """Once the workload is connected; the port at which it is served is no mistake, nor is one that means nothing here."""
+    mesh = Sandbox()
+    http = Port(80, "http", Protocol.HTTP, 8080)
+    declared = replace(service("a"), ports=(http,))
+    mesh.put_service(declared, Endpoint("10.1.0.1", labels={"app": "a"}))
+    mesh.put_object(policy("w", STRICT, app="a", ports={"80": DISABLE, "8080": DISABLE, "7": DISABLE}))
+    mesh.settle()
+    assert list(mesh.compiler.problems()) == []
+    mesh.attach(replace(proxy(), labels={"app": "a"}, identity=SpiffeID("cluster.local", "default", "a")))
+    mesh.settle()
+    (problem,) = mesh.compiler.problems()
+    assert (problem.reason, problem.path) == (Reason.BROKEN_REFERENCE, "spec.portLevelMtls.80")
+    assert problem.message == (
+        "has no effect: 80 is a port of the service a.default.svc.cluster.local, whose workloads are served at 8080; write"
+        " that"
+    )
+    mesh.put_object(policy("w", STRICT, app="a", ports={"8080": DISABLE}))
     mesh.settle()
     assert list(mesh.compiler.problems()) == []

@@ -104,7 +104,7 @@ def _is(name: str, pattern: str) -> bool:
 
 async def answer(port: int, to: Connection) -> str:
     """Who answers."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         reader, writer = await asyncio.open_connection(to.address, port, local_addr=(to.source, 0))
         try:
             writer.write(HELLO[to.name] if to.name else b"")

@@ -13,15 +13,18 @@ from typing import Protocol
 
 from tests.lab.eventually import eventually
 from xdsd.model.catalog import ServiceKey
-from xdsd.model.problem import Problem
-from xdsd.registry.base import CatalogChange, Registry
+from xdsd.model.problem import ObjectRef, Problem
+from xdsd.registry.base import AnyObject, CatalogChange, ObjectsChange, Registry
 from xdsd.registry.catalog import Catalog
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 class Platform(Protocol):
-    """A platform that a registry watches, as its operators handle it."""
+    """A platform that a registry watches, as its operators handle it.
+
+    While it has left, what they declare and withdraw is found once it comes back: registries are cut off, not operators.
+    """
 
     def registry(self) -> Registry:
         """A registry that watches this platform; each call makes another one."""
@@ -45,7 +48,7 @@ class Platform(Protocol):
         """The platform cannot be asked any more."""
 
     async def come(self) -> None:
-        """The platform can be asked (again), and is as it was when it left."""
+        """The platform can be asked (again), and holds what was declared last."""
 
 
 @dataclass
@@ -53,14 +56,23 @@ class Recorder:
     """A sink that keeps what it was told, in order, and the catalog that follows from it."""
 
     log: list[str] = field(default_factory=list)
+    states: list[dict[ServiceKey, list[str]]] = field(default_factory=list)
     changes: list[CatalogChange] = field(default_factory=list)
     found: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     catalog: Catalog = field(default_factory=Catalog)
+    declared: dict[ObjectRef, AnyObject] = field(default_factory=dict)
 
     def change(self, change: CatalogChange) -> None:
         self.log.append("change")
         self.changes.append(change)
         self.catalog.apply("source", change)
+        self.states.append(self.services())
+
+    def objects(self, change: ObjectsChange) -> None:
+        self.log.append("objects")
+        for ref in change.removed:
+            del self.declared[ref]
+        self.declared.update((obj.ref, obj) for obj in change.upserts)
 
     def synced(self) -> None:
         self.log.append("synced")
@@ -186,6 +198,45 @@ class RegistryContract:
             await platform.declare("b", ["10.0.0.2"])
             await sink.sees({platform.key("a"): ["10.0.0.1"], platform.key("b"): ["10.0.0.2"]})
             assert [word for word in sink.log if word != "change"] == ["synced", "stale", "synced"]
+
+    async def test_what_changed_during_an_outage_is_told_before_the_word_that_all_is(
+        self, platform: Platform
+    ) -> None:
+        """A gap ends in what differs from before it, and in nothing else: what stayed is not touched."""
+        for name, address in (("a", "10.0.0.1"), ("b", "10.0.0.2"), ("c", "10.0.0.3")):
+            await platform.declare(name, [address])
+        a, b, c, d = (platform.key(name) for name in "abcd")
+        async with running(platform.registry()) as sink:
+            await sink.told("synced")
+            await platform.leave()
+            await sink.told("stale")
+            await platform.declare("a", ["10.0.0.1"])
+            await platform.declare("b", ["10.0.0.2", "10.0.0.4"])
+            await platform.withdraw("c")
+            await platform.declare("d", ["10.0.0.5"])
+            assert sink.services() == {a: ["10.0.0.1"], b: ["10.0.0.2"], c: ["10.0.0.3"]}
+            known = len(sink.changes)
+            await platform.come()
+            await sink.told("synced", 2)
+            expected = {a: ["10.0.0.1"], b: ["10.0.0.2", "10.0.0.4"], d: ["10.0.0.5"]}
+            assert sink.services() == expected
+            later = sink.changes[known:]
+            touched = {item.key for change in later for item in change.services}
+            touched |= {key for change in later for key in (*change.endpoints, *change.removed_services)}
+            assert a not in touched
+            assert all(state.get(a) == ["10.0.0.1"] for state in sink.states[known:])
+
+    async def test_changes_arrive_in_their_order(self, platform: Platform) -> None:
+        """Steps may be told together, and never one after a later one."""
+        addresses = [f"10.0.0.{number}" for number in range(1, 21)]
+        key = platform.key("a")
+        async with running(platform.registry()) as sink:
+            await sink.told("synced")
+            for count in range(1, len(addresses) + 1):
+                await platform.declare("a", addresses[:count])
+            await sink.sees({key: addresses})
+            counts = [len(state.get(key, ())) for state in sink.states]
+            assert counts == sorted(counts)
 
     async def test_a_platform_that_is_not_there_yet_is_waited_for(self, platform: Platform) -> None:
         """Starting first is no error; nothing counts as synced before the platform was asked."""

@@ -35,7 +35,7 @@ from storage.base import (
     prefix_end,
 )
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 ALL = b"\0"
 ABSENT = 987_654_321
 

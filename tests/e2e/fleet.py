@@ -49,12 +49,12 @@ class Writer:
     async def more(self, writes: int = 1) -> None:
         """Returns once so many further writes were acknowledged."""
         wanted = len(self.acknowledged) + writes
-        await eventually(lambda: len(self.acknowledged) >= wanted, f"{writes} more writes", timeout=60)
+        await eventually(lambda: len(self.acknowledged) >= wanted, f"{writes} more writes")
 
     async def refused(self) -> None:
         """Returns once a further write was refused."""
         known = len(self.refusals)
-        await eventually(lambda: len(self.refusals) > known, "a write is refused", timeout=60)
+        await eventually(lambda: len(self.refusals) > known, "a write is refused")
 
     async def _write(self) -> None:
         number = 0
@@ -94,7 +94,7 @@ class Fleet:
         """Every proxy says the number of the last write, and every daemon has every acknowledged object."""
         last = str(self.writer.acknowledged[-1])
         for url, proxy in ((self.gateway, None), (f"http://{HOST}/", self.sidecar)):
-            await eventually(partial(says, url, proxy, last), f"{url} says {last}", timeout=60)
+            await eventually(partial(says, url, proxy, last), f"{url} says {last}")
         written = {f"written-{number}" for number in self.writer.acknowledged}
         for daemon in self.daemons:
             listed = await ask(daemon, lambda client: client.list("ServiceEntry"))

@@ -48,7 +48,7 @@ class Lab:
 
     async def settled(self) -> None:
         """Returns once the proxies have taken all that was applied."""
-        await self.daemon.xdsctl("wait", "--for=synced", "--timeout", "20s")
+        await self.daemon.xdsctl("wait", "--for=synced", "--timeout", "60s")
 
     async def reconnect(self) -> None:
         """Closes connections: those of a listener that was replaced are served by the old one until they end."""
@@ -76,6 +76,11 @@ def named(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def limit(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A RateLimit. Its limiter may take as long as a busy machine does: what it does not answer within the default's 100 ms
+    passes.
+    """
+    if "global" in spec:
+        spec = {**spec, "global": {"timeout": "20s", **spec["global"]}}
     return {
         "apiVersion": "policy.xdsd.io/v1",
         "kind": "RateLimit",

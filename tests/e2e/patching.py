@@ -50,6 +50,10 @@ class Shop:
     async def through_gateway(self, path: str = "/") -> Reply:
         return await _get(f"http://127.0.0.1:{self.port}{path}")
 
+    async def at(self, port: int) -> Reply:
+        """What another port of the gateway answers."""
+        return await _get(f"http://127.0.0.1:{port}/")
+
     async def through_sidecar(self, path: str = "/") -> Reply:
         return await _get(
             f"http://{HOST}:{self.service_port}{path}", proxy=f"http://127.0.0.1:{self.proxy_port}"

@@ -178,7 +178,7 @@ async def test_etcds_own_client_is_let_in_by_password_and_by_certificate(tmp_pat
     value = encoded([service("shop")])[0].decode()
 
     async def ask(*words: str, check: bool = True) -> str:
-        ca = ("--cacert", str(authority.cert), "--command-timeout=3s")
+        ca = ("--cacert", str(authority.cert), "--command-timeout=10s")
         return await run(etcdctl, "--endpoints", f"127.0.0.1:{port}", *ca, *words, check=check)
 
     async with remote(tmp_path, pair, port) as daemon:

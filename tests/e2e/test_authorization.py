@@ -19,11 +19,11 @@ from tests.lab.ports import free_ports
 from tests.lab.tokens import TokenIssuer
 from xdsd.authorization import Effect, Facts, Request, decide
 from xdsd.authorization.deciding import policy_id
-from xdsd.authorization.paths import normalized
 from xdsd.authorization.tokens import proven
 from xdsd.compile.authorization.tokens import Issuer
 from xdsd.manifest import parse_object
 from xdsd.model.intent import Action, AuthorizationPolicy, JWTRule, Object
+from xdsd.model.request_paths import normalized
 
 pytestmark = pytest.mark.e2e
 

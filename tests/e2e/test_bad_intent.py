@@ -124,7 +124,7 @@ class House:
         async def holds() -> bool:
             return await self.status(url) == status
 
-        await eventually(holds, f"{url} answers {status}", timeout=30)
+        await eventually(holds, f"{url} answers {status}")
 
     def served(self, name: str) -> dict[str, Any]:
         made = service(name)

@@ -83,7 +83,7 @@ async def test_a_part_that_ends_is_started_again(shared_mesh: Bookinfo) -> None:
     pid = next(pid for pid, command in shared_mesh.children().items() if "details-v1.json" in command)
     os.kill(pid, signal.SIGKILL)
     await eventually(lambda: "details-v1 envoy ended with -9; starting it again" in shared_mesh.said())
-    await eventually(shared_mesh.proxies_are_connected, "every Envoy is connected", timeout=60)
+    await eventually(shared_mesh.proxies_are_connected, "every Envoy is connected")
     assert len(shared_mesh.children()) == 14
 
 

@@ -124,13 +124,20 @@ async def test_a_change_of_policy_holds_at_once_and_drains_nothing(tmp_path: Pat
 
 
 async def test_tokens_are_proven_with_keys_that_the_daemon_fetches(tmp_path: Path) -> None:
-    """A bad one is refused, a good one is let through by its claims, and gateways route by them."""
+    """While they cannot be had every token is refused, and nothing else; then a bad one is, a good one is let through by its
+    claims, and gateways route by them.
+    """
     keys, stranger = TokenIssuer("https://issuer.example"), TokenIssuer("https://issuer.example")
     settings = {"jwks-networks": "127.0.0.0/8"}
     async with issuer(keys) as url, limited_mesh(tmp_path, settings, sidecar=True) as lab:
         rule = {"issuer": keys.name, "jwksUri": url, "audiences": ["books"]}
-        tokens = thing("RequestAuthentication", "tokens", {"jwtRules": [rule]})
-        tokens["apiVersion"] = "security.istio.io/v1"
+        tokens = _tokens(rule)
+        good = keys.token({"sub": "alice", "aud": "books", "groups": ["staff"]})
+        away = f"http://127.0.0.1:{free_port()}/keys"
+        await lab.apply(_tokens({**rule, "jwksUri": away}))
+        await until(lab, "/", 401, authorization=f"Bearer {good}")
+        assert (await lab.at_workload("/")).status == 200
+        assert away in await lab.daemon.xdsctl("problems")
         staff = {"key": "request.auth.claims[groups]", "values": ["staff"]}
         routed = {"headers": {"@request.auth.claims.groups": {"exact": "staff"}}}
         said = [{"status": 200, "body": {"string": each}} for each in ("staff", "others")]
@@ -142,11 +149,15 @@ async def test_tokens_are_proven_with_keys_that_the_daemon_fetches(tmp_path: Pat
             thing("VirtualService", "claims", by_claims),
         )
         await until(lab, "/", 403)
-        good = keys.token({"sub": "alice", "aud": "books", "groups": ["staff"]})
         await until(lab, "/", 200, authorization=f"Bearer {good}")
-        assert (await lab.at_gateway("claims.example.com", authorization=f"Bearer {good}")).text == "staff"
+
+        async def routed_by_claims() -> None:
+            found = await lab.at_gateway("claims.example.com", authorization=f"Bearer {good}")
+            assert found.text == "staff", found
+
+        await eventually(routed_by_claims)
         assert (await lab.at_gateway("claims.example.com")).text == "others"
-        counted = {"descriptors": [{"claim": {"name": "sub"}}], "limit": {"requests": 1, "unit": "HOUR"}}
+        counted = {"descriptors": [{"claim": {"name": "sub"}}], "limit": {"requests": 1, "unit": "DAY"}}
         await lab.apply(limit("each", {**SELECTED, "local": [counted]}))
         await until(lab, "/", 429, authorization=f"Bearer {good}")
         for token, status in (
@@ -157,6 +168,12 @@ async def test_tokens_are_proven_with_keys_that_the_daemon_fetches(tmp_path: Pat
             ("garbage", 401),
         ):
             assert (await lab.at_workload("/", authorization=f"Bearer {token}")).status == status
+
+
+def _tokens(rule: Mapping[str, Any]) -> dict[str, Any]:
+    made = thing("RequestAuthentication", "tokens", {"jwtRules": [rule]})
+    made["apiVersion"] = "security.istio.io/v1"
+    return made
 
 
 async def test_a_provider_decides_and_its_silence_refuses(tmp_path: Path) -> None:
@@ -183,7 +200,8 @@ async def test_a_provider_decides_and_its_silence_refuses(tmp_path: Path) -> Non
         )
         refused = await until(lab, "/private/a", 403)
         assert (refused.text, refused.headers["www-authenticate"]) == ("the judge says no", "Judge")
-        assert (await lab.at_workload("/private/a", x_verdict="allow")).status == 200
+        # Beside a busy machine the judge may be late as well as silent.
+        await until(lab, "/private/a", 200, x_verdict="allow")
         assert (await lab.at_workload("/open")).status == 200
         assert (await lab.at_workload("/lost")).status == 403
         assert set(asked) == {"/check/private/a"}

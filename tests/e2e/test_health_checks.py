@@ -22,7 +22,7 @@ from tests.lab.eventually import eventually
 from tests.lab.load import Load
 from tests.lab.ports import free_ports
 from tests.lab.sites import Site
-from xdsd.model.intent.durations import parse_duration
+from xdsd.model.durations import parse_duration
 from xdsd.model.problem import ObjectRef
 
 pytestmark = pytest.mark.e2e

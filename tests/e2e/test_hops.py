@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 ROUNDING = 0.05
 """Seconds by which a deadline may grow on the way: gRPC's libraries round up to hundredths or more."""
+MUCH = 10.0
+"""Seconds that nothing takes which ends in time, however busy the machine is."""
 EXPECTED = "x-envoy-expected-rq-timeout-ms"
 
 
@@ -39,7 +41,7 @@ async def answers(made: Row) -> None:
         assert (await made.get(host))[0] == 200
     async with made.channel("a", "b") as channel:
         try:
-            assert await call(channel, 5) == b"hello"
+            assert await call(channel, 20) == b"hello"
         except grpc.aio.AioRpcError as error:
             raise AssertionError(error) from None
 
@@ -75,9 +77,9 @@ async def routes(made: Row, host: str, **rule: Any) -> None:
 class TestDeadlines:
     async def test_the_program_hears_how_long_its_caller_waits(self, shared: Row) -> None:
         """As the route's timeout says it, at each hop; neither a program nor a stranger can say otherwise."""
-        await routes(shared, "b", timeout="3s")
-        await routes(shared, "c", timeout="2s")
-        for host, expected in (("b", "3000"), ("c", "2000")):
+        await routes(shared, "b", timeout="30s")
+        await routes(shared, "c", timeout="20s")
+        for host, expected in (("b", "30000"), ("c", "20000")):
             for said in ({}, {EXPECTED: "99"}, {"x-envoy-upstream-rq-timeout-ms": "99"}):
                 assert await shared.get(host, said) == (200, shared.sites[host].asked)
                 assert shared.sites[host].asked[EXPECTED] == expected
@@ -88,7 +90,7 @@ class TestDeadlines:
         site.pause.clear()
         started = time.monotonic()
         assert (await shared.get("b", {EXPECTED: "300"}, shared.inbound["http"]))[0] == 504
-        assert 0.25 < time.monotonic() - started < 2
+        assert 0.25 < time.monotonic() - started < MUCH
         site.pause.set()
         assert (await shared.get("b", url=shared.inbound["http"]))[0] == 200
         assert EXPECTED not in site.asked
@@ -98,33 +100,33 @@ class TestDeadlines:
         await routes(
             shared,
             "b",
-            timeout="1s",
-            retries={"attempts": 10, "perTryTimeout": "0.3s", "retryOn": "5xx", "backoff": "1ms"},
+            timeout="2s",
+            retries={"attempts": 10, "perTryTimeout": "1.2s", "retryOn": "5xx", "backoff": "1ms"},
         )
         site = shared.sites["b"]
         before = site.requests
         site.pause.clear()
         started = time.monotonic()
         assert (await shared.get("b"))[0] == 504
-        assert 0.9 < time.monotonic() - started < 2.5
-        assert 3 <= site.requests - before <= 5
-        assert int(site.asked[EXPECTED]) < 300
+        assert 1.9 < time.monotonic() - started < MUCH
+        await eventually(lambda: site.requests - before == 2, "it is tried again once")
+        assert int(site.asked[EXPECTED]) < 1000
         site.pause.set()
 
     async def test_a_call_is_never_longer_than_it_says(self, shared: Row) -> None:
         """Nor than the route's timeout; the next hop has what the one before has left."""
         b, c = shared.callees["b"], shared.callees["c"]
         async with shared.channel("a", "b") as channel:
-            for timeout, own, most in (("4s", 1.5, 1.5), ("1s", 10, 1.0), ("1s", None, float("inf"))):
+            for timeout, own, most in (("30s", 5, 5.0), ("5s", 30, 5.0), ("5s", None, float("inf"))):
                 await routes(shared, "b", timeout=timeout)
-                await routes(shared, "c", timeout="5s")
+                await routes(shared, "c", timeout="40s")
                 b.left.clear()
                 c.left.clear()
                 assert await call(channel, own) == b"hello"
                 assert 0 < b.left[-1] <= most + ROUNDING
                 assert 0 < c.left[-1] <= b.left[-1] + ROUNDING
 
-    @pytest.mark.parametrize(("timeout", "own"), [("0.4s", 10.0), ("0.4s", None), (None, 0.4)])
+    @pytest.mark.parametrize(("timeout", "own"), [("0.4s", 2 * MUCH), ("0.4s", None), (None, 0.4)])
     async def test_a_call_that_is_over_is_over_for_everybody(
         self, shared: Row, timeout: str | None, own: float | None
     ) -> None:
@@ -138,8 +140,8 @@ class TestDeadlines:
             with pytest.raises(grpc.aio.AioRpcError) as raised:
                 await call(channel, own)
         assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        assert time.monotonic() - started < 2.5
-        await asyncio.wait_for(c.given_up.wait(), 5)
+        assert time.monotonic() - started < MUCH
+        await asyncio.wait_for(c.given_up.wait(), 30)
         c.hold = False
 
 
@@ -184,7 +186,7 @@ class TestProtocols:
                 async with session.ws_connect(url, proxy=shared.home("a").proxy) as socket:
                     for word in ("one", "two"):
                         await socket.send_str(word)
-                        assert await socket.receive_str(timeout=5) == word
+                        assert await socket.receive_str(timeout=20) == word
 
             await eventually(says, "the socket is carried")
 

@@ -233,7 +233,7 @@ async def test_proxies_learn_to_discover_hosts_and_unlearn_it(
     async with load:
         for turn in (other, own):
             await shop.reload(turn)
-            await eventually(partial(_discovers, shop, turn), f"virtual hosts are {turn}", timeout=30)
+            await eventually(partial(_discovers, shop, turn), f"virtual hosts are {turn}")
             await shop.routes(HOST)
             await load.more(50)
     assert str(load.tally).endswith(" 0 failed")

@@ -109,7 +109,9 @@ async def _path(path: str) -> str:
             URL(f"{REVIEWS.rstrip('/')}{path}", encoded=True), headers={"host": "reviews"}
         ) as response,
     ):
-        return (await response.text()).split("\n")[2]
+        text = await response.text()
+        assert response.status == 200, f"{response.status} {text} {dict(response.headers)}"
+        return text.split("\n")[2]
 
 
 async def _arrives(path: str) -> bool:

@@ -17,7 +17,7 @@ from tests.lab.redis import RedisServer
 
 pytestmark = pytest.mark.e2e
 
-ONCE = {"requests": 1, "unit": "HOUR"}
+ONCE = {"requests": 1, "unit": "DAY"}
 OK, OVER = 200, 429
 
 Asked = tuple[str, str, dict[str, str], int]
@@ -163,7 +163,7 @@ async def test_targets_say_which_requests_are_limited(tmp_path: Path) -> None:
             (await lab.at_gateway("a.example.com", path)).status for path in ("/search", "/search", "/", "/")
         ]
         assert statuses == [OK, OVER, OK, OK]
-        twice = {"local": [{"limit": {"requests": 2, "unit": "HOUR"}}]}
+        twice = {"local": [{"limit": {"requests": 2, "unit": "DAY"}}]}
         await lab.apply(limit("route", {"targetRefs": [{"kind": "Gateway", "name": "edge"}], **twice}))
         await lab.settled()
         names = ("a.example.com", "b.example.com", "a.example.com")
@@ -191,7 +191,7 @@ async def test_a_workload_is_protected_by_its_own_proxy(tmp_path: Path) -> None:
     """Whoever calls; the refusal says what it is told to say, and nothing of how it is made."""
     spec = {
         "selector": {"matchLabels": {"app": "app"}},
-        "local": [{"limit": {"requests": 2, "unit": "MINUTE"}}],
+        "local": [{"limit": {"requests": 2, "unit": "DAY"}}],
         "response": {
             "status": 503,
             "body": {"string": '{"error": "100% full"}'},

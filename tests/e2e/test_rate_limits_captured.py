@@ -14,7 +14,7 @@ OF_REVIEWS = {"selector": {"matchLabels": {"app": "reviews"}}}
 
 
 async def _settled(mesh: World) -> None:
-    await mesh.daemon.xdsctl("wait", "--for=synced", "--timeout", "20s")
+    await mesh.daemon.xdsctl("wait", "--for=synced", "--timeout", "60s")
 
 
 async def test_a_program_is_protected_by_the_proxy_beside_it(tmp_path: Path) -> None:

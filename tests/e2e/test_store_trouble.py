@@ -56,7 +56,7 @@ async def test_an_etcd_that_is_gone_at_the_start(tmp_path: Path, etcd: EtcdServe
             assert says in check["detail"]
             assert not check["ok"]
 
-        await eventually(waiting, "/readyz says what is missing", timeout=30)
+        await eventually(waiting, "/readyz says what is missing")
         (event,) = daemon.events()
         assert (event["event"], event["level"]) == ("waiting for store", "warning")
         assert says in event["why"]
@@ -67,7 +67,7 @@ async def test_an_etcd_that_is_gone_at_the_start(tmp_path: Path, etcd: EtcdServe
         assert says in await daemon.xdsctl("problems", check=False)
         assert "ready" not in {line["event"] for line in daemon.events()}
         await etcd.start()
-        await eventually(daemon._is_ready, "the daemon is ready", timeout=30)
+        await eventually(daemon._is_ready, "the daemon is ready")
         assert daemon.events("store available again")
         await daemon.xdsctl("apply", "-f", "-", text=ENTRY.replace("NAME", "a"))
         assert "a.example.org" in await daemon.xdsctl("get", "serviceentry", "a", "-o", "yaml")
@@ -114,7 +114,7 @@ async def test_rights_that_are_taken_away(tmp_path: Path, etcd: EtcdServer) -> N
             assert "grant it readwrite on the prefix /xdsd/" in check["detail"]
             assert (check["ok"], check["state"]) == (False, "stale")
 
-        await eventually(denied, "/readyz says what is denied", timeout=30)
+        await eventually(denied, "/readyz says what is denied")
         said = await daemon.xdsctl("apply", "-f", "-", text=ENTRY.replace("NAME", "b"), check=False)
         assert "grant it readwrite on the prefix /xdsd/" in said
         await etcd.etcdctl(*ADMIN, "user", "grant-role", "xdsd", "xdsd")
@@ -123,7 +123,7 @@ async def test_rights_that_are_taken_away(tmp_path: Path, etcd: EtcdServer) -> N
             _, check = await readiness(daemon)
             assert check == {"name": "store", "ok": True, "state": "ok", "detail": ""}
 
-        await eventually(again, "the daemon has its store again", timeout=30)
+        await eventually(again, "the daemon has its store again")
         await daemon.xdsctl("apply", "-f", "-", text=ENTRY.replace("NAME", "b"))
 
 
@@ -151,9 +151,9 @@ async def test_an_outage_is_one_warning_without_secrets(tmp_path: Path, etcd: Et
             said = json.loads(await daemon.xdsctl("status", "-o", "json", check=False))
             assert said["singletons"] == []
 
-        await eventually(stepped_down, "it steps down", timeout=60)
+        await eventually(stepped_down, "it steps down")
         await etcd.start(wait=False)
-        await eventually(lambda: daemon.events("available again"), "etcd is back", timeout=30)
+        await eventually(lambda: daemon.events("available again"), "etcd is back")
         said = [(line["level"], line["event"]) for line in daemon.events()[before:]]
         assert [level for level, _ in said if level != "info"] == ["warning"], said
         lines = daemon.program.log.read_text()
@@ -177,7 +177,7 @@ async def test_machines_that_are_not_there(tmp_path: Path) -> None:
 
         await eventually(told, "problems tell it too")
         (tmp_path / "nope").mkdir()
-        await eventually(daemon._is_ready, "the daemon is ready", timeout=30)
+        await eventually(daemon._is_ready, "the daemon is ready")
     finally:
         await daemon.program.kill()
 

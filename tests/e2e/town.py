@@ -88,14 +88,14 @@ async def town(
     ``labels`` are those of sites, by name; those of the first home are called ``home-0``. The homes are the service
     ``home.example.com``.
     """
-    ports = free_ports(len(places) + 2 * len(homes))
+    ports = free_ports(len(places) + 2 * len(homes) + 1)
     async with AsyncExitStack() as stack:
         sites: dict[str, Site] = {}
         for number, name in enumerate(places):
             sites[name] = await stack.enter_async_context(Site(name, f"127.0.0.{number + 20}", ports.pop()))
         daemon = await stack.enter_async_context(Daemon(folder, {"settle-quiet": "1ms"}))
         made = Town(daemon, sites)
-        await made.apply(service(places, sites, labels), neighbourhood(homes))
+        await made.apply(service(places, sites, labels), neighbourhood(homes, ports.pop()))
         for number, home in enumerate(homes):
             proxy, admin = ports.pop(), ports.pop()
             options = BootstrapOptions(
@@ -140,12 +140,12 @@ def service(
     return thing("ServiceEntry", "cart", spec)
 
 
-def neighbourhood(homes: Sequence[str]) -> dict[str, Any]:
-    """The ServiceEntry of all homes."""
+def neighbourhood(homes: Sequence[str], port: int) -> dict[str, Any]:
+    """The ServiceEntry of all homes; another test's Envoy may have the same address, so the port is this town's own."""
     endpoints = [{"address": f"127.0.0.{number + 10}", "locality": home} for number, home in enumerate(homes)]
     spec = {
         "hosts": ["home.example.com"],
-        "ports": [{"number": 81, "name": "http", "protocol": "HTTP", "targetPort": 22281}],
+        "ports": [{"number": 81, "name": "http", "protocol": "HTTP", "targetPort": port}],
         "resolution": "STATIC",
         "endpoints": endpoints,
     }

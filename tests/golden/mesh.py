@@ -16,6 +16,7 @@ from google.protobuf.symbol_database import Default
 from xdsd.compile.compiler import Compiler
 from xdsd.compile.proxies import proxy_of
 from xdsd.manifest import parse_manifest
+from xdsd.model.credential import CredentialName, CredentialParts
 from xdsd.model.identity import parse_identity
 from xdsd.model.intent import Object
 from xdsd.model.mesh import MeshSettings
@@ -49,6 +50,7 @@ class Case:
     objects: tuple[AnyObject, ...]
     proxies: Mapping[str, Node]
     settings: MeshSettings = field(default_factory=MeshSettings)
+    credentials: Mapping[CredentialName, CredentialParts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Outcome:
 
 def read_case(file: Path) -> Case:
     """Reads objects in published YAML. The first document is the case's own: its ``proxies``, and perhaps the
-    settings of its ``mesh`` and the file of objects that it goes ``on_top_of``.
+    settings of its ``mesh``, the ``credentials`` that are kept, and the file of objects that it goes ``on_top_of``.
     """
     head, _, objects = file.read_text().partition("\n---\n")
     ours = yaml.safe_load(head)
@@ -82,7 +84,17 @@ def read_case(file: Path) -> Case:
         for name, each in ours["proxies"].items()
     }
     settings = MeshSettings(**ours.get("mesh", {}))
-    return Case(file.stem, tuple(parsed.object for parsed in manifest.objects), proxies, settings)
+    objects_of_case = tuple(parsed.object for parsed in manifest.objects)
+    return Case(file.stem, objects_of_case, proxies, settings, _credentials(ours.get("credentials", {})))
+
+
+def _credentials(written: Mapping[str, Mapping[str, Any]]) -> dict[CredentialName, CredentialParts]:
+    return {
+        CredentialName(*name.split("/")): CredentialParts(
+            **{**each, **{key: tuple(each.get(key, ())) for key in ("accounts", "names")}}
+        )
+        for name, each in written.items()
+    }
 
 
 def _locality(proxy: Mapping[str, str]) -> Locality:
@@ -114,6 +126,10 @@ class Mesh:
             if ref.kind not in CATALOG_KINDS:
                 self._compiler.world.drop_object(ref)
         self._take(self._entries.apply(drop=refs))
+
+    def keep(self, credentials: Mapping[CredentialName, CredentialParts]) -> None:
+        """These are all the credentials that there are."""
+        self._compiler.set_credentials(credentials)
 
     def attach(self, name: str, node: Node) -> None:
         """Connects a proxy, to be called ``name``."""
@@ -149,6 +165,7 @@ def compile_case(case: Case) -> Outcome:
     """Everything at once, as at a start of the daemon."""
     mesh = Mesh(case.settings)
     mesh.put(case.objects)
+    mesh.keep(case.credentials)
     for name, node in case.proxies.items():
         mesh.attach(name, node)
     return mesh.settle()

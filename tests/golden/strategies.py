@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.golden.guard_strategies import AUTHORIZATION_POLICY, REQUEST_AUTHENTICATION
 from tests.golden.limit_strategies import RATE_LIMIT
 from tests.golden.patch_strategies import ENVOY_FILTER
+from tests.golden.telemetry_strategies import DEFAULT_PROVIDERS, PROVIDERS, TELEMETRY
 from xdsd.manifest import parse_object
 from xdsd.manifest.envelope import AnyObject
 from xdsd.model.identity import SpiffeID
@@ -412,6 +413,8 @@ MESH_CONFIG = record(
     pathNormalization=pick({"normalization": "NONE"}, {"normalization": "DECODE_AND_MERGE_SLASHES"}, {}),
     protocolDetectionTimeout=pick("0s", "1s"),
     defaultConfig=pick({"gatewayTopology": {"numTrustedProxies": 3}}, {"concurrency": 1}),
+    extensionProviders=PROVIDERS,
+    defaultProviders=DEFAULT_PROVIDERS,
 )
 PROXY_CONFIG = record(
     {"concurrency": pick(0, 2)},
@@ -426,6 +429,7 @@ SPECS = {
     "DestinationRule": DESTINATION_RULE,
     "Gateway": GATEWAY,
     "Sidecar": SIDECAR,
+    "Telemetry": TELEMETRY,
     "ServiceEntry": SERVICE_ENTRY,
     "WorkloadEntry": WORKLOAD_ENTRY,
     "HealthCheck": HEALTH_CHECK,

@@ -11,7 +11,7 @@ from xdsd.model.problem import ObjectRef, Problem
 
 NOW = "2026-01-31T12:00:00Z"
 LATER = "2026-02-01T12:00:00Z"
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 def parse(text: str) -> list[AnyObject]:

@@ -264,6 +264,13 @@ def test_selector_that_selects_nothing(kind: str, spec: dict[str, Any], path: st
     assert told(host, chosen, observed=seen) == []
 
 
+def test_machines_that_will_register_are_selected() -> None:
+    """A WorkloadGroup says which labels its machines carry, before any of them is there."""
+    group = made("WorkloadGroup", "g", {"metadata": {"labels": {"app": "a"}}, "template": {}})
+    selector = {"workloadSelector": {"labels": {"app": "a"}}, "egress": [{"hosts": ["./*"]}]}
+    assert told(group, made("Sidecar", "s", selector), observed=NOTHING) == []
+
+
 def test_a_connected_proxy_is_selected_without_being_declared() -> None:
     """By what is for proxies; services select what is declared."""
     node = Node(
@@ -409,3 +416,90 @@ def test_a_host_that_another_namespace_declared_before() -> None:
     assert told(young, old) == []
     assert told(aged(made("ServiceEntry", "c", spec), 1), young) == []
     assert told(old, aged(made("ServiceEntry", "b", {**spec, "exportTo": ["."]}), 2)) == []
+
+
+def policy(name: str = "p", namespace: str = "default", **spec: Any) -> AnyObject:
+    return made("AuthorizationPolicy", name, {"action": "DENY", "rules": [{}], **spec}, namespace=namespace)
+
+
+@pytest.mark.parametrize("kind", ["AuthorizationPolicy", "RequestAuthentication"])
+def test_a_policy_for_no_workload(kind: str) -> None:
+    """Workloads, endpoints that a service lists and connected proxies are chosen, of every namespace by the root one."""
+    spec: dict[str, Any] = {"selector": {"matchLabels": {"app": "a"}}}
+    rules = {"action": "DENY", "rules": [{}]}
+    spec |= rules if kind == "AuthorizationPolicy" else {"jwtRules": [{"issuer": "https://a.example"}]}
+    chosen, wide = made(kind, "p", spec), made(kind, "p", spec, namespace="istio-system")
+    lost = (
+        "spec.selector.matchLabels: selects nothing yet: no declared workload of namespace default carries app=a, nor does a"
+        " proxy that is connected here"
+    )
+    assert told(chosen) == []
+    assert told(chosen, observed=NOTHING) == [lost]
+    workload = {"address": "10.0.0.1", "labels": {"app": "a"}}
+    listing = {"hosts": ["a.com"], "resolution": "STATIC", "ports": [{"number": 80, "name": "http"}]}
+    for there in (
+        made("WorkloadEntry", "w", workload),
+        made("ServiceEntry", "e", {**listing, "endpoints": [workload]}),
+    ):
+        assert told(there, chosen, observed=NOTHING) == []
+        assert told(there, wide, observed=NOTHING) == []
+    elsewhere = made("WorkloadEntry", "w", workload, namespace="other")
+    assert told(elsewhere, chosen, observed=NOTHING) == [lost]
+    assert told(elsewhere, wide, observed=NOTHING) == []
+
+
+def test_values_that_nothing_has_are_told() -> None:
+    """Against the trust domains that are known: the mesh's, its aliases and those that others vouch for."""
+    source = {"principals": ["till", "their.example/ns/a/sa/b", "clustr.local/ns/default/sa/till"]}
+    rules = [{"from": [{"source": source}], "to": [{"operation": {"paths": ["//a"]}}]}]
+    unknown = told(policy(rules=rules))
+    assert [each.partition(":")[0] for each in unknown] == [
+        "spec.rules[0].from[0].source.principals[0]",
+        "spec.rules[0].to[0].operation.paths[0]",
+    ]
+    seen = Observed(trust=("cluster.local", "their.example"))
+    assert [each.partition(":")[0] for each in told(policy(rules=rules), observed=seen)] == [
+        "spec.rules[0].from[0].source.principals[0]",
+        "spec.rules[0].from[0].source.principals[2]",
+        "spec.rules[0].to[0].operation.paths[0]",
+    ]
+    mesh = made(
+        "MeshConfig",
+        "default",
+        {"trustDomainAliases": ["clustr.local"], "pathNormalization": {"normalization": "NONE"}},
+        namespace="istio-system",
+    )
+    assert len(told(mesh, policy(rules=rules), observed=seen)) == 1
+
+
+def ports_of(*numbers: str) -> AnyObject:
+    spec = {"selector": {"matchLabels": {"app": "a"}}, "mtls": {"mode": "STRICT"}}
+    return made(
+        "PeerAuthentication", "p", {**spec, "portLevelMtls": {each: {"mode": "DISABLE"} for each in numbers}}
+    )
+
+
+def test_ports_where_no_workload_is_served() -> None:
+    """That of a service is no port of its workloads where they listen at another; which is meant is told."""
+    ports = [{"number": 80, "name": "http", "targetPort": 8080}, {"number": 90, "name": "metrics"}]
+    service = {"hosts": ["a.default.svc.cluster.local"], "resolution": "STATIC", "ports": ports}
+    workload = {"address": "10.0.0.1", "labels": {"app": "a"}, "ports": {"metrics": 9090}}
+    listing = made("ServiceEntry", "s", {**service, "endpoints": [workload]})
+    chosen = {**service, "workloadSelector": {"labels": {"app": "a"}}}
+    selecting = made("ServiceEntry", "s", chosen), made("WorkloadEntry", "w", workload)
+    meant = "80 is a port of the service a.default.svc.cluster.local, whose workloads are served at 8080; write that"
+    wanted = [
+        f"spec.portLevelMtls.80: has no effect: {meant}",
+        "spec.portLevelMtls.7: has no effect: no workload that it selects is served at 7; they are at 8080, 9090",
+    ]
+    for declared in ((listing,), selecting):
+        assert told(*declared, ports_of("80", "8080", "9090", "7")) == wanted
+    assert told(ports_of("80")) == []
+    endpoint = Endpoint("10.0.0.1", labels={"app": "a"})
+    http = Port(80, "http", Protocol.HTTP, 8080)
+    seen = Observed((Service("default", "a.com", (http,), endpoints=(endpoint,)),))
+    assert told(ports_of("8080"), observed=seen)[1:] == []
+    assert "served at 8080; write that" in told(ports_of("80"), observed=seen)[-1]
+    behind = Service("default", "a.com", (http,), selector={"app": "a"})
+    seen = Observed((behind,), (Workload("default", "w", endpoint),))
+    assert "served at 8080; write that" in told(ports_of("80"), observed=seen)[-1]

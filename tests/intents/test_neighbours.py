@@ -16,7 +16,8 @@ from xdsd.intents.watching import IntentChange
 from xdsd.manifest import AnyObject
 from xdsd.model.catalog import Endpoint, Port, Protocol, Service, Workload
 from xdsd.model.hosts import DEFAULT_DOMAIN
-from xdsd.model.problem import ObjectRef, Problem
+from xdsd.model.problem import ObjectRef, Problem, Severity
+from xdsd.model.registered import GROUP
 
 SUBSET = "spec.http[0].route[0].destination.subset"
 HOST = "reviews.default.svc.cluster.local"
@@ -199,3 +200,39 @@ async def test_a_write_is_remarked_upon_while_the_store_is_followed(followed: In
         ]
     await changes.aclose()
     assert outages == []
+
+
+async def test_objects_of_platforms_stand_beside_those_of_the_store() -> None:
+    """What refers to one is right while it is there; what the store has too is as the store says."""
+    reports: list[Observed] = [Observed(objects=(rule("reviews", "v1"),))]
+    neighbours = Neighbours(Reading().all, lambda: reports[0], DEFAULT_DOMAIN)
+    await neighbours.follow(whole([entry("reviews")]))
+    assert await neighbours.with_([route("reviews", subset="v1")]) == ()
+    reports[0] = Observed()
+    assert [each.path for each in await neighbours.with_([route("reviews", subset="v1")])] == [SUBSET]
+    await neighbours.follow(IntentChange(revision=2, upserts=(rule("reviews", "v2"),)))
+    reports[0] = Observed(objects=(rule("reviews", "v1"),))
+    assert await neighbours.with_([route("reviews", subset="v2")]) == ()
+    reports[0] = Observed()
+    assert await neighbours.with_([route("reviews", subset="v2")]) == ()
+
+
+def machine(name: str, group: str = "vms") -> AnyObject:
+    """The entry of a machine that registered with a group."""
+    annotations = {"annotations": {GROUP: group}} if group else {}
+    return made("WorkloadEntry", name, {"address": "10.0.0.1"}, **annotations)
+
+
+async def test_removing_a_group_tells_how_many_machines_go() -> None:
+    """Those that registered with it, and do not go by themselves; entries of operators stay."""
+    neighbours = Neighbours(Reading().all, None, DEFAULT_DOMAIN)
+    group = made("WorkloadGroup", "vms", {"template": {}})
+    await neighbours.follow(
+        whole([group, machine("a"), machine("b"), machine("c", "other"), machine("d", "")])
+    )
+    (lost,) = await neighbours.without([group.ref])
+    assert (lost.object, lost.severity) == (group.ref, Severity.WARNING)
+    assert lost.message == "its 2 machines leave the mesh with it, until there is a group of that name again"
+    (lost,) = await neighbours.without([group.ref, machine("a").ref])
+    assert lost.message.startswith("its machine leaves the mesh")
+    assert await neighbours.without([group.ref, machine("a").ref, machine("b").ref]) == ()

@@ -17,6 +17,7 @@ from tests.lab.daemon import plain_environment, xdsctl
 from tests.lab.envoy import envoy_binary
 from tests.lab.eventually import eventually
 from tests.lab.ports import free_ports
+from tests.lab.remains import forget, watch
 from xdsd.demo.layout import DemoOptions, LayoutError, check_ports, lay_out
 
 _START_SECONDS = 90.0
@@ -41,13 +42,18 @@ class Bookinfo:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        watch(self)
         self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        forget(self)
+        state = self.state
         self.stop()
+        if error is not None:
+            error.add_note(f"--- {state}\n{self.tail()}")
 
     def start(self) -> None:
         """Starts it and waits for its last words of welcome.
@@ -78,7 +84,7 @@ class Bookinfo:
         assert self._process is not None
         self._process.send_signal(number)
         try:
-            return self._process.wait(20)
+            return self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
@@ -86,6 +92,18 @@ class Bookinfo:
     def said(self) -> str:
         """What it printed."""
         return self.log.read_text(errors="replace")
+
+    @property
+    def state(self) -> str:
+        """Whether it runs, or what it ended with; with the place of its log."""
+        code = None if self._process is None else self._process.poll()
+        return f"the demo {'runs' if code is None else f'ended with {code}'}: {self.log}"
+
+    def tail(self) -> str:
+        """The end of what it printed, and of its daemon's log."""
+        logs = (self.log, Path(self.layout.options.state_dir) / "logs" / "xdsd.log")
+        lines = [each.read_text(errors="replace").splitlines()[-20:] for each in logs if each.exists()]
+        return "\n".join(line for each in lines for line in each)
 
     def children(self) -> dict[int, str]:
         """Process id to command line of everything that it started and that runs now."""
@@ -104,7 +122,7 @@ class Bookinfo:
         old = self.daemon()
         os.kill(old, number)
         await eventually(lambda: self.daemon() != old, "another daemon runs")
-        await eventually(self.proxies_are_connected, "every Envoy is back", timeout=60)
+        await eventually(self.proxies_are_connected, "every Envoy is back")
 
     async def proxies_are_connected(self) -> bool:
         """Whether every Envoy has a stream to the daemon now."""

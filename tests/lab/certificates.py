@@ -3,7 +3,14 @@
 import shutil
 import subprocess
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509 import ocsp
 
 from tests.lab.missing import missing
 
@@ -36,13 +43,17 @@ class Authority:
             ),
         )
 
-    def issue(self, name: str, *names: str, expired: bool = False) -> Pair:
+    def issue(
+        self, name: str, *names: str, expired: bool = False, organization: str = "", rsa: bool = False
+    ) -> Pair:
         """A certificate named ``name``, for servers under ``names`` (``DNS:…``, ``IP:…``) and for clients alike."""
+        kind = ("rsa:2048",) if rsa else ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
         pair = Pair(self._folder / f"{name}.pem", self._folder / f"{name}.key")
         request, extensions = self._folder / f"{name}.csr", self._folder / f"{name}.ext"
         _openssl(
-            *("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
-            *("-subj", f"/CN={name}", "-keyout", str(pair.key), "-out", str(request)),
+            *("req", "-new", "-newkey", *kind, "-nodes"),
+            *("-subj", f"{f'/O={organization}' if organization else ''}/CN={name}"),
+            *("-keyout", str(pair.key), "-out", str(request)),
         )
         lines = ["extendedKeyUsage=serverAuth,clientAuth", "basicConstraints=CA:FALSE"]
         lines += [f"subjectAltName={','.join(names)}"] if names else []
@@ -55,6 +66,18 @@ class Authority:
             *("-extfile", str(extensions), "-out", str(pair.cert)),
         )
         return pair
+
+    def staple(self, pair: Pair, lasts: timedelta = timedelta(days=1)) -> Path:
+        """An OCSP response (DER) that says that a certificate is good."""
+        made, now = pair.cert.with_suffix(".ocsp"), datetime.now(UTC)
+        own, issuer = (x509.load_pem_x509_certificate(each.read_bytes()) for each in (pair.cert, self.cert))
+        key: Any = load_pem_private_key(self._key.read_bytes(), None)
+        builder = ocsp.OCSPResponseBuilder().add_response(
+            own, issuer, hashes.SHA1(), ocsp.OCSPCertStatus.GOOD, now, now + lasts, None, None
+        )
+        response = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, issuer).sign(key, hashes.SHA256())
+        made.write_bytes(response.public_bytes(Encoding.DER))
+        return made
 
     def revoke(self, *pairs: Pair) -> Path:
         """A list of revoked certificates, with those of these pairs."""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,24 +12,30 @@ import aiohttp
 
 from tests.lab.eventually import eventually
 from tests.lab.ports import free_ports
+from tests.lab.remains import forget, watch
 from xdsd.demo.operator import XDSCTL, clean_environment
 from xdsd.demo.program import Program
+
+_STOP_SECONDS = 60.0
 
 
 class Daemon:
     """``async with Daemon(tmp_path) as daemon`` runs ``python -m xdsd serve`` and waits until it is ready.
 
     State, the admin socket and the ``machines`` folder stand under ``folder``; addresses survive a restart.
-    ``settings`` are further flags without their dashes: ``{"settle-quiet": "5ms"}``.
+    ``settings`` are further flags without their dashes: ``{"settle-quiet": "5ms"}``; ``registries`` stand beside the folder.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str] | None = None, registries: Sequence[str] = ()
+    ) -> None:
         xds, http = free_ports(2)
         self.state_dir = folder / "state"
         self.machines = folder / "machines"
         self.xds_port = xds
         self.xds_address = f"127.0.0.1:{xds}"
         self.http_url = f"http://127.0.0.1:{http}"
+        self.tls_address = (settings or {}).get("xds-tls-address", "")
         self.endpoint = (settings or {}).get("admin-address", f"unix:{self.state_dir / 'admin.sock'}")
         self.machines.mkdir(parents=True, exist_ok=True)
         flags = {
@@ -43,28 +49,36 @@ class Daemon:
         }
         command = [sys.executable, "-m", "xdsd", "serve"]
         command += [word for name, value in flags.items() for word in (f"--{name}", value)]
+        command += [word for registry in registries for word in ("--registry", registry)]
         self.program = Program("xdsd", command, folder / "xdsd.log", plain_environment())
 
     async def __aenter__(self) -> Self:
+        watch(self)
         await self.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        forget(self)
+        state = self.state
         if self.program.running:
-            await self.program.stop()
+            await self.stop()
         if error is not None:
-            error.add_note(f"--- xdsd: {self.program.log}\n{self.program.tail()}")
+            error.add_note(f"--- {state}\n{self.tail()}")
 
     async def start(self) -> None:
-        """Starts it and waits until it is ready, at most 30 seconds."""
+        """Starts it and waits until it is ready, at most a minute."""
         await self.program.start()
-        await eventually(self._is_ready, "the daemon is ready", timeout=30)
+        await self.ready()
+
+    async def ready(self) -> None:
+        """Waits until it is ready, at most a minute."""
+        await eventually(self._is_ready, "the daemon is ready")
 
     async def stop(self) -> int:
         """Ends it with SIGTERM; the exit code."""
-        return await self.program.stop()
+        return await self.program.stop(_STOP_SECONDS)
 
     async def kill(self) -> None:
         """Ends it with SIGKILL, as a power cut would."""
@@ -73,14 +87,26 @@ class Daemon:
     async def restart(self) -> None:
         """Stops it if it runs, and starts it on the same state and addresses."""
         if self.program.running:
-            await self.program.stop()
+            await self.stop()
         await self.start()
 
     async def xdsctl(self, *words: str | Path, text: str = "", check: bool = True) -> str:
         """Runs ``xdsctl`` against it with ``text`` on standard input; what it printed."""
         code, output = await xdsctl(self.endpoint, *words, text=text)
-        assert code == 0 or not check, f"xdsctl {' '.join(map(str, words))} ended with {code}:\n{output}"
+        if code != 0 and check:
+            ended = "" if self.program.running else f"\n--- {self.state}\n{self.tail()}"
+            raise AssertionError(f"xdsctl {' '.join(map(str, words))} ended with {code}:\n{output}{ended}")
         return output
+
+    @property
+    def state(self) -> str:
+        """Whether it runs, or what it ended with; with the place of its log."""
+        state = "runs" if self.program.running else f"ended with {self.program.returncode}"
+        return f"xdsd {state}: {self.program.log}"
+
+    def tail(self) -> str:
+        """The end of its log, of long lines the beginning."""
+        return "\n".join(line[:400] for line in self.program.tail().splitlines())
 
     async def metrics(self) -> str:
         """The text of ``/metrics``."""

@@ -24,7 +24,14 @@ async def http_server(name: str, address: str, port: int) -> AsyncIterator[None]
         await web.TCPSite(runner, address, port).start()
         yield
     finally:
+        await begun()
         await runner.cleanup()
+
+
+async def begun() -> None:
+    """Lets connections begin that were accepted just now: nobody closes one whose task is cancelled before it has begun."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -42,7 +49,10 @@ async def tcp_server(name: str, address: str, port: int) -> AsyncIterator[None]:
 
     server = await asyncio.start_server(serve, address, port)
     async with server:
-        yield
+        try:
+            yield
+        finally:
+            await begun()
 
 
 async def first_line(address: str, port: int, say: bytes = b"", timeout: float = 10) -> str:

@@ -15,7 +15,7 @@ from xdsd.demo.envoy import VERSION, EnvoyUnavailableError, find_envoy
 from xdsd.demo.program import Program
 
 Bootstrap = Mapping[str, Any]  # JSON: whatever Envoy's Bootstrap message holds
-_READY_SECONDS = 20.0
+_READY_SECONDS = 60.0
 
 
 def envoy_binary() -> Path:
@@ -47,7 +47,8 @@ class Envoy(Admin):
     """A running proxy. ``async with Envoy(bootstrap, tmp_path) as envoy`` waits until it is live.
 
     The bootstrap's ``admin`` is replaced by a free port of loopback. With ``ready`` Envoy must have finished
-    initialising (its first listeners and clusters are in); without, only the admin interface must answer.
+    initialising (its first listeners and clusters are in); without, only the admin interface must answer. ``drain`` is its
+    drain time in seconds.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Envoy(Admin):
         name: str = "envoy",
         ready: bool = True,
         log_level: str = "info",
+        drain: int = 1,
     ) -> None:
         super().__init__("")
         self.name = name
@@ -67,7 +69,7 @@ class Envoy(Admin):
         self._bootstrap = bootstrap
         command: list[str | Path] = [envoy_binary(), "-c", self._config_file, "--concurrency", "1"]
         command += ["--admin-address-path", self._address_file, "--disable-hot-restart"]
-        command += ["--log-level", log_level, "--drain-time-s", "1"]
+        command += ["--log-level", log_level, "--drain-time-s", str(drain)]
         self.program = Program(name, command, folder / f"{name}.log")
 
     async def __aenter__(self) -> Self:
@@ -82,7 +84,7 @@ class Envoy(Admin):
             error.add_note(f"--- {self.name}: {self.program.log}\n{self.program.tail()}")
 
     async def start(self) -> None:
-        """Starts it and waits, at most 20 seconds.
+        """Starts it and waits, at most a minute.
 
         Raises:
             AssertionError: it ended or is not ready in time; carries the end of its log.

@@ -22,7 +22,7 @@ from tests.lab.netns import Machine
 from tests.lab.ports import free_ports
 from xdsd.demo.program import Program
 
-_READY_SECONDS = 30.0
+_READY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ async def eventually(
 
 
 async def eventually(
-    condition: Callable[[], T | Awaitable[T]], what: str = "", *, timeout: float = 20.0, every: float = 0.02
+    condition: Callable[[], T | Awaitable[T]], what: str = "", *, timeout: float = 60.0, every: float = 0.02
 ) -> T:
     """Asks ``condition`` until it answers with something true, and returns that.
 

@@ -1,6 +1,7 @@
 """Traffic that does not stop while something else is changed, and what became of every request."""
 
 import asyncio
+import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -47,6 +48,7 @@ class Load:
 
     In all they send at most ``rate`` requests a second; without ``keep_alive`` each on a connection of its
     own. A request that has begun when the block ends is waited for, so that none is lost from the count.
+    ``tls`` is for URLs of https, with the ``server_name`` that is asked for.
     ``judge`` says what is wrong with an answer, or nothing.
     """
 
@@ -61,12 +63,16 @@ class Load:
         keep_alive: bool = True,
         judge: Judge = ok,
         timeout: float = 30.0,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
     ) -> None:
         self.tally = Tally()
         self._url = url
         self._headers = dict(headers or {})
         self._proxy = proxy
         self._judge = judge
+        self._tls: ssl.SSLContext | bool = True if tls is None else tls
+        self._server_name = server_name
         self._concurrency = concurrency
         self._pause = concurrency / rate
         self._keep_alive = keep_alive
@@ -108,7 +114,13 @@ class Load:
 
     async def _request(self, session: aiohttp.ClientSession) -> str:
         try:
-            async with session.get(self._url, headers=self._headers, proxy=self._proxy) as response:
+            async with session.get(
+                self._url,
+                headers=self._headers,
+                proxy=self._proxy,
+                ssl=self._tls,
+                server_hostname=self._server_name,
+            ) as response:
                 return self._judge(response.status, await response.text())
         except (aiohttp.ClientError, TimeoutError) as error:
             return f"{type(error).__name__}: {error}"

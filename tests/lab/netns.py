@@ -57,36 +57,36 @@ class Machine:
 
     def run(self, *command: str) -> str:
         """The output of a command on this machine; an error of it fails the test with what it said."""
-        return _run("ip", "netns", "exec", self.name, *command)
+        return run("ip", "netns", "exec", self.name, *command)
 
 
 @contextmanager
 def two_machines() -> Iterator[tuple[Machine, Machine]]:
     """Inside and outside, each the other's only neighbour; inside sends everything unknown to outside."""
-    _require()
+    require()
     number = next(_numbers)
     inside = Machine(f"xdsd-{os.getpid()}-{number}-in", *INSIDE_ADDRESSES)
     outside = Machine(f"xdsd-{os.getpid()}-{number}-out", *OUTSIDE_ADDRESSES)
     made: list[Machine] = []
     try:
         for machine in (inside, outside):
-            _run("ip", "netns", "add", machine.name)
+            run("ip", "netns", "add", machine.name)
             made.append(machine)
-        _run(
+        run(
             *("ip", "link", "add", "eth0", "netns", inside.name),
             *("type", "veth", "peer", "name", "eth0", "netns", outside.name),
         )
         for machine in made:
             for address in (f"{machine.address}/24", f"{machine.ipv6}/64"):
-                _run("ip", "-n", machine.name, "address", "add", address, "dev", "eth0", *_at_once(address))
+                run("ip", "-n", machine.name, "address", "add", address, "dev", "eth0", *_at_once(address))
             for device in ("lo", "eth0"):
-                _run("ip", "-n", machine.name, "link", "set", device, "up")
+                run("ip", "-n", machine.name, "link", "set", device, "up")
         for family, address in (("-4", outside.address), ("-6", outside.ipv6)):
-            _run("ip", family, "-n", inside.name, "route", "add", "default", "via", address)
+            run("ip", family, "-n", inside.name, "route", "add", "default", "via", address)
         yield inside, outside
     finally:
         for machine in made:
-            _run("ip", "netns", "delete", machine.name)
+            run("ip", "netns", "delete", machine.name)
 
 
 def capture(machine: Machine, *, outbound: int = 15001, inbound: int = 15006) -> None:
@@ -127,8 +127,10 @@ def capture_dns(machine: Machine, *nameservers: str, port: int = 15053) -> None:
 class CapturingEnvoy(Envoy):
     """An Envoy in the group that the redirection leaves alone; start it on the captured machine."""
 
-    def __init__(self, bootstrap: Bootstrap, folder: Path, *, name: str = "envoy") -> None:
-        super().__init__(bootstrap, folder, name=name)
+    def __init__(
+        self, bootstrap: Bootstrap, folder: Path, *, name: str = "envoy", ready: bool = True
+    ) -> None:
+        super().__init__(bootstrap, folder, name=name, ready=ready)
         # A change of group clears the wish to die with us, so it is made again.
         as_proxy = ("setpriv", f"--regid={PROXY_GROUP}", "--clear-groups", "--pdeathsig", "KILL")
         self.program = Program(name, [*as_proxy, *self.program.command], self.program.log)
@@ -139,12 +141,22 @@ def _at_once(address: str) -> tuple[str, ...]:
     return ("nodad",) if ":" in address else ()
 
 
-def _require() -> None:
+def require() -> None:
     if os.geteuid() != 0:
         missing("Root", "network namespaces and iptables need it")
     for tool in ("ip", "iptables", "setpriv"):
         if shutil.which(tool) is None:
             missing(tool, "install iproute2, iptables and util-linux")
+    sweep()
+
+
+def sweep() -> None:
+    """Takes away what a run left that was killed: machines are named after the process that made them."""
+    for name in run("ip", "netns", "list").split():
+        parts = name.split("-")
+        if parts[0] == "xdsd" and len(parts) > 2 and not Path("/proc", parts[1]).exists():
+            # Another run may do so, too.
+            subprocess.run(("ip", "netns", "delete", name), capture_output=True, timeout=30, check=False)
 
 
 def _set_namespace(descriptor: int) -> None:
@@ -153,7 +165,7 @@ def _set_namespace(descriptor: int) -> None:
         raise OSError(error, os.strerror(error))
 
 
-def _run(*command: str) -> str:
+def run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}"
     return done.stdout

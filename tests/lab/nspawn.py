@@ -1,8 +1,9 @@
 """A machine with a real systemd: Debian in a container of systemd-nspawn, thrown away afterwards.
 
 The root folder is made once by debootstrap, from the mirror that this host itself uses, and kept in the cache; a machine
-writes into an overlay of it. Its network is its own, with nothing but loopback, so that well-known ports are free there.
-Packages come from a wheelhouse, filled once as well. All of it needs root.
+writes into an overlay of it, which is gone when it is off, or is there again at its next boot (``disk``). Its network is
+its own, with nothing but loopback, so that well-known ports are free there. Packages come from a wheelhouse, filled once
+as well. All of it needs root.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.lab.eventually import eventually
 from tests.lab.missing import missing
@@ -26,7 +28,7 @@ REPO = Path(__file__).parents[2]
 SUITE = os.environ.get("XDSD_SUITE", "bookworm")
 SOURCE = "/src"
 WHEELHOUSE = "/wheelhouse"
-_PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv"
+_PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,iproute2,iptables"
 _ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -116,30 +118,58 @@ class Machine:
         return ["nsenter", "--net", "--target", str(self.pid), "--", *words]
 
 
+# Mounted where nobody else sees it, so that it is gone with the machine.
+_WITH_DISK = 'mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"; shift 2; exec "$@"'
+
+
+@contextmanager
+def disk() -> Iterator[Path]:
+    """What a machine writes, for its next boot to find; in memory, where any kernel lets an overlay write. What the cache
+    lacks is fetched now, from the network that this thread is on.
+    """
+    _require()
+    with _alone():
+        _wheelhouse(_root())
+    with TemporaryDirectory(prefix="xdsd-", dir="/dev/shm") as made:
+        for name in ("upper", "work", "root"):
+            (Path(made) / name).mkdir(mode=0o755)
+        yield Path(made)
+
+
 @asynccontextmanager
-async def booted(folder: Path, bind: Mapping[Path, str] | None = None) -> AsyncIterator[Machine]:
+async def booted(
+    folder: Path,
+    bind: Mapping[Path, str] | None = None,
+    network: Path | None = None,
+    disk: Path | None = None,
+) -> AsyncIterator[Machine]:
     """A machine that is up, with the checkout, the wheelhouse and ``bind`` to look at; its console's log and,
-    afterwards, its journal are in ``folder``.
+    afterwards, its journal are in ``folder``. Its network is its own, with loopback alone, or the namespace ``network``.
     """
     _require()
     with _alone():
         root = _root()
         binds = {REPO: SOURCE, _wheelhouse(root): WHEELHOUSE, **(bind or {})}
-        command: list[str | Path] = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot"]
-        command += ["--directory", root, "--volatile=overlay", "--private-network", "--console=pipe"]
+        command: list[str | Path] = []
+        if disk:
+            command += ["unshare", "--mount", "sh", "-ec", _WITH_DISK, "sh", root, disk]
+        command += ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--console=pipe"]
+        command += ["--directory", disk / "root"] if disk else ["--directory", root, "--volatile=overlay"]
+        command += [f"--network-namespace-path={network}" if network else "--private-network"]
+        command += ["--capability=CAP_NET_ADMIN"]
         command += ["--machine", f"xdsd-{os.getpid()}", "--settings=no", "--link-journal=no"]
         command += [f"--bind-ro={path.absolute()}:{target}" for path, target in binds.items()]
         program = Program("nspawn", command, folder / "console.log")
         await program.start()
         try:
-            machine = Machine(await eventually(lambda: _leader(program), "the machine's systemd", timeout=30))
-            await eventually(lambda: _is_up(program, machine), "the machine is up", timeout=60)
+            machine = Machine(await eventually(lambda: _leader(program), "the machine's systemd"))
+            await eventually(lambda: _is_up(program, machine), "the machine is up")
             try:
                 yield machine
             finally:
-                (folder / "journal.log").write_text(
-                    await machine.run("journalctl", "--no-pager", check=False)
-                )
+                said = await machine.run("journalctl", "--no-pager", "--boot", check=False)
+                with (folder / "journal.log").open("a") as journal:
+                    journal.write(said)
         finally:
             await program.stop(20)
 

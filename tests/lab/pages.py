@@ -1,19 +1,20 @@
 """Runs the commands of a documentation page, as a reader would type them.
 
 A fenced block ``console`` holds commands after ``$ `` and, below a command, lines that its output must have. A block
-``yaml file=NAME`` is written to that file. A command that ends in ``&`` goes on until the page ends, or until ``kill %N``
-ends the N-th of them; ``export`` holds for the commands that follow. Well-known ports are replaced by free ones, so that
-a page runs beside anything else.
+``yaml file=NAME`` is written to that file, and one ``console on=PLACE`` is for another machine. A command that ends in ``&``
+goes on until the page ends, or until ``kill %N`` ends the N-th of them; ``export`` holds for the commands that follow.
+Well-known ports are replaced by free ones, so that a page runs beside anything else.
 """
 
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,10 +26,19 @@ from tests.lab.daemon import plain_environment
 from tests.lab.envoy import envoy_binary
 from tests.lab.etcd import releases
 from tests.lab.ports import free_ports
+from tests.lab.redis import redis_environment
 from xdsd.demo import tied
 
-_BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_COMMAND_SECONDS = 60
+_BLOCK = re.compile(r"^```(\w+)(?: (file|on)=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_COMMAND_SECONDS = 300
+_PATIENCE = (
+    (re.compile(r"\btimeout (20|30) sh\b"), "timeout 200 sh"),
+    (re.compile(r"\btimeout 5 envoy\b"), "timeout 15 envoy"),
+    (re.compile(r"--timeout 20s\b"), "--timeout 200s"),
+    (re.compile(r"--retry (5|10|20)\b"), "--retry 100"),
+)
+"""What a page has its reader wait for, and how long we do, beside other tests."""
+_SHELL = ("bash", "-o", "pipefail", "-ec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +51,39 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command that the reader is told to type, and lines that its output must have."""
+    """A command that the reader is told to type, and lines that its output must have; ``place`` is where, if not here."""
 
     text: str
     output: tuple[str, ...]
+    place: str = ""
 
 
 def steps(page: str) -> Iterator[File | Command]:
     """What a page tells its reader to do, in order."""
-    for language, file, body in _BLOCK.findall(page):
-        if file:
-            yield File(file, body)
+    for language, what, name, body in _BLOCK.findall(page):
+        if what == "file":
+            yield File(name, body)
         elif language == "console":
             first, *commands = re.split(r"^\$ ", body, flags=re.MULTILINE)
             assert not first.strip(), f"output before a command: {first}"
             for command in commands:
                 text, *output = command.rstrip("\n").split("\n")
-                yield Command(text, tuple(output))
+                yield Command(text, tuple(output), name)
 
 
 class Reader:
-    """Someone who does what pages say, in ``folder``; whatever they started is ended with the block."""
+    """Someone who does what pages say, in ``folder``; whatever they started is ended with the block. ``places`` are the
+    words by which a shell of another machine runs a script.
+    """
 
     def __init__(
-        self, folder: Path, ports: Mapping[str, str], environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        ports: Mapping[str, str],
+        environment: Mapping[str, str] | None = None,
+        places: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        self._places = {} if places is None else places
         self._folder = folder
         self._ports = ports
         self._programs = folder / ".bin"
@@ -84,6 +102,10 @@ class Reader:
         for version in releases()[:1]:
             for name in ("etcd", "etcdctl"):
                 (self._programs / name).symlink_to(version.program(name))
+        consul = shutil.which("consul", path=os.environ.get("XDSD_CONSUL"))
+        if consul is not None:
+            (self._programs / "consul").symlink_to(consul)
+        self._add_redis()
         root = Path(__file__).parents[2]
         path = f"{self._programs}:{os.environ['PATH']}"
         self._environment |= {"XDG_CONFIG_HOME": str(self._folder / ".config")}  # the reader's own, not ours
@@ -107,6 +129,15 @@ class Reader:
                     f"--- {text} (ended with {process.returncode})\n{self._log(text).read_text()[-2000:]}"
                 )
 
+    def _add_redis(self) -> None:
+        """Where Redis was unpacked rather than installed, its libraries are beside it."""
+        found = shutil.which("redis-server", path=os.environ.get("XDSD_REDIS"))
+        if found is not None:
+            libraries = redis_environment(Path(found)).get("LD_LIBRARY_PATH", "")
+            file = self._programs / "redis-server"
+            file.write_text(f'#!/bin/sh\nexport LD_LIBRARY_PATH={libraries}\nexec {found} "$@"\n')
+            file.chmod(0o755)
+
     def do(self, page: str) -> int:
         """Does all that a page says; how many commands that were."""
         count = 0
@@ -122,7 +153,11 @@ class Reader:
 
     def _type(self, command: Command) -> None:
         text = self._moved(command.text)
-        if text.startswith("export "):
+        for said, meant in _PATIENCE:
+            text = said.sub(meant, text)
+        if command.place:
+            self._run(text, command.output, self._places[command.place])
+        elif text.startswith("export "):
             name, _, value = text.removeprefix("export ").partition("=")
             self._environment[name] = value
         elif text.startswith("kill %"):
@@ -132,9 +167,9 @@ class Reader:
         else:
             self._run(text, command.output)
 
-    def _run(self, text: str, output: tuple[str, ...]) -> None:
+    def _run(self, text: str, output: tuple[str, ...], shell: Sequence[str] = _SHELL) -> None:
         done = subprocess.run(
-            ["bash", "-o", "pipefail", "-ec", text],
+            [*shell, text],
             check=False,
             cwd=self._folder,
             env=self._environment,
@@ -171,11 +206,11 @@ class Reader:
         """Ends what was started so many-th, and waits, as a reader does before typing on."""
         process = self._background[job - 1][1]
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(60)
 
     def _wait_for_daemon(self, process: subprocess.Popen[bytes], state: str) -> None:
         # A reader types slower than a daemon starts.
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         socket = self._folder / state / "admin.sock"
         while not socket.exists():
             if process.poll() is not None or time.monotonic() > deadline:

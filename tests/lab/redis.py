@@ -44,7 +44,7 @@ class RedisServer:
             str(folder),
         ]
         command += ["--requirepass", password] if password else []
-        self.program = Program("redis", command, folder / "redis.log", _environment(Path(binary)))
+        self.program = Program("redis", command, folder / "redis.log", redis_environment(Path(binary)))
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -75,7 +75,7 @@ class RedisServer:
                 return False
 
 
-def _environment(binary: Path) -> dict[str, str]:
+def redis_environment(binary: Path) -> dict[str, str]:
     """Where the binary was unpacked rather than installed, its libraries are beside it."""
     libraries = [str(folder) for folder in binary.parents[1].glob("lib/*-linux-gnu")]
     return (

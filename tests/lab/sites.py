@@ -8,6 +8,8 @@ from typing import Self
 
 from aiohttp import web
 
+from tests.lab.echo import begun
+
 
 class Site:
     """``async with Site("one", "127.0.0.1", 8080) as site`` answers every request with ``one`` while it runs.
@@ -55,6 +57,7 @@ class Site:
     async def stop(self) -> None:
         """Listens no more: connections are refused."""
         if self._runner is not None:
+            await begun()
             await self._runner.cleanup()
             self._runner = None
 

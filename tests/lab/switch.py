@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 
 from tests.lab.missing import missing
-from tests.lab.netns import Machine
+from tests.lab.netns import Machine, sweep
 
 _numbers = count()
 
@@ -48,6 +48,7 @@ class Switch:
 def switched(machines: int) -> Iterator[Switch]:
     """So many machines on a switch."""
     _require()
+    sweep()
     network = _free_network()
     name = f"xdsd-{os.getpid()}-{next(_numbers)}"
     with ExitStack() as stack:

@@ -1,6 +1,7 @@
 """The lab itself: what it starts is real, and nothing stays."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import aiohttp
@@ -9,6 +10,7 @@ import pytest
 from tests.lab.envoy import Envoy, validate
 from tests.lab.eventually import eventually
 from tests.lab.missing import missing
+from tests.lab.netns import require, run, sweep
 from tests.lab.ports import free_port, free_ports
 
 
@@ -94,6 +96,24 @@ async def test_eventually_says_what_it_saw_last() -> None:
     """After the deadline the failure carries what was waited for and the last answer."""
     with pytest.raises(AssertionError, match=r"the moon did not hold .* seen last: 0"):
         await eventually(lambda: 0, "the moon", timeout=0.05)
+
+
+@pytest.mark.e2e
+def test_what_a_killed_run_left_is_taken_away() -> None:
+    """Its namespaces, but none of a run that lives."""
+    require()
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    left, own = f"xdsd-{gone.pid}-left", f"xdsd-{os.getpid()}-own"
+    for name in (left, own):
+        run("ip", "netns", "add", name)
+    try:
+        sweep()
+        listed = run("ip", "netns", "list").split()
+    finally:
+        run("ip", "netns", "delete", own)
+    assert own in listed
+    assert left not in listed
 
 
 def test_free_ports_are_distinct() -> None:

@@ -25,7 +25,7 @@ def told(text: str) -> list[str]:
 
 def written_leaves(value: Any, path: str = "spec") -> Iterator[str]:
     """The paths of all leaves in a spec, as lists of fields write them but with map keys in place of ``{}``."""
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and value:
         for key, each in value.items():
             yield from written_leaves(each, f"{path}.{key}")
     elif isinstance(value, list):

@@ -114,6 +114,31 @@ def test_a_dry_run_is_true_or_false() -> None:
     ]
 
 
+SECRET = "c2VjcmV0LXRoYXQtbm9ib2R5LW1heS1zZWU"
+PUBLIC = {"kty": "EC", "crv": "P-256", "x": "AAAA", "y": "AAAA"}
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (json.dumps({"keys": [{"kty": "oct", "k": SECRET}]}), "symmetric"),
+        (json.dumps({"keys": [PUBLIC, {"kty": "oct", "k": SECRET}]}), "symmetric"),
+        (json.dumps({"keys": [PUBLIC, {**PUBLIC, "d": SECRET}]}), "private"),
+        (json.dumps({"keys": [PUBLIC, {"kty": "AKP", "priv": SECRET}]}), "private"),
+        (json.dumps({"keys": [PUBLIC], "other": {**PUBLIC, "d": SECRET}}), "private"),
+        (json.dumps({"keys": [PUBLIC]})[:-1] + ', "keys": [' + json.dumps(PUBLIC) + "]}", ""),
+        (f'{{"keys": [{{"kty": "EC", "d": "{SECRET}"}}], "keys": [{json.dumps(PUBLIC)}]}}', "private"),
+        (f'{{"keys": [{{"kty": "EC", "d": "{SECRET}"', "is no JSON"),
+        (json.dumps({"keys": [PUBLIC]}), ""),
+    ],
+)
+def test_secret_keys_are_refused_and_not_repeated(text: str, what: str) -> None:
+    """Wherever one stands in a set of keys, the object is refused, and nothing of the key is told."""
+    found = problems(TOKENS, rule(jwks=text))
+    assert len(found) == (1 if what else 0)
+    assert all(what in each and SECRET not in each and each.startswith(RULE) for each in found)
+
+
 def rule(**fields: Any) -> dict[str, Any]:
     return {"jwtRules": [{"issuer": "https://issuer.example", **fields}]}
 
@@ -131,8 +156,8 @@ RULE = "spec.jwtRules[0]"
         (rule(issuer="a b"), f"{RULE}.issuer InvalidValue: 'a b' holds a blank"),
         (rule(jwksUri="ftp://a/b"), f"{RULE}.jwksUri InvalidValue: 'ftp://a/b' is no URL such as"),
         (rule(jwksUri="https://u:p@a/b"), f"{RULE}.jwksUri InvalidValue: 'https://u:p@a/b' holds a user"),
-        (rule(jwks="{}"), f"{RULE}.jwks InvalidValue: '{{}}' is no set of keys"),
-        (rule(jwks="x"), f"{RULE}.jwks InvalidValue: 'x' is no JSON"),
+        (rule(jwks="{}"), f"{RULE}.jwks InvalidValue: is no set of keys"),
+        (rule(jwks="x"), f"{RULE}.jwks InvalidValue: is no JSON"),
         (rule(jwks='{"keys": [{"kty": "EC"}]}'), f"{RULE}.jwks InvalidValue: "),
         (rule(jwks='{"keys": []}', jwksUri="https://a/b"), f"{RULE}.jwks InvalidValue"),
         (rule(audiences=["a", "a"]), f"{RULE}.audiences[1] InvalidValue: 'a' is listed twice"),

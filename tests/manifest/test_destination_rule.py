@@ -193,6 +193,13 @@ ZONES = ".loadBalancer.zoneAwareLbSetting"
             "{mode: SIMPLE, subjectAltNames: [a, '']}",
             [".subjectAltNames[1] InvalidValue: is empty; name whom the certificate is for"],
         ),
+        ("{mode: ISTIO_MUTUAL, sni: '*'}", []),
+        (
+            "{mode: SIMPLE, sni: '*'}",
+            [
+                ".sni InvalidValue: * is for mode ISTIO_MUTUAL; leave it out to ask for the host of the request"
+            ],
+        ),
         (f"{{mode: SIMPLE, sni: {'a' * 256}}}", [".sni InvalidValue: is longer than 255 bytes"]),
         (
             "{mode: STRICT}",
@@ -210,13 +217,8 @@ ZONES = ".loadBalancer.zoneAwareLbSetting"
             ],
         ),
         (
-            "{mode: MUTUAL, credentialName: a}",
-            [
-                (
-                    ".credentialName NotSupported: not supported yet: "
-                    "proxies are given certificates of the mesh alone; name files instead"
-                )
-            ],
+            "{mode: MUTUAL, credentialName: a, caCertificates: /ca.pem}",
+            [(".caCertificates InvalidValue: credentialName is set too, and it takes the place of files")],
         ),
     ],
 )

@@ -135,8 +135,8 @@ def test_the_namespace_may_be_given_from_outside() -> None:
             "2 kind UnknownKind: unknown kind VirtualServce (networking.istio.io/v1); did you mean VirtualService?",
         ),
         (
-            "apiVersion: networking.istio.io/v1\nkind: WorkloadGroup\nmetadata: {name: x}\n",
-            "2 kind NotSupported: WorkloadGroup is not supported yet",
+            "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: x}\n",
+            "2 kind NotSupported: WasmPlugin is not supported yet",
         ),
         (
             "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: x}\n",

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from xdsd.manifest import parse_object
+from xdsd.manifest import object_to_dict, parse_object
+from xdsd.model.intent import Object
 
 HTTP = "envoy.filters.network.http_connection_manager"
 
@@ -151,3 +152,17 @@ def test_whole_objects() -> None:
     assert "at most one of workloadSelector, targetRefs" in problem
     (elsewhere,) = told(f"{patches}\ntargetRefs: [{{kind: Gateway, name: a, namespace: b}}]")
     assert elsewhere.startswith(".targetRefs[0].namespace InvalidValue")
+
+
+def test_an_empty_value_is_kept() -> None:
+    """What is stored is read again: a message without fields is not the same as none."""
+    patch = {"applyTo": "CLUSTER", "patch": {"operation": "MERGE", "value": {}}}
+    value = {
+        "apiVersion": "networking.istio.io/v1alpha3",
+        "kind": "EnvoyFilter",
+        "metadata": {"name": "f"},
+        "spec": {"configPatches": [patch]},
+    }
+    found = parse_object(value)
+    assert isinstance(found, Object)
+    assert parse_object(object_to_dict(found)) == found

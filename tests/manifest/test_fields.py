@@ -22,15 +22,20 @@ SAMPLE = {
     },
     "Gateway": {"servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]},
     "HealthCheck": {"host": "a", "tcp": {}},
+    "Inspection": {"hosts": ["a.example.com"]},
+    "Peer": {"trustDomain": "east.example"},
     "PeerAuthentication": {"selector": {"matchLabels": {"a": "b"}}, "mtls": {"mode": "STRICT"}},
     "MeshConfig": {"connectTimeout": "5s"},
     "ProxyConfig": {"concurrency": 2},
     "RateLimit": {"local": [{"limit": {"requests": 1, "unit": "SECOND"}}]},
     "RequestAuthentication": {"jwtRules": [{"issuer": "https://issuer.example"}]},
+    "Residency": {"regions": ["eu"]},
     "ServiceEntry": {"hosts": ["a.example.com"], "ports": [{"number": 80, "name": "http"}]},
     "Sidecar": {"egress": [{"hosts": ["*/*"]}]},
+    "Telemetry": {"accessLogging": [{"providers": [{"name": "envoy"}]}]},
     "VirtualService": {"hosts": ["a"], "http": [{"route": [{"destination": {"host": "a"}}]}]},
     "WorkloadEntry": {"address": "192.0.2.1"},
+    "WorkloadGroup": {"template": {}, "probe": {"tcpSocket": {"port": 80}}},
 }
 
 
@@ -152,6 +157,9 @@ def test_an_unknown_field_is_told_wherever_it_is(path: Any) -> None:
         "environmentVariables",
         "proxyMetadata",
         "runtimeValues",
+        "annotations",
+        "networks",
+        "customTags",
     )
     for item in parse_manifest(path.read_bytes(), path.name).objects:
         for place, _ in list(_maps(object_to_dict(item.object)["spec"])):
@@ -163,7 +171,15 @@ def test_an_unknown_field_is_told_wherever_it_is(path: Any) -> None:
                 assert any(
                     each.reason is Reason.UNKNOWN_FIELD and each.path == f"{place}.zzz" for each in found
                 ) or any(
-                    key in place for key in ("headers.", "withoutHeaders.", "queryParams.", "portLevelMtls.")
+                    key in place
+                    for key in (
+                        "headers.",
+                        "withoutHeaders.",
+                        "queryParams.",
+                        "portLevelMtls.",
+                        "networks.",
+                        "customTags.",
+                    )
                 ), place
 
 

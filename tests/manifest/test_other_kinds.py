@@ -3,6 +3,7 @@
 import pytest
 
 from tests.manifest.support import told
+from xdsd.model.intent.base import shown
 
 
 def _told(kind: str, spec: str, name: str = "x") -> list[str]:
@@ -48,15 +49,32 @@ SERVER = "port: {number: 80, name: http, protocol: HTTP}"
             [],
         ),
         (
-            "servers: [{port: {number: 443, name: t, protocol: TLS}, hosts: ['*'], tls: {mode: MUTUAL, credentialName: a}}]",
+            "servers: [{port: {number: 443, name: t, protocol: TLS}, hosts: ['*'], tls: {mode: AUTO_PASSTHROUGH}}]",
+            [],
+        ),
+        (
+            "servers: [{port: {number: 443, name: t, protocol: TLS}, hosts: ['*'], tls: {credentialName: a, caCrl: b}}]",
             [
                 (
-                    "5 spec.servers[0].tls.mode NotSupported: MUTUAL is not supported yet: "
-                    "gateways end no TLS; write PASSTHROUGH, which leaves it to the service"
+                    f"5 spec.servers[0].tls.{field} InvalidValue: "
+                    "has no effect where TLS is passed through; write mode SIMPLE or MUTUAL"
+                )
+                for field in ("credentialName", "caCrl")
+            ],
+        ),
+        (
+            (
+                "servers: [{port: {number: 443, name: t, protocol: TLS}, hosts: ['*'], "
+                "tls: {mode: SIMPLE, credentialName: a, privateKey: b, subjectAltNames: [c]}}]"
+            ),
+            [
+                (
+                    "5 spec.servers[0].tls.subjectAltNames InvalidValue: "
+                    "has no effect in mode SIMPLE, which asks clients for no certificate"
                 ),
                 (
-                    "5 spec.servers[0].tls.credentialName NotSupported: "
-                    "not supported yet: gateways end no TLS; take it out"
+                    "5 spec.servers[0].tls.privateKey InvalidValue: "
+                    "a credential takes the place of files; name one of both"
                 ),
             ],
         ),
@@ -94,6 +112,40 @@ SERVER = "port: {number: 80, name: http, protocol: HTTP}"
             ["5 spec.servers[0].port.number InvalidValue: bind is a Unix socket, so the port is 0"],
         ),
         ("servers: [{port: {number: 0, name: a, protocol: HTTP}, hosts: ['*'], bind: 'unix://@a'}]", []),
+        *(
+            (
+                f"servers: [{{{SERVER}, hosts: ['*'], defaultEndpoint: '{text}'}}]",
+                [f"5 spec.servers[0].defaultEndpoint InvalidValue: '{text}' {fault}"] if fault else [],
+            )
+            for text, fault in (
+                ("127.0.0.1:9081", ""),
+                ("[::1]:9081", ""),
+                ("unix:///run/a", ""),
+                ("unix://@a", ""),
+                ("unix://a", "is no absolute path nor abstract socket; write unix:///path or unix://@name"),
+                ("127.0.0.1:0", "has no port between 1 and 65535"),
+                (
+                    "10.0.0.1:80",
+                    "is not on the gateway's machine; write 127.0.0.1:PORT, [::1]:PORT or unix:///path",
+                ),
+            )
+        ),
+        (
+            f"servers: [{{{SERVER}, hosts: ['*'], defaultEndpoint: '[::1]:1', tls: {{httpsRedirect: true}}}}]",
+            ["5 spec.servers[0].defaultEndpoint InvalidValue: has no effect where all are sent to HTTPS"],
+        ),
+        (
+            (
+                "servers: [{port: {number: 1, name: a, protocol: TLS}, hosts: ['*'], defaultEndpoint: '[::1]:1', "
+                "tls: {mode: AUTO_PASSTHROUGH}}]"
+            ),
+            [
+                (
+                    "5 spec.servers[0].defaultEndpoint InvalidValue: "
+                    "has no effect in mode AUTO_PASSTHROUGH, where names say all"
+                )
+            ],
+        ),
         (
             "servers: [{port: {number: 0, name: a, protocol: HTTP}, hosts: ['*']}]",
             ["5 spec.servers[0].port.number OutOfRange: 0 is below 1"],
@@ -372,6 +424,15 @@ def test_service_entries(spec: str, expected: list[str]) -> None:
         ),
         ("{address: unix:///a/}", ["5 spec.address InvalidValue: 'unix:///a/' is a folder; name a socket"]),
         (
+            "{address: unix:///" + "a" * 107 + "}",
+            [
+                (
+                    f"5 spec.address InvalidValue: {shown('unix:///' + 'a' * 107)} is no path that a socket can"
+                    " have: 107 bytes at most, and none that is zero"
+                )
+            ],
+        ),
+        (
             "{address: unix:///a, ports: {http: 80}}",
             ["5 spec.ports InvalidValue: the address is a Unix socket, which has no ports"],
         ),
@@ -410,3 +471,51 @@ def test_service_entries(spec: str, expected: list[str]) -> None:
 def test_workload_entries(spec: str, expected: list[str]) -> None:
     """An instance has an address and ports that exist."""
     assert _told("WorkloadEntry", spec) == expected
+
+
+NOT_YET = "NotSupported: not supported yet:"
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("probe: {tcpSocket: {port: 1}}", "4 spec.template MissingField: is missing"),
+        (
+            "template: {address: 10.0.0.1}",
+            f"5 spec.template.address {NOT_YET} each machine has its own, by which it registers",
+        ),
+        (
+            "{template: {}, probe: {exec: {command: [x]}}}",
+            f"5 spec.probe.exec.command[0] {NOT_YET} Envoy runs no commands; write httpGet, tcpSocket or grpc",
+        ),
+        (
+            "{template: {}, probe: {periodSeconds: 1}}",
+            "5 spec.probe MissingField: says nothing to ask; give httpGet, tcpSocket or grpc",
+        ),
+        (
+            "{template: {}, probe: {grpc: {port: 1}, tcpSocket: {port: 1}}}",
+            (
+                "5 spec.probe.grpc InvalidValue: tcpSocket is set too; "
+                "at most one of httpGet, tcpSocket, exec, grpc may be set"
+            ),
+        ),
+        (
+            "{template: {}, probe: {httpGet: {port: 1, host: reviews}}}",
+            (
+                "5 spec.probe.httpGet.host InvalidValue: 'reviews' is no IP address: the machine asks its own program; "
+                "write a name as the header Host in httpHeaders"
+            ),
+        ),
+        (
+            "{template: {}, probe: {httpGet: {port: 1, scheme: GOPHER}}}",
+            "5 spec.probe.httpGet.scheme InvalidValue: 'GOPHER' is no scheme: write HTTP or HTTPS",
+        ),
+        (
+            "{template: {}, probe: {httpGet: {port: 1, httpHeaders: [{name: host}, {name: Host}]}}}",
+            "5 spec.probe.httpGet.httpHeaders InvalidValue: has more than one header Host",
+        ),
+    ],
+)
+def test_workload_groups_that_are_wrong(spec: str, expected: str) -> None:
+    """A template is needed, and a probe that the machine's Envoy can run against its own program."""
+    assert _told("WorkloadGroup", spec) == [expected]

@@ -42,6 +42,13 @@ def test_what_is_right_is_taken(spec: str) -> None:
             "local: [{limit: {requests: 1, unit: WEEK}}]",
             "5 spec.local[0].limit.unit InvalidValue: 'WEEK' is no value of this field; it is one of",
         ),
+        (
+            f"targetRefs: [{{kind: Service, name: a}}], local: [{{{LIMIT}}}]",
+            (
+                "5 spec.targetRefs[0].kind InvalidValue: 'Service' is no value of this field; did you mean VirtualService?"
+                " It is one of Gateway, VirtualService"
+            ),
+        ),
         (f"local: [{{{LIMIT}, burst: 0}}]", "5 spec.local[0].burst OutOfRange: 0 is below 1"),
         (
             f"local: [{{{LIMIT}, descriptors: [{{}}]}}]",

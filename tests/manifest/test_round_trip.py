@@ -107,7 +107,7 @@ def mutated(draw: st.DrawFn) -> Any:
         holder, step = draw(st.sampled_from(places))
         action = draw(st.sampled_from(["replace", "remove", "rename", "double", "move"]))
         if action == "replace":
-            holder[step] = draw(ODD)
+            holder[step] = copy.deepcopy(draw(ODD))
         elif action == "remove":
             del holder[step]
         elif action == "rename" and isinstance(holder, dict):

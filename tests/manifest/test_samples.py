@@ -57,34 +57,31 @@ def test_lines_of_map_keys_are_known() -> None:
     assert item.line_of("metadata.annotations[a.b/c]") == 7
 
 
-MUTUAL = """\
+DELAYED = """\
 apiVersion: networking.istio.io/v1
-kind: DestinationRule
+kind: VirtualService
 metadata:
   name: stars
 spec:
-  host: stars
-  trafficPolicy:
-    tls:
-      mode: ISTIO_MUTUAL
-  subsets:
-  - name: v1
-    trafficPolicy:
-      portLevelSettings:
-      - port: {number: 80}
-        tls: {mode: SIMPLE, credentialName: stars}
+  hosts: [stars]
+  http:
+  - fault:
+      delay:
+        exponentialDelay: 1s
+    route:
+    - destination: {host: stars}
 """
 
 
 def test_fields_that_are_not_compiled_are_refused_with_their_lines() -> None:
     """A leaf that would have no effect is told where it stands, and the object is not taken."""
-    assert told(MUTUAL) == [
+    assert told(DELAYED) == [
         (
-            "15 spec.subsets[0].trafficPolicy.portLevelSettings[0].tls.credentialName NotSupported: "
-            "not supported yet: proxies are given certificates of the mesh alone; name files instead"
+            "10 spec.http[0].fault.delay.exponentialDelay NotSupported: "
+            "not supported yet: Envoy holds requests for a fixed time only; write fixedDelay"
         ),
     ]
-    assert parse(MUTUAL).objects == ()
+    assert parse(DELAYED).objects == ()
 
 
 KUBERNETES = "is an object of Kubernetes; apply it there with kubectl"

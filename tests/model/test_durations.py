@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdsd.model.intent.durations import format_duration, parse_duration
+from xdsd.model.durations import format_duration, parse_duration
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from xdsd.model.ineffective import ineffective_ports, ineffective_settings
-from xdsd.model.intent import DestinationRule, Sidecar
+from xdsd.model.ineffective import ineffective_ports, ineffective_servers, ineffective_settings
+from xdsd.model.intent import DestinationRule, Gateway, Sidecar
 from xdsd.model.problem import ObjectRef, Severity
 
 REF = ObjectRef("DestinationRule", "default", "a")
@@ -59,6 +59,23 @@ def test_ports_behind_a_sidecars_listeners_are_remarked_on() -> None:
         "spec.ingress[0].port.targetPort warning",
         "spec.egress[0].port.targetPort warning",
     ]
+
+
+def test_what_servers_of_a_gateway_have_in_vain_is_remarked_on() -> None:
+    """The published API has it, deprecated or hidden, and Istio reads none of it."""
+    pair = {"serverCertificate": "/c", "privateKey": "/k", "caCertificates": "/ca"}
+    tls = {"mode": "SIMPLE", "tlsCertificates": [{**pair, "caCertificates": ""}, pair]}
+    port = {"number": 443, "name": "a", "protocol": "HTTPS", "targetPort": 8443}
+    spec = {"servers": [{"port": port, "hosts": ["*"], "tls": tls}]}
+    assert [
+        f"{each.path} {each.severity}" for each in ineffective_servers(Gateway.model_validate(spec), REF)
+    ] == [
+        "spec.servers[0].port.targetPort warning",
+        "spec.servers[0].tls.tlsCertificates[1].caCertificates warning",
+    ]
+    listener = {"port": {"number": 443, "protocol": "HTTPS"}, "tls": tls}
+    (found,) = ineffective_ports(Sidecar.model_validate({"ingress": [listener]}), REF)
+    assert found.path == "spec.ingress[0].tls.tlsCertificates[1].caCertificates"
 
 
 def test_subsets_inherit_and_ports_do_not() -> None:

@@ -4,7 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 from xdsd.model.intent import MeshProxyConfig, Metadata, Object, ProxyConfig
-from xdsd.model.proxy_start import ProxyStart, applying, idle, overruled, proxy_start
+from xdsd.model.proxy_start import applying, idle, overruled, proxy_start
+from xdsd.model.started import ProxyStart
 
 ROOT = "root"
 

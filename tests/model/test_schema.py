@@ -11,7 +11,7 @@ from xdsd.model.intent.schema import field_lines, json_schema
 
 
 def _leaves(schema: dict[str, Any], path: str) -> dict[str, dict[str, Any]]:
-    if "properties" in schema:
+    if schema.get("properties"):
         inner = schema["properties"].items()
         return {
             leaf: each for name, below in inner for leaf, each in _leaves(below, f"{path}.{name}").items()

@@ -1,8 +1,10 @@
 """Where the one MeshConfig is."""
 
+from typing import Any
+
 import pytest
 
-from xdsd.model.intent import MeshConfig, Metadata, Object, Sidecar
+from xdsd.model.intent import Inspection, MeshConfig, Metadata, Object, Peer, Sidecar
 from xdsd.model.problem import Severity
 from xdsd.model.singletons import misplaced
 
@@ -29,6 +31,20 @@ def test_a_mesh_config_is_default_of_the_root_namespace(namespace: str, name: st
     found = misplaced(obj, "root")
     assert [f"{each.path}: {each.message}" for each in found] == told
     assert all(each.severity is Severity.ERROR and each.object == obj.ref for each in found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("Inspection", Inspection.model_validate({"hosts": ["bank.example.com"]})),
+        ("Peer", Peer.model_validate({"trustDomain": "east.example"})),
+    ],
+)
+def test_what_reads_or_trusts_for_the_mesh_is_in_the_root_namespace(kind: str, spec: Any) -> None:
+    """Whoever may write in another namespace alone can neither read programs' TLS nor bring peers in."""
+    assert misplaced(Object("mesh.xdsd.io/v1", kind, Metadata("root", "a"), spec), "root") == []
+    (found,) = misplaced(Object("mesh.xdsd.io/v1", kind, Metadata("shop", "a"), spec), "root")
+    assert (found.path, found.severity) == ("metadata.namespace", Severity.ERROR)
 
 
 def test_other_kinds_are_anywhere() -> None:

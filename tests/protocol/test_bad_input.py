@@ -14,7 +14,8 @@ from xdsd.protocol import wire
 from xdsd.protocol.commands import Code, Detach, Log
 from xdsd.protocol.events import Received
 from xdsd.protocol.limits import Limits
-from xdsd.protocol.stream import Dialect, Stream
+from xdsd.protocol.sender import Dialect
+from xdsd.protocol.stream import Stream
 from xdsd.protocol.wire import DeltaRequest
 from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER
 

@@ -324,3 +324,28 @@ def test_b42_endpoints_listeners_and_secrets_are_answered_without_clusters(make:
     talk.hears(SECRET, "s")
     talk.asks(ROUTE, "a")
     talk.hears(ROUTE, "a")
+
+
+@pytest.mark.parametrize("make", [delta, sotw])
+def test_b18_a_workloads_own_cluster_stays_while_its_listener_drains(make: Make) -> None:
+    """The proxy lives without the listener at once, and its open connections still need the cluster."""
+    name = "inbound|80||"
+    timing = Timing(accept=5, gate=3, drain=60)
+    talk = settled(make(*everything(name), *everything("b"), timing=timing), name, "b")
+    talk.changes(removed=[(LISTENER, name), (CLUSTER, name)])
+    talk.hears(LISTENER, *([] if make is delta else ["b"]), removed=[name] if make is delta else [])
+    ack(talk, LISTENER)
+    talk.silent().waits(59).silent().waits(1.5)
+    talk.hears(CLUSTER, *([] if make is delta else ["b"]), removed=[name] if make is delta else [])
+
+
+def test_b18_a_workloads_own_cluster_that_comes_back_is_not_removed() -> None:
+    """An endpoint that left and returned meanwhile has its cluster, whatever was planned."""
+    name = "inbound|80||"
+    talk = settled(delta(*everything(name), timing=Timing(accept=5, gate=3, drain=60)), name)
+    talk.changes(removed=[(LISTENER, name), (CLUSTER, name)])
+    talk.hears(LISTENER, removed=[name])
+    talk.acks(LISTENER)
+    talk.changes(cluster(name), listener(name))
+    talk.waits(120)
+    assert all(name not in each.removed for each in talk.heard if short(each.type_url) == "Cluster")

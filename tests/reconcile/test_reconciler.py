@@ -17,9 +17,10 @@ from xdsd.model.limits import LimitRule
 from xdsd.model.mesh import MeshSettings
 from xdsd.model.node import Node, NodeRefused
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
-from xdsd.reconcile import STORE, ObjectsChange, Reconciler, Settling, SourceStatus, portions
+from xdsd.reconcile import STORE, ObjectsChange, Reconciler, Settling, SourceState, SourceStatus, portions
+from xdsd.reconcile.intake import ROUND
 from xdsd.registry.base import CatalogChange
-from xdsd.snapshot import CLUSTER, ENDPOINT, ROUTE, Resource, SnapshotChange
+from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource, SnapshotChange
 
 NODE = Node("sidecar~10.1.0.1~a.default~default.svc.cluster.local")
 REVIEWS = "outbound|9080||reviews.default.svc.cluster.local"
@@ -69,7 +70,7 @@ class Mesh:
         self._news.set()
 
     async def until_published(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.published) < count:
                 self._news.clear()
                 await self._news.wait()
@@ -106,9 +107,58 @@ async def test_nothing_is_published_before_every_source_has_synced() -> None:
         await asyncio.sleep(0)
         assert not attaching.done()
         machines.synced()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await attaching
         assert REVIEWS in mesh.names(CLUSTER)
+
+
+async def test_what_is_there_is_seen_before_it_is_served() -> None:
+    """While one source is waited for, operators see what the others reported, and of it nothing by halves."""
+    async with running() as mesh:
+        told: set[ServiceKey] = set()
+        mesh.loop.tell_services(told.update)
+        store, machines = mesh.loop.expect(STORE), mesh.loop.expect("machines:/list")
+        store.change(declared("reviews"))
+        machines.change(declared("ratings"))
+        store.synced()
+        await eventually(lambda: len(mesh.loop.catalog.services()) == 1)
+        counts = {each.name: each.services for each in mesh.loop.sources()}
+        assert counts == {STORE: 1, "machines:/list": 0}
+        assert (mesh.loop.ready, mesh.published, told) == (False, [], set())
+        machines.synced()
+        await eventually(lambda: len(mesh.loop.catalog.services()) == 2)
+        await eventually(lambda: len(told) == 2)
+
+
+async def test_a_registry_is_waited_for_so_long() -> None:
+    """Then the rest is served without it, which is told, and it is served once it has reported all it has."""
+    async with running(Settling(quiet=0.001, longest=0.01, patience=0.05)) as mesh:
+        store, machines = mesh.loop.expect(STORE), mesh.loop.expect("machines:/list")
+        store.change(declared("reviews"))
+        machines.change(declared("ratings"))
+        store.synced()
+        async with asyncio.timeout(60):
+            await mesh.loop.attach(NODE)
+        assert mesh.loop.ready
+        assert mesh.names(ENDPOINT) == {REVIEWS}
+        assert [each.state for each in mesh.loop.sources()] == [SourceState.SYNCED, SourceState.MISSING]
+        (problem,) = mesh.loop.problems()
+        assert "machines:/list is left out until it has reported all it has" in problem.message
+        machines.synced()
+        await eventually(lambda: len(mesh.names(ENDPOINT)) == 2)
+        assert [each.state for each in mesh.loop.sources()] == [SourceState.SYNCED, SourceState.SYNCED]
+        assert mesh.loop.problems() == ()
+
+
+async def test_the_store_is_waited_for_as_long_as_it_takes() -> None:
+    """Registries alone may be left out: without objects a mesh is another one."""
+    async with running(Settling(quiet=0.001, longest=0.01, patience=0.0)) as mesh:
+        store, machines = mesh.loop.expect(STORE), mesh.loop.expect("machines:/list")
+        await eventually(lambda: mesh.loop.sources()[1].state is SourceState.MISSING)
+        assert not mesh.loop.ready
+        store.synced()
+        await eventually(lambda: mesh.loop.ready)
+        machines.synced()
 
 
 async def test_changes_in_quick_succession_are_published_once() -> None:
@@ -228,13 +278,33 @@ async def test_a_proxy_that_comes_back_soon_finds_its_layers() -> None:
         assert mesh.loop.proxies == {}
 
 
+async def test_a_port_is_served_for_a_while_after_its_workload_left() -> None:
+    """Callers that have not heard yet are answered; without anything else happening the port is closed then."""
+    node = Node("sidecar~10.0.0.1~a.default~x", metadata={"INTERCEPTION_MODE": "NONE"})
+    async with running(Settling(quiet=0.001, longest=0.01, linger=60, farewell=0.5)) as mesh:
+        store = mesh.loop.expect(STORE)
+        store.change(declared("reviews"))
+        store.synced()
+        await mesh.loop.attach(node)
+
+        def listeners() -> set[str]:
+            layers = (mesh.loop.snapshot.layers[layer] for layer in mesh.loop.snapshot.assigned[node.key])
+            return {name for layer in layers for name in layer.resources(LISTENER)}
+
+        assert "10.0.0.1_9080" in listeners()
+        began = asyncio.get_running_loop().time()
+        store.change(CatalogChange(removed_services=(service("reviews").key,)))
+        await eventually(lambda: "10.0.0.1_9080" not in listeners(), "it is closed")
+        assert asyncio.get_running_loop().time() - began >= 0.5
+
+
 async def test_connected_proxies_are_observed() -> None:
     """For objects that select them; the value is the same while nothing changed."""
     async with running() as mesh:
         store = mesh.loop.expect(STORE)
         store.synced()
         assert mesh.loop.observed().proxies == ()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await mesh.loop.attach(NODE)
         found = mesh.loop.observed()
         assert [each.name for each in found.proxies] == ["a"]
@@ -260,7 +330,82 @@ async def test_a_source_is_seen_with_its_state_and_counts() -> None:
         store.synced()
         await mesh.loop.attach(NODE)
         store.stale("the disk is gone")
-        assert mesh.loop.sources() == (SourceStatus(STORE, True, "the disk is gone", services=1),)
+        (status,) = mesh.loop.sources()
+        counts = (status.services, status.workloads, status.endpoints, status.outages)
+        assert (status.name, status.state, status.stale) == (STORE, SourceState.STALE, "the disk is gone")
+        assert counts == (1, 0, 1, 1)
+        assert status.last_sync is not None
+        assert status.last_change is not None
+        assert status.since is not None
+        assert status.last_sync <= status.last_change <= status.since
+        store.synced()
+        (status,) = mesh.loop.sources()
+        assert (status.state, status.stale, status.last_error) == (SourceState.SYNCED, "", "the disk is gone")
+
+
+async def test_a_source_that_forgot_what_it_had_is_holding() -> None:
+    """As long as it says so; while it is away, that is what counts."""
+    forgotten = Problem(Reason.FORGOTTEN, "3 objects are served as they were")
+    async with running() as mesh:
+        source = mesh.loop.expect("kubernetes:east")
+        source.synced()
+        (before,) = mesh.loop.sources()
+        source.problems("(lost)", (forgotten,))
+        (holding,) = mesh.loop.sources()
+        assert (holding.state, holding.problems) == (SourceState.HOLDING, 1)
+        assert before.since is not None
+        assert holding.since is not None
+        assert holding.since > before.since
+        source.stale("it does not answer")
+        assert mesh.loop.sources()[0].state is SourceState.STALE
+        source.synced()
+        assert mesh.loop.sources()[0].state is SourceState.HOLDING
+        source.problems("(lost)", ())
+        assert mesh.loop.sources()[0].state is SourceState.SYNCED
+
+
+async def test_a_source_that_says_all_again_changes_nothing() -> None:
+    """After a gap sources may repeat what is known; only what differs is published, and of an outage nothing."""
+    async with running() as mesh:
+        consul = mesh.loop.expect("consul:http://c")
+        consul.change(declared("reviews", "ratings"))
+        consul.synced()
+        await mesh.loop.attach(NODE)
+        await mesh.until_published(1)
+        consul.stale("connection refused")
+        consul.change(declared("reviews", "ratings"))
+        consul.synced()
+        key = service("ratings").key
+        consul.change(CatalogChange(endpoints={key: (Endpoint("10.0.0.1", health=Health.UNHEALTHY),)}))
+        await mesh.until_published(2)
+        assert [
+            (each.type_url, each.name) for layer in mesh.published[1].layers for each in layer.upserts
+        ] == [(ENDPOINT, "outbound|9080||ratings.default.svc.cluster.local")]
+
+
+async def test_a_flood_of_one_source_does_not_keep_another_from_being_published() -> None:
+    """A flip that comes after ten rounds of another source is in the first publication; the flood ends in its last word."""
+    async with running() as mesh:
+        noisy, quiet = mesh.loop.expect("consul:http://c"), mesh.loop.expect("machines:/list")
+        noisy.change(declared("noisy"))
+        quiet.change(declared("quiet"))
+        noisy.synced()
+        quiet.synced()
+        await mesh.loop.attach(NODE)
+        await mesh.until_published(1)
+        for number in range(10 * ROUND):
+            address = f"10.{number // 65536}.{number // 256 % 256}.{number % 256}"
+            noisy.change(CatalogChange(endpoints={service("noisy").key: (Endpoint(address),)}))
+        quiet.change(CatalogChange(endpoints={service("quiet").key: (Endpoint("10.9.9.9"),)}))
+        await mesh.until_published(2)
+        assert mesh.loop.busy
+        published = {each.name for layer in mesh.published[1].layers for each in layer.upserts}
+        assert published == {
+            f"outbound|9080||{name}.default.svc.cluster.local" for name in ("noisy", "quiet")
+        }
+        await eventually(lambda: not mesh.loop.busy, "all is taken in")
+        (last,) = mesh.loop.catalog.endpoints(service("noisy").key)
+        assert last.address == address
 
 
 async def test_a_source_that_is_away_is_told_once_an_outage() -> None:
@@ -288,6 +433,24 @@ async def test_a_source_that_is_away_is_told_once_an_outage() -> None:
         ("warning", "machines:/list unavailable", "it is gone"),
         ("info", "machines:/list available again", None),
     ]
+
+
+async def test_a_source_that_says_itself_why_it_is_away_is_told_of_once() -> None:
+    """At the object where that can be mended; other problems of objects do not stand for an outage."""
+    peer = ObjectRef("Peer", "istio-system", "east")
+    lied = Problem(Reason.INVALID_VALUE, "is refused what it says", peer, "spec")
+    away = Problem(Reason.UNAVAILABLE, "cannot be heard: it is gone; is it up?", peer, "spec.addresses")
+    async with running() as mesh:
+        east = mesh.loop.expect("peer:east")
+        east.synced()
+        east.problems("", [lied])
+        east.stale("it is gone")
+        assert [each.message for each in mesh.loop.problems()] == [
+            "peer:east cannot be asked, what it said last holds: it is gone",
+            lied.message,
+        ]
+        east.problems("", [lied, away])
+        assert mesh.loop.problems() == (lied, away)
 
 
 async def test_problems_of_a_scope_replace_each_other() -> None:
@@ -358,4 +521,33 @@ async def test_what_a_proxy_refuses_is_compiled_without_the_patch_until_it_begin
         mesh.loop.detach(NODE)
         await mesh.loop.attach(NODE)
         await eventually(lambda: b"patched" in served().body, "it is offered the patch again")
+        assert mesh.loop.problems() == ()
+
+
+async def test_an_object_of_a_platform_is_compiled_and_its_problems_name_the_platform() -> None:
+    """They are none of the store's; the same object in the store takes its place, and the platform's is told."""
+    async with running() as mesh:
+        store, east = mesh.loop.expect(STORE), mesh.loop.expect("kubernetes:east")
+        store.change(declared("reviews", "ratings"))
+        store.synced()
+        theirs = virtual_service("r", "reviews", to="ratings", created="1")
+        east.objects(ObjectsChange((theirs,)))
+        east.synced()
+        await mesh.loop.attach(NODE)
+        await mesh.until_published(1)
+        layer = mesh.loop.snapshot.layers[mesh.loop.snapshot.assigned[NODE.key][0]]
+        routed = layer.resources(ROUTE)["9080"].version
+        assert [each.source for each in mesh.loop.foreign()] == ["kubernetes:east"]
+        ours = virtual_service("r", "reviews", to="reviews", created="2")
+        store.objects(ObjectsChange((ours,), revision=2))
+        await mesh.until_published(2)
+        assert layer.resources(ROUTE)["9080"].version != routed
+        (problem,) = mesh.loop.problems()
+        assert (problem.file, problem.object) == ("kubernetes:east", theirs.ref)
+        assert mesh.loop.problems_in_store() == ()
+        assert mesh.loop.foreign() == ()
+        store.objects(ObjectsChange(removed=(ours.ref,), revision=3))
+        await mesh.until_published(3)
+        assert layer.resources(ROUTE)["9080"].version == routed
+        assert mesh.loop.foreigner(theirs.ref) == ("kubernetes:east", theirs)
         assert mesh.loop.problems() == ()

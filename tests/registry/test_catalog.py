@@ -1,19 +1,26 @@
 """The catalog: joining what sources report, and telling what changed."""
 
+import random
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xdsd.model.catalog import (
+    NETWORK_LABEL,
+    NOT_SERVED,
     Endpoint,
     Health,
+    Location,
+    NodeAt,
     Port,
     Protocol,
     Resolution,
     Service,
     ServiceKey,
+    Spread,
     Workload,
     WorkloadKey,
 )
@@ -201,25 +208,278 @@ def test_the_older_source_wins_a_contradiction() -> None:
     assert known.ports == (HTTP,)
     assert known.resolution is Resolution.STATIC
     assert [problem.reason for problem in catalog.problems] == [Reason.CONFLICT] * 3
-    assert (
-        "two says port 80 (http, TCP, target 8080), but one says port 80 (http, HTTP, target 8080), which"
-        in str(catalog.problems[0])
+    assert "two says port 80 (http, TCP), but one says port 80 (http, HTTP), which" in str(
+        catalog.problems[0]
     )
     catalog.apply("two", CatalogChange(removed_services=(KEY,)))
     assert catalog.problems == ()
 
 
-def test_endpoints_of_several_networks_are_remarked_on() -> None:
-    """They are called at their own addresses; one network, or none said, is nothing to remark."""
+def test_each_source_says_where_its_endpoints_listen() -> None:
+    """Ports that agree are one, whatever their targets; what is called is the number where each endpoint listens."""
     catalog = Catalog()
-    near, far = replace(A, network="near"), Endpoint("10.1.0.2", network="far")
-    catalog.apply("one", add(service(endpoints=(near, Endpoint("10.1.0.3")))))
-    assert not catalog.problems
-    catalog.apply("one", add(service(endpoints=(near, far))))
+    catalog.apply("one", add(service(endpoints=(A,), created="1")))
+    catalog.apply("two", add(service(ports=(replace(HTTP, target=9000),), endpoints=(B,), created="2")))
+    assert catalog.problems == ()
+    assert [item.port_for(HTTP) for item in catalog.endpoints(KEY)] == [8080, 9000]
+
+
+def test_an_endpoint_serves_the_ports_that_its_source_knows() -> None:
+    """It is not called at a port that only another source has, until its own has it too."""
+    more = Port(81, "admin", Protocol.TCP, 81)
+    catalog = Catalog()
+    catalog.apply("one", add(service(endpoints=(A,), created="1")))
+    catalog.apply("two", add(service(ports=(HTTP, more), endpoints=(B,), created="2")))
+    assert [item.port_for(more) for item in catalog.endpoints(KEY)] == [NOT_SERVED, 81]
+    catalog.apply("one", add(service(ports=(HTTP, more), endpoints=(A,), created="1")))
+    assert [item.port_for(more) for item in catalog.endpoints(KEY)] == [81, 81]
+
+
+def test_a_port_of_another_name_is_served_where_its_source_says() -> None:
+    """The older name holds, which is a problem, and the younger's endpoints are found by the number."""
+    catalog = Catalog()
+    catalog.apply("one", add(service(endpoints=(A,), created="1")))
+    other = Port(80, "web", Protocol.HTTP, 9000)
+    catalog.apply("two", add(service(ports=(other,), endpoints=(B,), created="2")))
+    assert [problem.reason for problem in catalog.problems] == [Reason.CONFLICT]
+    assert [item.port_for(HTTP) for item in catalog.endpoints(KEY)] == [8080, 9000]
+
+
+def test_what_is_not_declared_contradicts_nothing() -> None:
+    """A source that knows the protocol tells it for all, and so does one that knows the names of certificates."""
+    catalog = Catalog()
+    unknown = replace(HTTP, protocol=Protocol.AUTO)
+    catalog.apply("one", add(service(ports=(unknown,), created="1")))
+    catalog.apply("two", add(service(subject_alt_names=("a",), created="2")))
+    known = catalog.service(KEY)
+    assert known is not None
+    assert (known.ports, known.subject_alt_names, catalog.problems) == ((HTTP,), ("a",), ())
+    catalog.apply("three", add(service(subject_alt_names=("b",), created="3")))
+    assert "three says subjectAltNames b, but two says a" in str(catalog.problems[0])
+
+
+@pytest.mark.parametrize("silent", ["1", "3"])
+def test_a_resolution_and_a_location_that_are_not_declared_contradict_nothing(silent: str) -> None:
+    """Whoever declares them tells them for all, older or younger; of two who do the older's word holds."""
+    neither = frozenset({"resolution", "location"})
+    bare = service(resolution=Resolution.NONE, undeclared=neither, endpoints=(A,), created=silent)
+    told = service(location=Location.MESH_INTERNAL, endpoints=(B,), created="2")
+    catalog = Catalog()
+    catalog.apply("bare", add(bare))
+    alone = catalog.service(KEY)
+    assert alone is not None
+    assert (alone.resolution, alone.undeclared) == (Resolution.NONE, neither)
+    catalog.apply("told", add(told))
+    known = catalog.service(KEY)
+    assert known is not None
+    assert (known.resolution, known.location) == (Resolution.STATIC, Location.MESH_INTERNAL)
+    assert (known.undeclared, catalog.problems) == (frozenset(), ())
+    assert {each.address for each in catalog.endpoints(KEY)} == {"10.0.0.1", "10.0.0.2"}
+    catalog.apply("other", add(replace(told, location=Location.MESH_EXTERNAL, endpoints=(), created="4")))
     (problem,) = catalog.problems
-    assert (problem.reason, problem.severity) == (Reason.NOT_SUPPORTED, Severity.WARNING)
-    assert "on the networks far, near" in problem.message
+    assert "other says location MESH_EXTERNAL, but told says MESH_INTERNAL" in problem.message
+    catalog.apply("bare", add(replace(bare, undeclared=frozenset())))
+    assert any("resolution NONE" in each.message or "says NONE" in each.message for each in catalog.problems)
+
+
+def test_a_source_without_ages_is_younger_than_those_with() -> None:
+    """Whoever comes without an age takes nothing over, and is not called older; of two without, the name decides."""
+    catalog = Catalog()
+    theirs = service(ports=(replace(HTTP, protocol=Protocol.TCP),), location=Location.MESH_INTERNAL)
+    catalog.apply("a", add(theirs))
+    catalog.apply("k", add(service(created="2026-01-01T00:00:00Z")))
+    known = catalog.service(KEY)
+    assert known is not None
+    assert (known.ports, known.location, known.created) == (
+        (HTTP,),
+        Location.MESH_EXTERNAL,
+        "2026-01-01T00:00:00Z",
+    )
+    assert [source for source, _ in catalog.parts(KEY)] == ["k", "a"]
+    assert [each.message for each in catalog.problems] == [
+        "a says port 80 (http, TCP), but k says port 80 (http, HTTP), which says how old it is and holds",
+        "a says location MESH_INTERNAL, but k says MESH_EXTERNAL, which says how old it is and holds",
+    ]
+    catalog.apply("k", add(service()))
+    assert "k says port 80 (http, HTTP), but a says" in catalog.problems[0].message
+    assert all(each.message.endswith("which comes first by its name and holds") for each in catalog.problems)
+
+
+def test_who_says_nothing_of_nodes_contradicts_nobody() -> None:
+    """Of two who want callers spread differently the older's word holds, and the other is told."""
+    catalog = Catalog()
+    catalog.apply("silent", add(service(created="1", endpoints=(A,))))
+    catalog.apply(
+        "east", add(service(created="2", spread=Spread.OWN_NODE, endpoints=(replace(A, node="n"),)))
+    )
+    known = catalog.service(KEY)
+    assert known is not None
+    assert (known.spread, known.undeclared, catalog.problems) == (Spread.OWN_NODE, frozenset(), ())
+    assert [each.node for each in catalog.endpoints(KEY)] == ["n"]
+    catalog.apply("west", add(service(created="3", spread=Spread.SAME_ZONE)))
+    (problem,) = catalog.problems
+    assert (
+        "internalTrafficPolicy or trafficDistribution PreferSameZone, but east says Local" in problem.message
+    )
+
+
+def test_workloads_tell_on_which_node_they_are() -> None:
+    """By their addresses: several have one where they share the machine's, or where networks have equal ones."""
+    catalog = Catalog()
+    one, other = WorkloadKey("default", "w1"), WorkloadKey("default", "w2")
+
+    def put(key: WorkloadKey, **said: Any) -> frozenset[str]:
+        made = Workload(key.namespace, key.name, Endpoint("10.0.0.1", **said))
+        return catalog.apply("one", CatalogChange(workloads=(made,))).nodes
+
+    assert put(one) == frozenset()
+    assert put(one, node="n1") == {"10.0.0.1"}
+    assert put(other, node="n1") == {"10.0.0.1"}
+    assert catalog.nodes_at("10.0.0.1") == (NodeAt("", "n1"),)
+    put(other, node="n2", network="west")
+    assert catalog.nodes_at("10.0.0.1") == (NodeAt("", "n1"), NodeAt("west", "n2"))
+    assert put(other, node="n2", network="west", locality="r") == frozenset()
+    catalog.apply("one", CatalogChange(removed_workloads=(one,)))
+    assert catalog.nodes_at("10.0.0.1") == (NodeAt("west", "n2"),)
+    catalog.apply("one", CatalogChange(removed_workloads=(other,)))
+    assert catalog.nodes_at("10.0.0.1") == ()
+
+
+@pytest.mark.parametrize("word", ["older", "younger"])
+def test_names_and_exports_that_are_not_declared_contradict_nothing(word: str) -> None:
+    """Neither a port without a name, or with one that its reader made up, nor a service that does not say whom it is for."""
+    bare = service(ports=(Port(80, "", Protocol.AUTO, 80),), endpoints=(A,))
+    made = service(ports=(Port(80, "port", Protocol.AUTO, 8080, made_up=True),), endpoints=(B,))
+    told = service(ports=(Port(80, "web", Protocol.HTTP, 9000, "protocol"),), export_to=(".",))
+    catalog = Catalog()
+    for source, part in (("bare", bare), ("made", made)):
+        catalog.apply(source, add(replace(part, created="1")))
+    catalog.apply("told", add(replace(told, created="0" if word == "older" else "2")))
+    known = catalog.service(KEY)
+    assert known is not None
+    (port,) = known.ports
+    assert (port.number, port.name, port.protocol, port.made_up) == (80, "web", Protocol.HTTP, False)
+    assert known.export_to == (".",)
+    assert {each.address: each.port_for(port) for each in catalog.endpoints(KEY)} == {
+        "10.0.0.1": 80,
+        "10.0.0.2": 8080,
+    }
+    assert catalog.problems == ()
+
+
+def test_a_name_that_was_made_up_gives_way() -> None:
+    """Ports of other numbers are others; that one may have been meant is a warning, and their endpoints stay apart."""
+    made = Port(9090, "http", Protocol.HTTP, 9090, "protocol", made_up=True)
+    catalog = Catalog()
+    catalog.apply("consul", add(service(ports=(made,), endpoints=(A,), created="1")))
+    catalog.apply("kubernetes", add(service(endpoints=(B,), created="2")))
+    known = catalog.service(KEY)
+    assert known is not None
+    assert {port.number: port.name for port in known.ports} == {9090: "http-9090", 80: "http"}
+    numbers = {each.address: [each.port_for(port) for port in known.ports] for each in catalog.endpoints(KEY)}
+    assert numbers == {"10.0.0.1": [9090, NOT_SERVED], "10.0.0.2": [NOT_SERVED, 8080]}
+    (problem,) = catalog.problems
+    assert problem.severity is Severity.WARNING
+    assert problem.message.startswith(
+        "kubernetes says port 80 (http, HTTP), and consul says port 9090 (unnamed, HTTP): each takes only calls of its own"
+    )
+
+
+def test_equal_addresses_on_different_networks_are_different_endpoints() -> None:
+    """The health of one says nothing of the other; one that names no network is a third, which is told."""
+    east, west = replace(A, network="east"), replace(A, labels={NETWORK_LABEL: "west"})
+    ill = replace(west, health=Health.UNHEALTHY)
+    catalog = Catalog()
+    catalog.apply("one", add(service(endpoints=(east,), created="1")))
+    catalog.apply("two", add(service(endpoints=(ill,), created="2")))
+    assert catalog.endpoints(KEY) == (east, ill)
+    assert not catalog.problems
+    assert [[item.source for item in found] for _, found in catalog.sourced(KEY)] == [["one"], ["two"]]
+    catalog.apply("three", add(service(endpoints=(A,), created="3")))
+    assert catalog.endpoints(KEY) == (east, ill, A)
+    assert [found.message.partition(": ")[0] for found in catalog.problems] == [
+        "one has 10.0.0.1 on the network east, and three has it without a network",
+        "two has 10.0.0.1 on the network west, and three has it without a network",
+    ]
+    catalog.apply("one", CatalogChange(removed_services=(KEY,)))
+    catalog.apply("three", CatalogChange(removed_services=(KEY,)))
+    assert catalog.services_at("10.0.0.1") == {KEY}
+    assert catalog.problems == ()
+
+
+def test_a_workload_that_its_source_lists_elsewhere_is_remarked_on() -> None:
+    """A selector that catches the pods of a Service would call them at the machine's port too."""
+    catalog = Catalog()
+    catalog.apply("k", add(service(endpoints=(A,), created="1")))
+    pod = workload("pod", "10.0.0.1", app="a")
+    catalog.apply("k", CatalogChange(workloads=(pod,)))
+    entry = service(ports=(replace(HTTP, target=9082),), selector={"app": "a"}, created="2")
+    catalog.apply("store", add(entry))
+    catalog.apply("store", CatalogChange(workloads=(workload("vm", "10.0.0.9", app="a"),)))
+    (problem,) = catalog.problems
+    assert problem.severity is Severity.WARNING
+    assert problem.message == (
+        "store selects the workload pod of k at 10.0.0.1:9082 for port 80, but k lists it at 10.0.0.1:8080; both are"
+        " called. Select by a label that this workload does not have"
+    )
+    catalog.apply("store", add(replace(entry, selector={"app": "machine"})))
+    assert catalog.problems == ()
+
+
+def test_a_locality_that_only_one_source_knows_counts() -> None:
+    """Saying none contradicts nothing, and an account that the older one names holds against none without a word."""
+    catalog = Catalog()
+    catalog.apply("one", add(service(endpoints=(replace(A, service_account="a"),), created="1")))
+    catalog.apply("two", add(service(endpoints=(replace(A, locality="eu/a"),), created="2")))
+    assert catalog.endpoints(KEY) == (replace(A, service_account="a", locality="eu/a"),)
+    assert catalog.problems == ()
+
+
+def test_sources_that_differ_about_an_endpoint_are_told() -> None:
+    """The older word holds, one warning a difference; of its health the worst word counts."""
+    catalog = Catalog()
+    ill = replace(A, weight=3, labels={"version": "v2"}, health=Health.UNHEALTHY)
+    catalog.apply("one", add(service(endpoints=(A,), created="1")))
+    catalog.apply("two", add(service(endpoints=(ill,), created="2")))
+    assert catalog.endpoints(KEY) == (replace(A, health=Health.UNHEALTHY),)
+    assert [str(problem.message) for problem in catalog.problems] == [
+        "two says that 10.0.0.1 has labels version=v2, but one says none, which is older and holds",
+        "two says that 10.0.0.1 has weight 3, but one says 1, which is older and holds",
+    ]
+    assert {problem.severity for problem in catalog.problems} == {Severity.WARNING}
+
+
+def test_every_fact_has_its_source() -> None:
+    """Parts, endpoints and workloads are known with who reports them, and counted so."""
+    catalog = Catalog()
+    catalog.apply("one", add(service(selector={"app": "a"}, created="1")))
+    catalog.apply("one", CatalogChange(workloads=(workload("w", "10.0.0.9", app="a"),)))
+    catalog.apply("two", add(service(endpoints=(A, B), created="2", source="two")))
+    assert [source for source, _ in catalog.parts(KEY)] == ["one", "two"]
+    assert [(item.source, item.workload, item.endpoint.address) for item in catalog.reported(KEY)] == [
+        ("one", "w", "10.0.0.9"),
+        ("two", "", "10.0.0.1"),
+        ("two", "", "10.0.0.2"),
+    ]
+    assert [(source, key.name) for source, key, _ in catalog.workloads()] == [("one", "w")]
+    assert catalog.services_of("one", WorkloadKey("default", "w")) == {KEY}
+    assert (catalog.endpoints_of("one"), catalog.endpoints_of("two")) == (1, 2)
+    catalog.apply("two", CatalogChange(removed_services=(KEY,)))
+    assert (catalog.endpoints_of("one"), catalog.endpoints_of("two")) == (1, 0)
+
+
+def test_endpoints_of_networks_without_gateways_are_remarked_on() -> None:
+    """They are called at their own addresses; one network, or none said, or gateways for each, is nothing to remark."""
+    catalog = Catalog()
+    near, far = replace(A, network="near"), Endpoint("10.1.0.2", labels={"topology.istio.io/network": "far"})
+    catalog.apply("one", add(service(endpoints=(near, Endpoint("10.1.0.3")))))
+    assert not list(catalog.apart(()))
+    catalog.apply("one", add(service(endpoints=(near, far))))
+    (problem,) = catalog.apart({"near"})
+    assert (problem.reason, problem.severity) == (Reason.BROKEN_REFERENCE, Severity.WARNING)
+    assert "on the networks far, near; those on far are called" in problem.message
     assert catalog.endpoints(KEY) == (near, far)
+    assert not list(catalog.apart({"near", "far"}))
 
 
 def test_addresses_that_the_resolution_cannot_reach_are_left_out() -> None:
@@ -238,7 +498,8 @@ def test_addresses_that_the_resolution_cannot_reach_are_left_out() -> None:
     assert not catalog.problems
 
 
-SOURCES = st.sampled_from(["one", "two"])
+NAMES = ("one", "three", "two")
+SOURCES = st.sampled_from(NAMES)
 KEYS = st.builds(ServiceKey, st.sampled_from(["default", "prod"]), st.sampled_from(["a", "b"]))
 WORKLOADS = st.builds(WorkloadKey, st.sampled_from(["default", "prod"]), st.sampled_from(["w1", "w2", "w3"]))
 LABELS = st.dictionaries(st.sampled_from(["app", "tier"]), st.sampled_from(["x", "y"]), max_size=2)
@@ -247,16 +508,29 @@ ENDPOINTS = st.builds(
     address=st.sampled_from(["10.0.0.1", "10.0.0.2", "10.0.0.3", "a.example.com", "unix:///a"]),
     labels=LABELS,
     health=st.sampled_from([Health.HEALTHY, Health.UNHEALTHY]),
+    network=st.sampled_from(["", "", "east", "west"]),
+    locality=st.sampled_from(["", "eu/a", "eu/b"]),
+    node=st.sampled_from(["", "n1", "n2"]),
 )
 LISTS = st.lists(ENDPOINTS, max_size=3).map(tuple)
 SERVICES = st.builds(
     lambda key, **rest: Service(*key, **rest),
     KEYS,
-    ports=st.sampled_from([(HTTP,), (replace(HTTP, target=81),), (Port(90, "tcp", Protocol.TCP, 90),)]),
+    ports=st.sampled_from(
+        [
+            (HTTP,),
+            (replace(HTTP, target=81),),
+            (Port(90, "tcp", Protocol.TCP, 90),),
+            (Port(80, "", Protocol.AUTO, 82),),
+            (Port(90, "http", Protocol.HTTP, 90, made_up=True),),
+        ]
+    ),
+    export_to=st.sampled_from([(), (".",), ("*",)]),
     resolution=st.sampled_from([Resolution.STATIC, Resolution.DNS]),
     selector=st.none() | LABELS,
     endpoints=LISTS,
-    created=st.sampled_from(["1", "2"]),
+    spread=st.sampled_from(Spread),
+    created=st.sampled_from(["", "1", "2"]),
 )
 CHANGES = st.builds(
     CatalogChange,
@@ -308,6 +582,7 @@ def state(catalog: Catalog) -> dict[str, Any]:
         "services": {key: catalog.service(key) for key in keys},
         "endpoints": endpoints,
         "at": {address: catalog.services_at(address) for address in addresses},
+        "nodes": {each.address: catalog.nodes_at(each.address) for _, _, each in catalog.workloads()},
         "problems": catalog.problems,
     }
 
@@ -328,7 +603,41 @@ def test_any_sequence_of_changes_gives_the_catalog_of_its_outcome(
         assert told.services == differing(before["services"], now["services"])
         assert told.endpoints == differing(before["endpoints"], now["endpoints"], ())
         assert told.addresses == differing(before["at"], now["at"])
+        assert told.nodes >= differing(before["nodes"], now["nodes"], ())
         before = now
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(SOURCES, CHANGES), max_size=8),
+    st.lists(st.booleans(), min_size=8, max_size=8),
+    st.randoms(use_true_random=False),
+)
+def test_repeated_and_interleaved_reports_end_in_the_same_catalog(
+    steps: list[tuple[str, CatalogChange]], repeated: list[bool], chance: random.Random
+) -> None:
+    """Each source's word counts in its order; how those of several mix, and what is said twice, makes no difference: it ends
+    where fresh lists of all end.
+    """
+    once, newest = Catalog(), Newest()
+    for source, change in steps:
+        once.apply(source, change)
+        newest.apply(source, change)
+    told = {
+        name: [
+            change
+            for (source, change), again in zip(steps, repeated, strict=False)
+            for _ in range(1 + again)
+            if source == name
+        ]
+        for name in NAMES
+    }
+    mixed = Catalog()
+    while any(told.values()):
+        source = chance.choice([name for name, changes in told.items() if changes])
+        mixed.apply(source, told[source].pop(0))
+    assert state(mixed) == state(once) == state(newest.built())
+    assert [mixed.endpoints_of(name) for name in told] == [once.endpoints_of(name) for name in told]
 
 
 def differing(before: dict[Any, Any], now: dict[Any, Any], absent: Any = None) -> set[Any]:

@@ -1,9 +1,13 @@
 """ServiceEntry and WorkloadEntry objects as services and workloads."""
 
+from dataclasses import replace
 from typing import Any, TypeVar
+
+import pytest
 
 from xdsd.model.catalog import (
     Endpoint,
+    Health,
     Location,
     Port,
     Protocol,
@@ -15,6 +19,7 @@ from xdsd.model.catalog import (
 )
 from xdsd.model.intent import Message, Metadata, Object, ServiceEntry, WorkloadEntry
 from xdsd.model.problem import ObjectRef, Reason
+from xdsd.model.registered import DISCONNECTED_AT, GROUP, HEALTH
 from xdsd.registry.base import CatalogChange
 from xdsd.registry.entries import Entries, services_of, workload_of
 
@@ -47,6 +52,29 @@ def only(entry: Object[ServiceEntry]) -> Service:
     (service,), problems = services_of(entry, DOMAIN, "files")
     assert problems == ()
     return service
+
+
+@pytest.mark.parametrize(
+    ("annotations", "health"),
+    [
+        ({}, Health.HEALTHY),
+        ({GROUP: "a"}, Health.HEALTHY),
+        ({GROUP: "a", HEALTH: "healthy"}, Health.HEALTHY),
+        ({GROUP: "a", HEALTH: "deaf"}, Health.UNHEALTHY),
+        ({GROUP: "a", DISCONNECTED_AT: "now"}, Health.AWAY),
+        ({GROUP: "a", DISCONNECTED_AT: "now", HEALTH: "unhealthy"}, Health.UNHEALTHY),
+        ({DISCONNECTED_AT: "now", HEALTH: "unhealthy"}, Health.HEALTHY),
+    ],
+)
+def test_a_machine_that_registered_itself_is_as_its_entry_says(
+    annotations: dict[str, str], health: Health
+) -> None:
+    """Away while no daemon hears of it, ill where its probe says so; an operator's own entry says nothing of that."""
+    entry = workload_entry()
+    entry = replace(entry, metadata=replace(entry.metadata, annotations=annotations))
+    found, problems = workload_of(entry)
+    assert found is not None
+    assert (found.endpoint.health, problems) == (health, ())
 
 
 def test_an_entry_says_all_of_its_service() -> None:
@@ -84,7 +112,10 @@ def test_an_entry_says_all_of_its_service() -> None:
 def test_what_is_left_out_takes_the_published_default() -> None:
     """Not resolved, outside of the mesh, seen by whom the mesh says; a weight of 0 is the default weight."""
     service = only(made(ServiceEntry.model_validate({"hosts": ["a.example.com"]}), "entry"))
-    assert service == Service("prod", "a.example.com", (), resolution=Resolution.NONE, source="files")
+    undeclared = frozenset({"resolution", "location"})
+    assert service == Service(
+        "prod", "a.example.com", (), resolution=Resolution.NONE, source="files", undeclared=undeclared
+    )
     assert service.export_to == ()
     assert only(service_entry(endpoints=[{"address": "10.0.0.1", "weight": 0}])).endpoints == (
         Endpoint("10.0.0.1"),
@@ -214,12 +245,23 @@ def test_the_older_entry_wins_a_contradiction() -> None:
     assert {item.object for item in entries.problems} == {ObjectRef("ServiceEntry", "prod", "young")}
     assert {item.reason for item in entries.problems} == {Reason.CONFLICT}
     assert len(entries.problems) == 3
-    assert (
-        "declares a.example.com with port 80 (http, TCP, target 80), but ServiceEntry prod/old has"
-        in " ".join(item.message for item in entries.problems)
+    assert "declares a.example.com with port 80 (http, TCP), but ServiceEntry prod/old has" in " ".join(
+        item.message for item in entries.problems
     )
     entries.remove(ObjectRef("ServiceEntry", "prod", "young"))
     assert not entries.problems
+
+
+def test_an_entry_that_does_not_declare_how_endpoints_are_found_contradicts_none_that_does() -> None:
+    """Nor one that does not say whether its service is of the mesh; alone they mean what the published API says."""
+    entries = Entries("files", DOMAIN)
+    silent = ServiceEntry.model_validate({"hosts": ["a.example.com"], "ports": [HTTP]})
+    (alone,) = entries.put(made(silent, "silent", "1")).services
+    assert (alone.resolution, alone.location) == (Resolution.NONE, Location.MESH_EXTERNAL)
+    assert alone.undeclared == {"resolution", "location"}
+    (both,) = entries.put(service_entry("told", "2", location="MESH_INTERNAL")).services
+    assert (both.resolution, both.location) == (Resolution.STATIC, Location.MESH_INTERNAL)
+    assert (both.undeclared, entries.problems) == (frozenset(), ())
 
 
 def test_problems_follow_their_object() -> None:

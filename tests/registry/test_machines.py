@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from tests.lab.eventually import eventually
 from xdsd.model.catalog import ServiceKey
 from xdsd.model.problem import ObjectRef, Reason
 from xdsd.registry.base import Registry
+from xdsd.registry.machine_list import MachineList, News
 from xdsd.registry.machines import MachinesRegistry
 
 DOMAIN = "mesh.local"
@@ -80,7 +81,7 @@ class FolderPlatform:
         return ServiceKey("default", f"{name}.default.svc.{DOMAIN}")
 
     def file(self, name: str) -> Path:
-        return self.folder / f"{name}.yaml"
+        return (self.away if self.away.exists() else self.folder) / f"{name}.yaml"
 
     async def declare(self, name: str, addresses: Sequence[str]) -> None:
         await asyncio.to_thread(replace_file, self.file(name), text(name, *addresses))
@@ -99,6 +100,8 @@ class FolderPlatform:
         await asyncio.to_thread(self.folder.rename, self.away)
 
     async def come(self) -> None:
+        # It was changed long ago, so that nothing is on its way into it.
+        os.utime(self.away, (1, 1))
         await asyncio.to_thread(self.away.rename, self.folder)
 
 
@@ -133,7 +136,8 @@ class OneFilePlatform(FolderPlatform):
         await asyncio.to_thread(self.away.rename, self.one)
 
     async def _write(self) -> None:
-        await asyncio.to_thread(self.one.write_text, "\n---\n".join(self.services.values()))
+        file = self.away if self.away.exists() else self.one
+        await asyncio.to_thread(replace_file, file, "\n---\n".join(self.services.values()))
 
 
 class TestFolderContract(RegistryContract):
@@ -337,6 +341,54 @@ async def test_changes_reach_the_sink_without_waiting_for_the_next_look(tmp_path
         await sink.told("synced")
         for last in range(1, 4):
             await eventually_written(sink, folder / "a.yaml", f"10.0.0.{last}")
+
+
+async def test_what_is_written_beside_a_file_is_not_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever replaces a file writes another first; looking at the whole folder for that would cost all its files."""
+    looked: list[set[str]] = []
+    look = MachineList.look
+
+    def noted(self: MachineList, touched: Iterable[str] = (), writing: Collection[str] = ()) -> News:
+        looked.append({Path(name).name for name in touched})
+        return look(self, touched, writing)
+
+    monkeypatch.setattr(MachineList, "look", noted)
+    (tmp_path / "a.yaml").write_text(text("a"))
+    async with running(MachinesRegistry(tmp_path, DOMAIN, look_again=600.0)) as sink:
+        await sink.told("synced")
+        await eventually_written(sink, tmp_path / "a.yaml", "10.0.0.1")
+        looked.clear()
+        for last, beside in enumerate(("a.yaml.new", "new", "#a.yaml"), 2):
+            (tmp_path / beside).write_text(text("a", f"10.0.0.{last}"))
+            (tmp_path / beside).replace(tmp_path / "a.yaml")
+            (tmp_path / "a.txt").write_text("no manifest")
+            await sink.sees({A: [f"10.0.0.{last}"]})
+    assert looked
+    assert all(names == {"a.yaml"} for names in looked)
+
+
+async def test_the_kernel_is_enough_for_a_link_that_is_turned(tmp_path: Path) -> None:
+    """A hidden link is no manifest, yet what lies behind it may be."""
+    folder = tmp_path / "machines"
+    for number in range(1, 3):
+        (folder / f"..{number}").mkdir(parents=True)
+        (folder / f"..{number}" / "a.yaml").write_text(text("a", f"10.0.0.{number}"))
+        os.utime(folder / f"..{number}" / "a.yaml", (number, number))
+    (folder / "..data").symlink_to("..1")
+    (folder / "a.yaml").symlink_to("..data/a.yaml")
+    async with running(MachinesRegistry(folder, DOMAIN, look_again=600.0)) as sink:
+        await sink.told("synced")
+
+        def noticed() -> None:
+            (folder / "..new").symlink_to(
+                "..2"
+            )  # again and again: before the first watch is set up, nobody listens
+            (folder / "..new").replace(folder / "..data")
+            assert sink.services() == {A: ["10.0.0.2"]}
+
+        await eventually(noticed, "the link is turned", timeout=DEADLINE, every=0.3)
 
 
 async def eventually_written(sink: Recorder, file: Path, address: str) -> None:

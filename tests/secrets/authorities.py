@@ -4,15 +4,17 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from cryptography import x509
+
 from xdsd.ca.authority import Asked, Authority, LocalSigner, Signer, Trust
-from xdsd.ca.issuer import CannotIssue, Svid, make_root
+from xdsd.ca.issuer import CannotIssue, Svid, fingerprint, make_root
 from xdsd.ca.keys import new_key
 
 TRUST_DOMAIN = "cluster.local"
 
 
 class Roots:
-    """A source that a test changes; ``broken`` lets it sign nothing."""
+    """A source that a test changes; ``broken`` lets it sign nothing, and it signs when ``signs`` is set."""
 
     def __init__(self) -> None:
         self.broken = ""
@@ -20,6 +22,9 @@ class Roots:
         self._take: Callable[[Trust], None] | None = None
         self._ca = make_root(new_key(), TRUST_DOMAIN, timedelta(days=1), datetime.now(UTC), 1)
         self._old = self._ca
+        self._others: tuple[x509.Certificate, ...] = ()
+        self.signs = asyncio.Event()
+        self.signs.set()
 
     async def run(self, take: Callable[[Trust], None]) -> None:
         self._take = take
@@ -32,10 +37,18 @@ class Roots:
         self._ca = make_root(new_key(), TRUST_DOMAIN, timedelta(days=1), datetime.now(UTC), 2)
         self._tell()
 
+    def trust(self) -> None:
+        """Another root is trusted from now on, and the same signs."""
+        self._others += (
+            make_root(new_key(), TRUST_DOMAIN, timedelta(days=1), datetime.now(UTC), 3).certificate,
+        )
+        self._tell()
+
     def _tell(self) -> None:
         if self._take is not None:
-            roots = tuple(dict.fromkeys((self._old.certificate, self._ca.certificate)))
-            self._take(Trust(roots, self._signer(LocalSigner(self._ca, lambda: datetime.now(UTC)))))
+            roots = tuple(dict.fromkeys((self._old.certificate, self._ca.certificate, *self._others)))
+            signer = self._signer(LocalSigner(self._ca, lambda: datetime.now(UTC)))
+            self._take(Trust(roots, signer, issuer=fingerprint(self._ca.certificate)))
 
     def _signer(self, signer: Signer) -> Signer:
         roots = self
@@ -43,6 +56,7 @@ class Roots:
         class Breakable:
             async def sign(self, asked: Asked) -> Svid:
                 roots.signed += 1
+                await roots.signs.wait()
                 if roots.broken:
                     raise CannotIssue(roots.broken)
                 return await signer.sign(asked)

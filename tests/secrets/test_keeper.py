@@ -1,7 +1,6 @@
 """Making and renewing what streams are given, by a real authority."""
 
 import asyncio
-import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,9 +13,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 
+from tests.credentials.test_reading import AUTHORITY, CERT, NOW, PRIVATE
 from tests.lab.eventually import eventually
+from tests.lab.forgetting import living
 from tests.secrets.authorities import TRUST_DOMAIN, Roots, authority
 from xdsd.ca.checking import prove
+from xdsd.ca.issuer import fingerprint
+from xdsd.credentials.messages import secrets_of
+from xdsd.credentials.reading import Credential, CredentialKind, read_material
+from xdsd.model.credential import CredentialName
 from xdsd.model.identity import SpiffeID
 from xdsd.secrets import keeper as keeping
 from xdsd.secrets.keeper import Keeper
@@ -153,6 +158,21 @@ async def test_a_certificate_is_renewed_at_half_of_its_life_and_the_roots_stay()
         assert lease.status()[0].fingerprint == stream.now["default"].version
 
 
+async def test_credentials_are_shown_by_their_certificates() -> None:
+    """Those that a stream may use, under the names by which proxies ask for them, with nothing of their keys."""
+    material, _ = read_material({"tls.crt": CERT, "tls.key": PRIVATE, "ca.crt": AUTHORITY}, NOW)
+    kept = Credential(CredentialName("shop", "edge"), CredentialKind.TLS, material, (), NOW, NOW, "alice")
+    async with room(credentials=lambda *_: secrets_of(kept)) as here:
+        stream = Stream()
+        lease = here.keeper.open(ALICE, stream, gateway=True)
+        assert lease.status() == ()
+        await eventually(lambda: bool(stream.got))
+        shown = lease.status()[2:]
+        assert [each.name for each in shown] == ["kubernetes://edge", "kubernetes://edge-cacert"]
+        assert shown[0].fingerprint == fingerprint(x509.load_pem_x509_certificate(CERT))
+        assert PRIVATE.splitlines()[1].decode() not in repr(lease.status())
+
+
 async def test_what_cannot_be_issued_is_tried_again_and_told_once() -> None:
     """The stream keeps what it has meanwhile; the log has one line when it begins and one when it is over."""
     async with room() as here:
@@ -174,6 +194,46 @@ async def test_what_cannot_be_issued_is_tried_again_and_told_once() -> None:
             "certificate issued again",
         ]
         assert told[0][1]["why"] == "the signer is away"
+
+
+async def test_a_root_that_is_only_trusted_renews_no_certificate() -> None:
+    """Streams are told of it at once and keep what they have, as the same signs as before."""
+    async with room() as here:
+        stream = Stream()
+        lease = here.keeper.open(ALICE, stream)
+        await eventually(lambda: bool(stream.got))
+        before, held = stream.now, lease.held()
+        here.roots.trust()
+        await eventually(lambda: stream.now["ROOTCA"] != before["ROOTCA"])
+        here.clock.ahead += keeping.SPREAD
+        other = Stream()
+        here.keeper.open(BOB, other)
+        await eventually(lambda: bool(other.got))
+        assert stream.now["default"] == before["default"]
+        now = lease.held()
+        assert held is not None
+        assert now is not None
+        assert (now.leaf, now.trusts[:1]) == (held.leaf, held.trusts)
+        assert len(now.trusts) == 2
+
+
+async def test_what_another_root_signed_meanwhile_reaches_nobody() -> None:
+    """A signature that takes its time is thrown away where somebody else signs when it comes."""
+    async with room() as here:
+        here.roots.signs.clear()
+        stream = Stream()
+        lease = here.keeper.open(ALICE, stream)
+        await eventually(lambda: here.roots.signed == 1)
+        here.roots.change()
+        here.roots.signs.set()
+        await eventually(lambda: bool(stream.got))
+        held = lease.held()
+        assert held is not None
+        assert held.leaf == held.trusts[-1]
+        own = [Secret.FromString(each["default"].body) for each in stream.got]
+        chains = [each.tls_certificate.certificate_chain.inline_bytes for each in own]
+        signed = {x509.load_pem_x509_certificate(chain).issuer for chain in chains}
+        assert signed == {_own(stream)[0].issuer}
 
 
 async def test_other_roots_reach_every_stream_and_certificates_follow() -> None:
@@ -226,9 +286,7 @@ async def test_nothing_is_kept_of_a_stream_that_is_over() -> None:
         unborn = Stream()
         here.keeper.open(ALICE, unborn).close()
         await eventually(lambda: here.notes.open == 0)
-        gc.collect()
-        held = [each for each in gc.get_objects() if isinstance(each, Resource) and key in each.encoded]
-        assert held == []
+        assert living(lambda each: isinstance(each, Resource) and key in each.encoded) == []
         assert unborn.got == []
 
 
@@ -258,3 +316,51 @@ async def test_who_has_nothing_yet_comes_before_those_who_renew() -> None:
         await eventually(lambda: bool(late.got), every=0.001)
         assert not all(len(stream.got) == 2 for stream in streams)
         await eventually(lambda: all(len(stream.got) == 2 for stream in streams))
+
+
+class Unreadable:
+    """Others of whom nothing can be told."""
+
+    own_domains = (TRUST_DOMAIN,)
+
+    def own(self) -> tuple[x509.Certificate, ...]:
+        raise ValueError("it is of no form that is known")
+
+    def foreign(self) -> dict[str, bytes]:
+        return {}
+
+
+async def test_what_others_bring_never_keeps_the_mesh_from_its_own_roots() -> None:
+    """Should it not be readable, streams are given their own all the same, and it is told."""
+    async with room(federated=Unreadable()) as here:
+        stream = Stream()
+        here.keeper.open(ALICE, stream)
+        await eventually(lambda: bool(stream.got))
+        assert set(stream.now) == {"default", "ROOTCA"}
+        here.keeper.revocations_changed()
+        await eventually(lambda: len(stream.got) > 1)
+        assert "nobody is trusted beside the mesh's own authority" in {event for event, _ in here.notes.lines}
+
+
+class Beside:
+    """A further authority of the mesh's own domain, one of another, and a domain of which none is known."""
+
+    own_domains = (TRUST_DOMAIN,)
+
+    def own(self) -> tuple[x509.Certificate, ...]:
+        return (x509.load_pem_x509_certificate(AUTHORITY),)
+
+    def foreign(self) -> dict[str, bytes]:
+        return {"their.example": CERT, "unknown.example": b""}
+
+
+async def test_authorities_beside_the_meshs_own_are_shown() -> None:
+    """Under the name of the roots, with the domain that each vouches for if that is another."""
+    async with room(federated=Beside()) as here:
+        stream = Stream()
+        lease = here.keeper.open(ALICE, stream)
+        await eventually(lambda: bool(stream.got))
+        shown = lease.status()[1:]
+        assert {each.name for each in shown} == {"ROOTCA"}
+        assert [each.trust_domain for each in shown] == ["", "", "their.example"]
+        assert shown[1].fingerprint == fingerprint(x509.load_pem_x509_certificate(AUTHORITY))

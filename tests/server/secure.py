@@ -13,13 +13,16 @@ from storage.memory import MemoryStore
 from tests.server.hand import HandMesh
 from xdsd.ca.authority import Authority, Credential
 from xdsd.ca.proving import Identifier, identity_of_server
-from xdsd.ca.registers import Revocations, Tokens
+from xdsd.ca.registers import Tokens
+from xdsd.ca.revoked import Revocations
 from xdsd.ca.sealing import Sealer
 from xdsd.ca.stored import StoredRoots
 from xdsd.ca.tokens import JoinToken
 from xdsd.model.identity import SpiffeID
 from xdsd.model.key_type import KeyType
-from xdsd.server import XdsServer
+from xdsd.protocol.observer import Observer
+from xdsd.secrets.keeper import Keeper
+from xdsd.server import ServerSettings, XdsServer
 from xdsd.server.certificates import SERVER_NAME, ServerCertificates
 from xdsd.server.gate import Gate
 from xdsd.throttle import Throttle
@@ -93,16 +96,23 @@ async def secured(
     mesh: HandMesh,
     lifetime: timedelta = timedelta(hours=1),
     prepare: Callable[[Secure], None] = lambda _: None,
+    settings: ServerSettings = ServerSettings(),  # noqa: B008 - immutable
+    observer: Observer | None = None,
+    off: timedelta = timedelta(),
+    keep: Callable[[Authority], Keeper] | None = None,
 ) -> AsyncIterator[Secure]:
-    """A server of ``mesh`` with both TLS ports; ``prepare`` is called before it starts."""
-    log, clock, refused = structlog.get_logger(), Clock(), list[str]()
-    store, now = MemoryStore(), Clock()
-    source = StoredRoots(store, Sealer(b"k" * 32), DOMAIN, KeyType.ECDSA_P256, log)
+    """A server of ``mesh`` with both TLS ports; ``prepare`` is called before it starts. By so much its clock is ``off``.
+    ``keep`` makes what gives secrets.
+    """
+    log, clock, refused = structlog.get_logger(), Clock(off), list[str]()
+    store, now = MemoryStore(), Clock(off)
+    source = StoredRoots(store, Sealer(b"k" * 32), DOMAIN, KeyType.ECDSA_P256, log, now)
     authority = Authority(source, DOMAIN, lifetime, now)
     tokens, revocations = Tokens(store, log), Revocations(store, log)
     throttle = Throttle(asyncio.get_running_loop().time, lambda _: asyncio.sleep(0))
     gate = Gate(Identifier(authority, tokens, revocations, throttle, clock), log, refused.append)
-    server = XdsServer(mesh, log, gate=gate)
+    keeper = keep(authority) if keep is not None else None
+    server = XdsServer(mesh, log, observer, settings, gate=gate, secrets=keeper)
     mesh.tell = server.published
     certificates = ServerCertificates(authority, identity_of_server(DOMAIN, "istio-system"), log)
     changes = (lambda: tokens.next_change, lambda: revocations.next_change)
@@ -112,13 +122,14 @@ async def secured(
         revocations.run(),
         certificates.run(),
         server.watch_proofs(*changes),
+        *([keeper.run()] if keeper is not None else []),
     ]
     tasks = [asyncio.create_task(run) for run in runs]
     tls = server.listen_tls("127.0.0.1:0", certificates.credentials(demand=False))
     mtls = server.listen_tls("127.0.0.1:0", certificates.credentials(demand=True))
     made = Secure(server, authority, tokens, revocations, gate, certificates, clock, tls, mtls, refused)
     prepare(made)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await asyncio.gather(tokens.known(), revocations.known(), certificates.ready())
     await server.start()
     try:

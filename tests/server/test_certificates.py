@@ -1,6 +1,8 @@
 """Certificates on request, over the TLS ports, as the published API has them."""
 
 import asyncio
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -15,14 +17,25 @@ from tests.server.secure import A, B, Secure, secured
 from tests.server.test_tls import bearer
 from xdsd.ca.authority import Credential, signing_request
 from xdsd.ca.checking import prove
-from xdsd.ca.issuer import Svid, bundle
+from xdsd.ca.issuer import CannotIssue, Svid, bundle
 from xdsd.ca.keys import new_key, private_pem
 from xdsd.ca.reading import read_certificates
+from xdsd.server.quotas import Limit, Rates
+from xdsd.server.turns import Turns
 
 
 def offer(made: Secure) -> None:
     """Lets the server issue certificates."""
-    service = CertificatesService(made.gate, made.authority, made.tokens, structlog.get_logger())
+    offered(made, 1000.0, [])
+
+
+def offered(
+    made: Secure, rate: float, exceeded: list[str], clock: Callable[[], float] = time.monotonic
+) -> None:
+    """Lets the server issue certificates, so many a second to one identity."""
+    logger = structlog.get_logger()
+    turns = Turns(Limit.CERTIFICATES, "certificates", Rates(rate, clock), logger, exceeded.append)
+    service = CertificatesService(made.gate, made.authority, made.tokens, logger, turns)
     made.server.also_serve_tls(SERVICE, service.handler())
 
 
@@ -87,12 +100,55 @@ async def test_at_once_one_of_many_gets_the_single_use() -> None:
         assert sum(not isinstance(each, BaseException) for each in answers) == 1
 
 
+async def test_a_certificate_that_could_not_be_made_uses_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes again with another key, as xdsctl does, is given one when that is possible again."""
+    async with secured(HandMesh(), prepare=offer) as made, made.by_token() as channel:
+        token = await made.token(A, single_use=True)
+
+        async def fails(*_: object) -> Svid:
+            raise CannotIssue("the signer is away")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(made.authority, "issue", fails)
+            with pytest.raises(grpc.aio.AioRpcError, match="the signer is away"):
+                await ask(channel, signing_request(new_key()), token)
+        await ask(channel, signing_request(new_key()), token)
+
+
 async def test_nobody_else_gets_anything() -> None:
     """Without a proof there is no certificate."""
     async with secured(HandMesh(), prepare=offer) as made, made.by_token() as channel:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await ask(channel, signing_request(new_key()))
         assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_one_identity_asks_for_so_many_certificates_a_second() -> None:
+    """Beyond ten seconds' worth an identity is refused, whatever it sends, and told by which setting; others are not, and
+    a second later it gets one more.
+    """
+    now, exceeded = [100.0], list[str]()
+
+    def prepare(made: Secure) -> None:
+        offered(made, 1.0, exceeded, lambda: now[0])
+
+    async with secured(HandMesh(), prepare=prepare) as made, made.by_token() as channel:
+        token, other, good = await made.token(A), await made.token(B), signing_request(new_key())
+        for number in range(10):
+            if number % 2:
+                await ask(channel, good, token)
+            else:
+                with pytest.raises(grpc.aio.AioRpcError, match=r"PKCS #10"):
+                    await ask(channel, "nonsense", token)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await ask(channel, good, token)
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert f"{A} asks for more than 1 certificates a second" in str(refused.value.details())
+        assert str(refused.value.details()).endswith("see the daemon's setting max-certificate-rate")
+        assert exceeded == ["max-certificate-rate"]
+        await ask(channel, good, other)
+        now[0] += 1
+        await ask(channel, good, token)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ class Counted:
     def opened(self) -> None:
         self.streams += 1
 
+    def exceeded(self, limit: str) -> None: ...
+
     def refused(self, reason: str) -> None:
         self.refusals.append(reason)
 

@@ -3,13 +3,14 @@
 import asyncio
 import socket
 import ssl
-from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
 import grpc
 import pytest
 from structlog.testing import capture_logs
 
+from tests.lab import handshakes
 from tests.lab.eventually import eventually
 from tests.server.client import DELTA, NODE, SOTW, Call
 from tests.server.hand import HandMesh, cluster
@@ -33,15 +34,15 @@ def bearer(token: str) -> tuple[tuple[str, str], ...]:
 
 
 async def opened(channel: grpc.aio.Channel, token: str = "", node: str = NODE, method: str = DELTA) -> Call:
-    """A stream that has asked for clusters, or was refused before."""
-    return await asked(Call(channel, method, node, metadata=bearer(token) if token else ()))
+    """A stream that has asked for clusters."""
+    return await Call(channel, method, node, metadata=bearer(token) if token else ()).asks(CLUSTER)
 
 
-async def asked(call: Call) -> Call:
-    """The stream once it has asked; a refusal may come before that."""
-    with suppress(grpc.aio.AioRpcError):
-        await call.asks(CLUSTER)
-    return call
+async def refusal(channel: grpc.aio.Channel, token: str = "") -> tuple[grpc.StatusCode, str]:
+    """How a stream is refused that does not ask: a client of grpc.aio that writes as its stream ends may lose what it is
+    told (grpc issue 36066).
+    """
+    return await Call(channel, DELTA, metadata=bearer(token) if token else ()).ends()
 
 
 @pytest.mark.parametrize("method", [DELTA, SOTW])
@@ -70,7 +71,7 @@ async def test_nobody_passes_without_a_proof() -> None:
     """Over TLS a stream without a token is refused with what to do, and counted; nothing was attached."""
     mesh = HandMesh([cluster("one")])
     async with secured(mesh) as made, made.by_token() as channel:
-        code, details = await (await opened(channel)).ends()
+        code, details = await refusal(channel)
         assert code is UNAUTHENTICATED
         assert "xdsctl token create" in details
         assert made.refused == ["no credentials"]
@@ -90,7 +91,7 @@ async def test_bad_tokens_are_refused_without_showing_them(authorization: str, r
     """Whatever is no token that was made is refused; neither the answer nor the log has it."""
     async with secured(HandMesh()) as made, made.by_token() as channel:
         with capture_logs() as logs:
-            call = await asked(Call(channel, DELTA, metadata=(("authorization", authorization),)))
+            call = Call(channel, DELTA, metadata=(("authorization", authorization),))
             code, details = await call.ends()
         assert code is UNAUTHENTICATED
         assert made.refused == [reason]
@@ -101,7 +102,7 @@ async def test_a_token_of_which_only_the_id_is_right_is_refused() -> None:
     """The secret half counts: an id that leaked proves nothing."""
     async with secured(HandMesh()) as made, made.by_token() as channel:
         token = await made.token()
-        code, _ = await (await opened(channel, f"{token[:-4]}AAAA")).ends()
+        code, _ = await refusal(channel, f"{token[:-4]}AAAA")
         assert (code, made.refused) == (UNAUTHENTICATED, ["unknown token"])
 
 
@@ -134,7 +135,7 @@ async def test_an_expired_token_opens_nothing_and_ends_its_streams() -> None:
         code, details = await call.ends()
         assert code is UNAUTHENTICATED
         assert "expired" in details
-        _, details = await (await opened(channel, token)).ends()
+        _, details = await refusal(channel, token)
         assert "expired at" in details
 
 
@@ -152,7 +153,7 @@ async def test_a_revoked_token_ends_its_streams_at_once() -> None:
         code, details = await bad.ends()
         assert code is UNAUTHENTICATED
         assert "was revoked" in details
-        assert len(made.server.status()) == 1
+        await eventually(lambda: len(made.server.status()) == 1, "the other's goes on alone")
 
 
 @pytest.mark.parametrize("by_serial", [True, False])
@@ -169,8 +170,12 @@ async def test_a_revoked_certificate_ends_its_streams_and_opens_none(by_serial: 
             code, details = await call.ends()
             assert code is UNAUTHENTICATED
             assert "is revoked until" in details
-            code, _ = await (await opened(channel)).ends()
+            with capture_logs() as logs:
+                code, _ = await refusal(channel)
             assert code is UNAUTHENTICATED
+            (told,) = [each for each in logs if each["event"] == "a proxy is refused"]
+            serial = f"{credential.svid.certificate.serial_number:x}"
+            assert (told["identity"], told["credential"]) == (str(A), f"certificate {serial}")
 
 
 async def test_a_certificate_that_expires_ends_its_streams() -> None:
@@ -217,33 +222,19 @@ async def test_the_servers_own_certificate_is_no_proxys() -> None:
             assert code is grpc.StatusCode.UNAVAILABLE
 
 
-def handshake(made: Secure, port: int, context: ssl.SSLContext) -> str:
-    """The TLS version and cipher that are agreed on."""
-    context.load_verify_locations(cadata=made.authority.bundle.decode())
-    context.set_alpn_protocols(["h2"])
-    with (
-        socket.create_connection(("127.0.0.1", port), timeout=5) as raw,
-        context.wrap_socket(raw, server_hostname="xdsd") as wrapped,
-    ):
-        cipher = wrapped.cipher()
-        assert cipher is not None
-        return f"{wrapped.version()} {cipher[0]}"
-
-
-async def test_old_versions_and_ciphers_are_not_spoken() -> None:
-    """TLS before 1.2, and ciphers without forward secrecy or authentication of what they encrypt, are refused."""
+async def test_old_versions_and_ciphers_are_not_spoken(tmp_path: Path) -> None:
+    """Of what OpenSSL has, on both ports: TLS before 1.2, and ciphers of 1.2 without ephemeral keys or without
+    authentication of what they encrypt, are refused; 1.3 is spoken.
+    """
     async with secured(HandMesh()) as made:
-        new = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        assert "TLSv1.3" in await asyncio.to_thread(handshake, made, made.tls, new)
-        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        old.maximum_version = ssl.TLSVersion.TLSv1_2
-        assert "GCM" in await asyncio.to_thread(handshake, made, made.tls, old)
-        for ciphers in ("ECDHE-ECDSA-AES128-SHA", "AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-SHA384"):
-            weak = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            weak.maximum_version = ssl.TLSVersion.TLSv1_2
-            weak.set_ciphers(ciphers)
-            with pytest.raises(OSError, match=r"(?i)handshake|reset|EOF"):
-                await asyncio.to_thread(handshake, made, made.tls, weak)
+        credential, own = await made.authority.credential(A), tmp_path / "own.pem"
+        own.write_bytes(credential.svid.chain + credential.key)
+        for port, shown in ((made.tls, None), (made.mtls, own)):
+            assert "TLSv1.3" in await asyncio.to_thread(handshakes.handshake, port, own=shown)
+            spoken = await asyncio.to_thread(handshakes.ciphers_of, port, shown)
+            assert spoken
+            assert spoken <= handshakes.MODERN
+            assert await asyncio.to_thread(handshakes.old_versions_of, port, shown) == set()
 
 
 async def test_what_others_serve_is_guarded_too() -> None:
@@ -302,7 +293,7 @@ async def test_a_kept_socket_speaks_tls_and_knows_who_calls() -> None:
                     await made.token(networks=("10.0.0.0/8",)),
                 )
                 await (await opened(channel, near)).hears()
-                _, details = await (await opened(channel, far)).ends()
+                _, details = await refusal(channel, far)
                 assert "this is 127.0.0.1" in details
             adopted[0].release()
 

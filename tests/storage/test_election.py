@@ -104,7 +104,7 @@ async def test_another_takes_over_from_the_dead() -> None:
 async def test_the_holder_steps_down_before_its_lease_ends(store: Away) -> None:
     """Whoever cannot renew its lease stops in time, and works again when the store is back."""
     candidates = Candidates()
-    async with standing(store, "a", candidates, ttl=1):
+    async with standing(store, "a", candidates, ttl=4):
         await eventually(lambda: candidates.working == ["a"])
         store.away = True
         await eventually(lambda: candidates.working == [])

@@ -77,7 +77,7 @@ async def test_a_full_disk(disk: Disk) -> None:
     disk.fill(leaving=500_000)
     acknowledged: dict[bytes, int] = {}
     with pytest.raises(Full) as caught:
-        await asyncio.wait_for(fill_up(store, acknowledged), 20)
+        await asyncio.wait_for(fill_up(store, acknowledged), 60)
     assert f"no room to write to {disk.path}" in str(caught.value)
     assert "writes work again once there is room" in str(caught.value)
     with pytest.raises(Full):
@@ -105,7 +105,7 @@ async def test_a_start_on_a_full_disk(disk: Disk) -> None:
     store = await open_embedded(disk.path)
     assert (await store.range(ALL, ALL)).count == written
     with pytest.raises(Full):
-        await asyncio.wait_for(fill_up(store, {}), 20)
+        await asyncio.wait_for(fill_up(store, {}), 60)
     disk.make_room()
     assert await store.put(b"after", b"1")
     await store.close()
@@ -266,7 +266,7 @@ def restarted(path: Path, offset: int) -> float:
     command = ["unshare", "--time", "--monotonic", str(offset), sys.executable, "-c", LEASED, str(path)]
     said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
     clock, left = map(float, said.split())
-    assert 597 <= left <= 600
+    assert 500 <= left <= 600
     return clock
 
 

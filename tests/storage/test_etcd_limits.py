@@ -73,7 +73,7 @@ async def test_a_full_etcd(tmp_path: Path) -> None:
                 written.append(await store.put(b"/fill", b"x" * 500_000))
 
         with pytest.raises(Full, match="--quota-backend-bytes"):
-            await asyncio.wait_for(fill(), 30)
+            await asyncio.wait_for(fill(), 60)
         assert written
         with pytest.raises(Full):
             await store.put(KEY, b"small")

@@ -21,8 +21,8 @@ from tests.storage.test_election import Candidates, standing
 pytestmark = pytest.mark.e2e
 
 KEY = b"/key"
-BOUND = 12.0
-"""Seconds that no call takes longer than, whatever happens: twice the deadline, and some for a busy machine."""
+BOUND = 30.0
+"""Seconds that no call takes longer than, whatever happens: twice the deadline, and much for a busy machine."""
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ async def test_quorum_lost(cluster: EtcdCluster) -> None:
         for member in cluster.members[1:]:
             await member.kill()
         refused = traffic.refused
-        await eventually(lambda: traffic.refused > refused + 2, "writes are refused", timeout=30)
+        await eventually(lambda: traffic.refused > refused + 2, "writes are refused")
         for member in cluster.members[1:]:
             await member.start(wait=False)
         await traffic.goes_on()
@@ -277,8 +277,14 @@ async def test_a_holder_that_is_partitioned(wired: EtcdCluster, switch: Switch, 
             assert held.value == b"cut off"
             await eventually(lambda: candidates.working == ["majority"])
             switch.heal()
-            await eventually(lambda: reads(cut_off, ELECTED, b"majority"))
-            assert candidates.working == ["majority"]
+
+            async def agreed() -> bool:
+                # A member that comes back may call an election, over which the lease of who works now may run out.
+                return len(candidates.working) == 1 and await reads(
+                    cut_off, ELECTED, candidates.working[0].encode()
+                )
+
+            await eventually(agreed, "the member that was cut off knows who works")
         await eventually(lambda: candidates.working == ["cut off"])
     assert candidates.most == 1
 

@@ -65,7 +65,7 @@ async def test_watch_of_a_restored_etcd(etcd: EtcdServer, store: EtcdStore, tmp_
 async def followed(changes: AsyncIterator[IntentChange], count: int) -> Sequence[IntentChange]:
     """So many changes that are not empty."""
     found: list[IntentChange] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(found) < count:
             change = await anext(changes)
             found += [change] if change else []
@@ -105,7 +105,7 @@ async def test_a_restore_that_changes_no_object(etcd: EtcdServer, store: EtcdSto
         (_, removed) = await followed(changes, 2)
         assert removed.revision > applied.revision
         await etcd.restore(snapshot)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             change = await anext(changes)
     assert change == IntentChange(applied.revision)
 

@@ -246,7 +246,7 @@ async def test_a_restored_lease_ends(version: Release, tmp_path: Path) -> None:
     async with etcd, etcd.store() as store:
         assert (await store.time_to_live(77)).keys == (b"/leased",)
         watch = store.watch(b"/leased", start_revision=3)
-        batch = await asyncio.wait_for(anext(aiter(watch)), 20)
+        batch = await asyncio.wait_for(anext(aiter(watch)), 60)
         assert batch.events[0].type is EventType.DELETE
         await watch.close()
 

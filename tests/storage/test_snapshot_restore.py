@@ -82,7 +82,7 @@ async def test_many_keys_make_a_store_in_seconds(path: Path) -> None:
     began = time.monotonic()
     seed(path, decode(encode(TEN_THOUSAND)))
     assert await opened(path) == TEN_THOUSAND
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 def test_a_new_store_is_its_owners_alone(path: Path) -> None:

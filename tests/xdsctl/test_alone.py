@@ -18,13 +18,15 @@ PROGRAM = "from api.cli import main; main(prog_name='xdsctl')"
 def test_api_resources_are_listed(alone: Xdsctl) -> None:
     """Names, short names, versions and kinds."""
     text = alone("api-resources").stdout.splitlines()
-    assert text[0].split() == ["NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND"]
+    assert text[0].split() == ["NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND", "READ-ONLY"]
     rows = [line.split() for line in text]
-    assert ["virtualservices", "vs", "networking.istio.io/v1", "true", "VirtualService"] in rows
+    assert ["virtualservices", "vs", "networking.istio.io/v1", "true", "VirtualService", "false"] in rows
+    assert ["services", "svc", "catalog.xdsd.io/v1", "true", "Service", "true"] in rows
     names = alone("api-resources", "-o", "name").stdout.splitlines()
     assert names[0] == "authorizationpolicies.security.istio.io"
     found = json.loads(alone("api-resources", "-o", "json").stdout)["resources"]
     by_name = {each["name"]: each for each in found}
+    assert {each["name"] for each in found if each["readOnly"]} == {"endpoints", "services", "workloads"}
     assert by_name["gateways"]["shortNames"] == ["gw"]
     assert (by_name["ratelimits"]["group"], by_name["ratelimits"]["versions"]) == ("policy.xdsd.io", ["v1"])
     assert "v1,v1beta1,v1alpha3" in alone("api-resources", "-o", "wide").stdout
@@ -53,15 +55,20 @@ def test_fields_are_one_line_a_leaf(alone: Xdsctl) -> None:
         "EnvoyFilter",
         "Gateway",
         "HealthCheck",
+        "Inspection",
+        "Peer",
         "PeerAuthentication",
         "MeshConfig",
         "ProxyConfig",
         "RateLimit",
         "RequestAuthentication",
+        "Residency",
         "ServiceEntry",
         "Sidecar",
+        "Telemetry",
         "VirtualService",
         "WorkloadEntry",
+        "WorkloadGroup",
     }
     one = alone("schema", "se", "--fields").stdout
     assert all(line.startswith("ServiceEntry\t") for line in one.splitlines())
@@ -92,6 +99,27 @@ async def test_a_bootstrap_is_what_envoy_takes(alone: Xdsctl, tmp_path: Path, wo
     result = alone("bootstrap", *words)
     assert result.exit_code == 0, result.output
     assert await validate(yaml.safe_load(result.stdout), tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        (("--http-proxy-port", "15007", "--outbound-bind", "10.0.0.1"), True),
+        (("--http-proxy-port", "15007", "--outbound-bind", "0.0.0.0"), True),
+        (("--http-proxy-port", "15007", "--outbound-bind", "127.0.0.9"), False),
+        (("--http-proxy-port", "15007", "--outbound-bind", "::1"), False),
+        (("--http-proxy-port", "15007"), False),
+        (("--outbound-bind", "10.0.0.1"), False),
+    ],
+)
+def test_a_proxy_that_is_open_to_others_is_warned_of(
+    alone: Xdsctl, words: tuple[str, ...], warned: bool
+) -> None:
+    """An HTTP proxy off loopback acts for whoever reaches it; the bootstrap is printed all the same."""
+    result = alone("bootstrap", "--name", "a", "--interception", "none", *words)
+    assert result.exit_code == 0
+    assert yaml.safe_load(result.stdout)["node"]
+    assert ("as this workload, with its identity" in result.stderr) is warned
 
 
 def test_a_bootstrap_says_how_to_run_it(alone: Xdsctl) -> None:

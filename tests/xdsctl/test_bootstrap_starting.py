@@ -108,3 +108,39 @@ def test_a_unit_s_environment_is_written(alone: Xdsctl, tmp_path: Path) -> None:
     ]
     assert alone(*WEB, "--environment-file", str(file)).exit_code == 0
     assert file.read_text() == ""
+
+
+def test_a_proxy_says_of_itself_what_its_annotation_would(alone: Xdsctl, tmp_path: Path) -> None:
+    """Over what objects say and under what options say; what objects said is remembered, and what stands in front."""
+    own = "{concurrency: 3, proxyAdminPort: 15099, proxyMetadata: {TZ: Asia/Tokyo}, gatewayTopology: {numTrustedProxies: 2}}"
+    result = alone(*WEB, "--type", "router", "--proxy-config", own, "-f", "-", input=OBJECTS)
+    assert result.exit_code == 0, result.output
+    assert "TZ=Asia/Tokyo envoy -c FILE --concurrency 3 --drain-time-s 20" in result.stdout.splitlines()[0]
+    made = yaml.safe_load(result.stdout)
+    assert made["admin"]["address"]["socketAddress"]["portValue"] == 15099
+    remembered = made["node"]["metadata"]["PROXY_CONFIG"]
+    assert (remembered["concurrency"], remembered["gatewayTopology"]) == (2, {"numTrustedProxies": 2})
+    file = tmp_path / "config"
+    file.write_text("gatewayTopology:\n  proxyProtocol: {}\n")
+    words = ("--type", "router", "--name", "a", "--proxy-config", f"@{file}", "--admin-port", "15001")
+    metadata = yaml.safe_load(alone("bootstrap", *words).stdout)["node"]["metadata"]
+    assert metadata["PROXY_CONFIG"] == {"gatewayTopology": {"proxyProtocol": {}}}
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("{gatewayTopology: {numTrustedProxies: 2}}", "is for gateways: add --type router"),
+        ("{gatewayTopology: {trustedProxies: 2}}", "gatewayTopology.trustedProxies: unknown field"),
+        ("{concurrency: many}", "concurrency: "),
+        ("[]", "is not a map"),
+        ("# nothing", "holds no map"),
+        ("{", "line 1: not YAML"),
+        ("@/no/such", "/no/such cannot be read"),
+    ],
+)
+def test_what_a_proxy_says_wrongly_of_itself_is_refused(alone: Xdsctl, said: str, told: str) -> None:
+    """With the field that is wrong."""
+    result = alone("bootstrap", "--name", "a", "--proxy-config", said)
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.split())

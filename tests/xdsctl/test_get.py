@@ -17,6 +17,9 @@ from api.commands.tables import age, duration
 from tests.api.daemon import Daemon
 from tests.xdsctl.conftest import Xdsctl
 from tests.xdsctl.manifests import BOTH, REVIEWS, RULE
+from xdsd.manifest import parse_object
+from xdsd.model.problem import ObjectRef
+from xdsd.reconcile.declared import Holding
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def test_a_table_has_the_published_columns(filled: Xdsctl) -> None:
         "default     reviews   reviews   0s",
     ]
     assert lines(filled("get", "vs", "-o", "wide", "--no-headers").stdout) == [
-        'reviews              ["reviews"]   0s    1            tier=back'
+        'reviews              ["reviews"]   0s    1            tier=back   store'
     ]
 
 
@@ -54,7 +57,7 @@ def test_objects_of_lists_are_elsewhere(filled: Xdsctl) -> None:
         'serviceentries.networking.istio.io "billing" not found among the objects of the store'
         in result.stderr
     )
-    assert "xdsctl config cluster NODE" in result.stderr
+    assert "xdsctl get services" in result.stderr
 
 
 ENTRY = """
@@ -329,3 +332,42 @@ def test_an_unknown_age_is_said() -> None:
     """An object without a time, or with nonsense in its place, still prints."""
     assert age("", datetime.now(UTC)) == "<unknown>"
     assert age("2026-01-01", datetime.now(UTC)) == "<unknown>"
+
+
+FOREIGN = ObjectRef("VirtualService", "default", "of-east")
+
+
+@pytest.fixture
+def joined(server: Daemon, filled: Xdsctl) -> Xdsctl:
+    """A daemon that has another VirtualService by a cluster."""
+    made = parse_object(
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "VirtualService",
+            "metadata": {"name": FOREIGN.name, "labels": {"app": "east"}},
+            "spec": {"hosts": ["east"], "http": [{"route": [{"destination": {"host": "east"}}]}]},
+        }
+    )
+    assert not isinstance(made, list), made
+    server.mesh.others[FOREIGN] = Holding("kubernetes:east", made)
+    return filled
+
+
+def test_what_a_cluster_declares_is_shown_with_its_source(joined: Xdsctl) -> None:
+    """In lists, by name and as data; objects of the store say so where columns are many."""
+    assert "of-east" in joined("get", "vs").stdout
+    wide = joined("get", "vs", "-o", "wide").stdout.splitlines()
+    assert [line.split()[-1] for line in wide] == ["SOURCE", "store", "kubernetes:east"]
+    shown = json.loads(joined("get", "vs", "of-east", "-o", "json").stdout)
+    assert shown["metadata"]["annotations"] == {"xdsd.io/source": "kubernetes:east"}
+    assert "of-east" not in joined("get", "vs", "-l", "app=west").stdout
+    assert "of-east" not in joined("get", "dr", "-A").stdout
+
+
+def test_what_a_cluster_declares_is_not_deleted_here(joined: Xdsctl) -> None:
+    """The answer says where to; all that the store has is deleted without it."""
+    refused = joined("delete", "vs", "of-east")
+    assert refused.exit_code == 1
+    assert "kubernetes:east declares it: change or delete it there, with kubectl" in refused.stderr
+    assert joined("delete", "vs", "--all").exit_code == 0
+    assert "of-east" in joined("get", "vs").stdout

@@ -241,9 +241,9 @@ async def told(folder: Path, last: str, *command: str) -> tuple[int | None, byte
         process = await asyncio.create_subprocess_exec(
             *command, stdout=output, stderr=asyncio.subprocess.PIPE, env=plain_environment()
         )
-    await eventually(lambda: last in file.read_text(), f"{last} was told", timeout=20)
+    await eventually(lambda: last in file.read_text(), f"{last} was told")
     process.send_signal(signal.SIGINT)
-    _, errors = await asyncio.wait_for(process.communicate(), 20)
+    _, errors = await asyncio.wait_for(process.communicate(), 60)
     return process.returncode, errors, file.read_text()
 
 

@@ -47,14 +47,14 @@ def test_a_dry_run_says_what_admission_says(server: Daemon, xdsctl: Xdsctl) -> N
 def test_a_dry_run_of_removals_warns_of_what_breaks(server: Daemon, xdsctl: Xdsctl) -> None:
     """As ``delete --dry-run`` does, beside keys of others."""
     xdsctl("apply", "-f", "-", input=BOTH)
-    server.run(server.store.put(b"/xdsd/z", b"1"))
+    server.run(server.store.put(b"/xdsd/other", b"1"))
     before = server.run(server.store.revision())
     result = xdsctl("kv", "del", "/xdsd/objects/destinationrules", "--prefix", "--dry-run")
     assert result.stdout == "destinationrule.networking.istio.io/reviews deleted (server dry run)\n"
     assert "defines the subset 'v1'" in result.stderr
-    both = xdsctl("kv", "del", "/xdsd/objects/virtualservices", "/xdsd/zz", "--dry-run")
+    both = xdsctl("kv", "del", "/xdsd/objects/virtualservices", "/xdsd/p", "--dry-run")
     assert both.stdout.splitlines() == [
-        "/xdsd/z deleted (dry run)",
+        "/xdsd/other deleted (dry run)",
         "virtualservice.networking.istio.io/reviews deleted (server dry run)",
     ]
     assert server.run(server.store.revision()) == before

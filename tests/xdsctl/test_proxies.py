@@ -185,8 +185,8 @@ def test_status_fails_until_ready(server: Daemon, xdsctl: Xdsctl) -> None:
         "store      ok",
         "xds port   missing   not listening yet",
         "",
-        "REGISTRY        STATE   SERVICES   WORKLOADS",
-        "machines:/vms   ok      3          5",
+        "REGISTRY        STATE    SERVICES   WORKLOADS   ENDPOINTS",
+        "machines:/vms   SYNCED   3          5           0",
     ]
     server.health.parts = [Check("store", ok=True)]
     ready = xdsctl("status", "-o", "json")
@@ -259,7 +259,7 @@ def test_version_tells_both_sides(xdsctl: Xdsctl, server: Daemon) -> None:
 
 
 def test_certificates_of_a_proxy_are_shown_and_no_key(mesh: Daemon, xdsctl: Xdsctl) -> None:
-    """Whose they are, until when and how they are told apart; a root has no renewal."""
+    """Whose they are, until when, and how to tell them apart: serials whole, to be revoked by. A root has no renewal."""
     begins, ends = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
     own = SecretStatus("default", "spiffe://td/ns/a/sa/b", "ab" * 10, "cd" * 32, begins, ends, begins)
     mesh.proxies.given[NODE] = (own, SecretStatus("ROOTCA", "O=td", "1", "ef" * 32, begins, ends))
@@ -268,7 +268,7 @@ def test_certificates_of_a_proxy_are_shown_and_no_key(mesh: Daemon, xdsctl: Xdsc
         ["NAME", "SUBJECT", "VALID", "UNTIL", "RENEWAL", "SERIAL", "FINGERPRINT"],
         [
             *("default", "spiffe://td/ns/a/sa/b", "2026-01-02T00:00:00+00:00", "2026-01-01T00:00:00+00:00"),
-            *("abababababab…", "cdcdcdcdcdcd…"),
+            *("ab" * 10, "cdcdcdcdcdcd…"),
         ],
         ["ROOTCA", "O=td", "2026-01-02T00:00:00+00:00", "-", "1", "efefefefefef…"],
     ]

@@ -21,6 +21,7 @@ from tests.lab.ports import free_port
 from tests.xdsctl.conftest import Xdsctl
 from tests.xdsctl.manifests import BOTH, REVIEWS
 from tests.xdsctl.test_live import DOOR, SHOP
+from xdsd.model.problem import ObjectRef, Problem, Reason
 from xdsd.protocol.watch import Rejection, State
 from xdsd.server import ProxyStatus
 from xdsd.snapshot import CLUSTER, ROUTE
@@ -110,6 +111,20 @@ def test_a_rejection_ends_the_waiting(server: Daemon, xdsctl: Xdsctl) -> None:
     ]
     found = json.loads(xdsctl("wait", "--for=synced", "-o", "json").stdout)
     assert found["stragglers"][0]["types"] == {"rds": {"state": "NACKED", "error": "9080: duplicate domain"}}
+
+
+def test_who_is_to_blame_for_a_rejection_is_told(server: Daemon, xdsctl: Xdsctl) -> None:
+    """The objects whose fields proxies cannot have are named with them, by ``proxies`` too; other problems are not."""
+    server.proxies.streams = [proxy(route=State.NACKED)]
+    rule = ObjectRef("DestinationRule", "default", "nt")
+    server.mesh.found = [
+        Problem(Reason.REJECTED_BY_PROXY, "gw.default says: no", rule, "spec.trafficPolicy"),
+        Problem(Reason.REJECTED_BY_PROXY, "of nobody"),
+        Problem(Reason.CONFLICT, "other", rule),
+    ]
+    line = "DestinationRule default/nt spec.trafficPolicy: gw.default says: no (RejectedByProxy)"
+    for words in (("wait", "--for=synced"), ("proxies",)):
+        assert xdsctl(*words).stderr.splitlines()[-1] == line
 
 
 def test_a_rejection_that_is_being_mended_does_not(server: Daemon, xdsctl: Xdsctl) -> None:

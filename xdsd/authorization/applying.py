@@ -7,6 +7,8 @@ from xdsd.model.intent import AuthorizationPolicy, Object, PolicyTargetReference
 from xdsd.model.intent.authorization_policy import DRY_RUN, dry_run
 from xdsd.model.intent.policy_target import GATEWAY_NAME
 
+Policy = Object[AuthorizationPolicy]
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -17,9 +19,7 @@ class Subject:
     gateways: frozenset[tuple[str, str]] = frozenset()
 
 
-def applying(
-    policies: Iterable[Object[AuthorizationPolicy]], subject: Subject, root: str
-) -> tuple[Object[AuthorizationPolicy], ...]:
+def applying(policies: Iterable[Policy], subject: Subject, root: str) -> tuple[Policy, ...]:
     """The policies for a subject, those of the ``root`` namespace and older ones first."""
     found = [each for each in policies if _is_for(each, subject, root)]
     return tuple(sorted(found, key=lambda each: (each.metadata.namespace != root, each.age)))
@@ -32,14 +32,12 @@ def tokens_for(
     return tuple(each for each in authentications if _is_for(each, subject, root))
 
 
-def dry_runs(policy: Object[AuthorizationPolicy]) -> bool:
+def dry_runs(policy: Policy) -> bool:
     """True if a policy only counts."""
     return bool(dry_run(policy.metadata.annotations.get(DRY_RUN)))
 
 
-def _is_for(
-    obj: Object[AuthorizationPolicy] | Object[RequestAuthentication], subject: Subject, root: str
-) -> bool:
+def _is_for(obj: Policy | Object[RequestAuthentication], subject: Subject, root: str) -> bool:
     namespace, spec = obj.metadata.namespace, obj.spec
     if spec.targets:
         return any(_targets(each, namespace, subject) for each in spec.targets)

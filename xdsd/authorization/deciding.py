@@ -4,13 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from xdsd.authorization.applying import dry_runs
+from xdsd.authorization.applying import Policy, dry_runs
 from xdsd.authorization.facts import Facts
 from xdsd.authorization.judging import Domains, Failure, failures
-from xdsd.model.intent import Action, AuthorizationPolicy, Object
+from xdsd.model.intent import Action
 from xdsd.model.problem import ObjectRef
-
-Policy = Object[AuthorizationPolicy]
 
 
 class Effect(StrEnum):

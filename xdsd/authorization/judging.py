@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
+from typing import NamedTuple
 
 from xdsd.authorization.comparing import (
     account_fits,
@@ -86,34 +88,66 @@ def _failing(fields: Iterable[_Field], *, web: bool) -> Iterator[Failure]:
             yield Failure(each.opposite, each.not_values, each.has, negated=True)
 
 
+class _Named(NamedTuple):
+    """A field of sources by its published name and attribute, and those of its opposite."""
+
+    name: str
+    attribute: str
+    opposite: str
+    other: str
+
+
+def _named(name: str, attribute: str) -> _Named:
+    return _Named(name, attribute, "not" + name[0].upper() + name[1:], f"not_{attribute}")
+
+
+_SOURCE = tuple(
+    _named(*pair)
+    for pair in (
+        ("principals", "principals"),
+        ("requestPrincipals", "request_principals"),
+        ("namespaces", "namespaces"),
+        ("serviceAccounts", "service_accounts"),
+        ("trustDomains", "trust_domains"),
+        ("ipBlocks", "ip_blocks"),
+        ("remoteIpBlocks", "remote_ip_blocks"),
+    )
+)
+
+
 def _source(source: Source, index: int, facts: Facts, namespace: str, domains: Domains) -> list[_Field]:
-    peer, request = facts.peer, facts.request or Request()
-    place = f"from[{index}].source"
-    who = peer.removeprefix(SPIFFE)
+    found = []
+    for each in _SOURCE:
+        own, others = getattr(source, each.attribute), getattr(source, each.other)
+        if own or others:
+            compare, has = _caller(each.name, facts, namespace, domains)
+            place, web = f"from[{index}].source", each.name == "requestPrincipals"
+            found.append(
+                _Field(f"{place}.{each.name}", f"{place}.{each.opposite}", own, others, compare, has, web)
+            )
+    return found
 
-    def field(name: str, compare: Callable[[str], bool], has: str, *, web: bool = False) -> _Field:
-        attribute, opposite = _attribute(name), "not" + name[0].upper() + name[1:]
-        own, others = getattr(source, attribute), getattr(source, f"not_{attribute}")
-        return _Field(f"{place}.{name}", f"{place}.{opposite}", own, others, compare, has, web)
 
-    return [
-        each
-        for each in (
-            field("principals", lambda value: principal_fits(value, peer, domains), who),
-            field(
-                "requestPrincipals",
-                lambda value: token_principal_fits(value, request.claims),
-                _token(request),
-                web=True,
-            ),
-            field("namespaces", lambda value: namespace_fits(value, peer), who),
-            field("serviceAccounts", lambda value: account_fits(value, peer, namespace), who),
-            field("trustDomains", lambda value: domain_fits(value, peer, domains), who),
-            field("ipBlocks", lambda value: within(value, facts.source), facts.source),
-            field("remoteIpBlocks", lambda value: within(value, facts.remote), facts.remote),
-        )
-        if each.values or each.not_values
-    ]
+def _caller(name: str, facts: Facts, namespace: str, domains: Domains) -> tuple[Callable[[str], bool], str]:
+    """How a value of a source's field is compared with who calls, and who that is, for people."""
+    peer, who, request = facts.peer, facts.peer.removeprefix(SPIFFE), facts.request or Request()
+    compare: Callable[[str], bool]
+    match name:
+        case "principals":
+            compare = partial(principal_fits, peer=peer, domains=domains)
+        case "requestPrincipals":
+            compare, who = partial(token_principal_fits, claims=request.claims), _token(request)
+        case "namespaces":
+            compare = partial(namespace_fits, peer=peer)
+        case "serviceAccounts":
+            compare = partial(account_fits, peer=peer, namespace=namespace)
+        case "trustDomains":
+            compare = partial(domain_fits, peer=peer, domains=domains)
+        case "ipBlocks":
+            compare, who = partial(within, address=facts.source), facts.source
+        case _:
+            compare, who = partial(within, address=facts.remote), facts.remote
+    return compare, who
 
 
 def _operation(operation: Operation, index: int, facts: Facts) -> list[_Field]:
@@ -191,7 +225,3 @@ def _web_property(
 def _token(request: Request) -> str:
     claims = request.claims or {}
     return f"{claims.get('iss', '')}/{claims.get('sub', '')}" if claims else ""
-
-
-def _attribute(name: str) -> str:
-    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
 
-from xdsd.authorization.applying import dry_runs
-from xdsd.authorization.deciding import Policy
+from xdsd.authorization.applying import Policy, dry_runs
 from xdsd.authorization.facts import Facts
 from xdsd.authorization.judging import Domains, failures
 from xdsd.model.intent import Action, Rule
+from xdsd.model.intent.authorization_policy import From, To
 from xdsd.model.intent.authorization_values import CLAIMS, HEADERS, map_key
 
 
@@ -63,15 +63,22 @@ def _chance(rule: Rule, action: Action, facts: Facts, namespace: str, domains: D
     best = _Chance.NONE
     for source in rule.from_ or (None,):
         for operation in rule.to or (None,):
-            one = rule.model_copy(
-                update={"from_": (source,) if source else (), "to": (operation,) if operation else ()}
-            )
+            one = _part(rule, source, operation)
             if failures(one, Action.DENY, bare, namespace=namespace, domains=domains) != ():
                 continue
             if not _asks_of_requests(one):
                 return _Chance.ALL
             best = _Chance.SOME
     return best
+
+
+def _part(rule: Rule, source: From | None, operation: To | None) -> Rule:
+    """A rule with one of its sources and one of its operations."""
+    if len(rule.from_) <= 1 and len(rule.to) <= 1:
+        return rule
+    return rule.model_copy(
+        update={"from_": (source,) if source else (), "to": (operation,) if operation else ()}
+    )
 
 
 def _asks_of_requests(rule: Rule) -> bool:

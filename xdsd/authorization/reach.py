@@ -1,51 +1,37 @@
 """Who may reach whom: policies, services and workloads together, asked by name.
 
 A caller is a SPIFFE id, ``NAMESPACE/ACCOUNT``, a service (any of its workloads), an address (without an identity) or
-``anonymous``. Workloads whose account nobody declares have ``default``. That a caller proves its identity by mutual TLS is
-taken for granted.
+``anonymous``. Workloads whose account nobody declares have ``default``. ``xdsd.authorization.arriving`` says as whom a
+caller comes in, and policies judge that.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from ipaddress import ip_address
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from xdsd.authorization.applying import Subject, applying, tokens_for
+from xdsd.authorization.applying import Policy, Subject, applying, tokens_for
+from xdsd.authorization.arriving import Door, arrival, door
 from xdsd.authorization.deciding import Decision, decide
-from xdsd.authorization.facts import SPIFFE, Facts, Request, identity
+from xdsd.authorization.facts import Facts, Request
 from xdsd.authorization.outlook import Outlook, outlook
-from xdsd.authorization.paths import normalized
-from xdsd.authorization.tokens import missing, proven, rules_of
-from xdsd.model.catalog import Endpoint, Port, Service, ServiceKey
-from xdsd.model.hosts import resolve_host
-from xdsd.model.intent import (
-    AuthorizationPolicy,
-    JWTRule,
-    Object,
-    PathNormalizationType,
-    RequestAuthentication,
+from xdsd.authorization.parties import (
+    ANONYMOUS,
+    Party,
+    callers,
+    distinct,
+    find_port,
+    find_service,
+    targets,
+    workloads,
 )
-
-ANONYMOUS = "anonymous"
-DEFAULT_ACCOUNT = "default"
-
-
-class UnknownError(Exception):
-    """A caller or a target that is not there; the message says what there is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """All that decides. ``domains`` are the mesh's trust domain and its aliases."""
-
-    policies: tuple[Object[AuthorizationPolicy], ...]
-    authentications: tuple[Object[RequestAuthentication], ...]
-    services: Mapping[ServiceKey, Service]
-    endpoints: Mapping[ServiceKey, tuple[Endpoint, ...]]
-    domain: str = "cluster.local"
-    root: str = "istio-system"
-    domains: tuple[str, ...] = ("cluster.local",)
-    paths: PathNormalizationType = PathNormalizationType.DECODE_AND_MERGE_SLASHES
+from xdsd.authorization.ruling import Rules
+from xdsd.authorization.sites import Site
+from xdsd.authorization.tokens import missing, proven, rules_of
+from xdsd.model.catalog import Service, ServiceKey
+from xdsd.model.intent import JWTRule
+from xdsd.model.intent.hosts import is_address
+from xdsd.model.request_paths import normalized
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +51,9 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Party:
-    """One end: what it is called, the identity that it proves (empty without one), and its address if it is known."""
-
-    name: str
-    peer: str = ""
-    address: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is decided about a caller and one of a service's workloads. ``refused`` says why a request is refused before any
-    policy sees it; empty otherwise.
+    """What is decided about a caller, as it comes in, and one of a service's workloads. ``refused`` says why a request is
+    refused before any policy sees it, ``lost`` why the caller's identity does not arrive; empty otherwise.
     """
 
     source: Party
@@ -86,6 +62,7 @@ class Verdict:
     http: bool
     decision: Decision
     refused: str = ""
+    lost: str = ""
 
     @property
     def allowed(self) -> bool:
@@ -104,53 +81,114 @@ class Cell:
 
 def can(site: Site, question: Question) -> tuple[Verdict, ...]:
     """A verdict for each kind of caller and workload that is meant. Raises UnknownError."""
-    key, service = _service(site, question.target, question.namespace)
-    port = _port(service, question.port)
-    callers = _distinct(_callers(site, question))
-    targets = _distinct(_workloads(site, key)) or [Party(key.hostname)]
-    return tuple(
-        _verdict(site, question, key, port, caller, target) for caller in callers for target in targets
-    )
+    key, service = find_service(site, question.target, question.namespace)
+    port = find_port(service, question.port)
+    rules = _rules(site)
+    about = rules.about(key.hostname)
+    doors = [door(site, about, service, port, target) for target in targets(site, key)]
+    asking = callers(site, question.source, question.namespace)
+    return tuple(_verdict(site, rules, question, caller, each) for caller in asking for each in doors)
 
 
 def matrix(site: Site, namespace: str = "") -> tuple[Cell, ...]:
     """What callers of each service, and anonymous ones, may expect at each port of services, of a namespace or of all."""
     services = [key for key in sorted(site.services) if not namespace or key.namespace == namespace]
-    callers = {key.hostname: _distinct(_workloads(site, key)) for key in sorted(site.services)}
-    callers = {name: found for name, found in callers.items() if found} | {ANONYMOUS: [Party(ANONYMOUS)]}
-    return tuple(
-        Cell(name, key.hostname, port.number, _joined(site, key, port, parties))
-        for name, parties in callers.items()
+    asking = {key.hostname: distinct(workloads(site, key)) for key in sorted(site.services)}
+    asking = {name: found for name, found in asking.items() if found} | {ANONYMOUS: [Party(ANONYMOUS)]}
+    table = _Table(site)
+    columns = [
+        (key, port.number, table.column(key, port.number))
         for key in services
         for port in site.services[key].ports
+    ]
+    return tuple(
+        Cell(name, key.hostname, number, table.outlook(column, parties))
+        for name, parties in asking.items()
+        for key, number, column in columns
         if name != key.hostname
     )
 
 
-def _joined(site: Site, key: ServiceKey, port: Port, callers: Sequence[Party]) -> Outlook:
-    found = set()
-    for target in _distinct(_workloads(site, key)) or [Party(key.hostname)]:
-        policies = applying(site.policies, Subject(key.namespace, target.labels), site.root)
-        for caller in callers:
-            facts = _facts(caller, target, port, _number(site, key, target, port))
-            found.add(outlook(policies, facts, domains=site.domains))
-    return found.pop() if len(found) == 1 else Outlook.SOME
+class _Judged:
+    """A door, the policies of its workload, and what they made of who came already."""
+
+    def __init__(self, way: Door, policies: tuple[Policy, ...], domains: tuple[str, ...]) -> None:
+        self.door = way
+        self._policies = policies
+        self._domains = domains
+        self._known: dict[tuple[str, str], Outlook] = {}
+
+    def outlook(self, caller: Party, peer: str) -> Outlook:
+        """What policies mean for a caller that comes in as ``peer``."""
+        if not self._policies:
+            return Outlook.ALLOW
+        found = self._known.get((peer, caller.address))
+        if found is None:
+            facts = _facts(peer, caller, self.door)
+            found = outlook(self._policies, facts, domains=self._domains)
+            self._known[peer, caller.address] = found
+        return found
 
 
-def _verdict(
-    site: Site, question: Question, key: ServiceKey, port: Port, caller: Party, target: Party
-) -> Verdict:
+class _Table:
+    """What each cell of a matrix needs, made once for a column: policies are not looked through again for each caller."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._rules = _rules(site)
+        self._policies: dict[str, list[Policy]] = defaultdict(list)
+        for each in site.policies:
+            self._policies[each.metadata.namespace].append(each)
+        self._found: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Policy, ...]] = {}
+
+    def column(self, key: ServiceKey, number: int) -> list[_Judged]:
+        """Who judges callers at a port of a service: one for each kind of workload."""
+        site, service = self._site, self._site.services[key]
+        port, about = find_port(service, number), self._rules.about(key.hostname)
+        return [
+            _Judged(door(site, about, service, port, each), self._applying(service, each), site.domains)
+            for each in targets(site, key)
+        ]
+
+    def outlook(self, column: Sequence[_Judged], parties: Iterable[Party]) -> Outlook:
+        """What one of several callers may expect at one of several workloads."""
+        found = set()
+        for caller in parties:
+            for judged in column:
+                came = arrival(self._site, self._rules, judged.door, caller)
+                found.add(Outlook.DENY if came.closed else judged.outlook(caller, came.peer))
+        return found.pop() if len(found) == 1 else Outlook.SOME
+
+    def _applying(self, service: Service, target: Party) -> tuple[Policy, ...]:
+        namespace = service.namespace
+        kind = (namespace, tuple(sorted(target.labels.items())))
+        found = self._found.get(kind)
+        if found is None:
+            near = dict.fromkeys((self._site.root, namespace))
+            candidates = [each for owner in near for each in self._policies.get(owner, ())]
+            found = applying(candidates, Subject(namespace, target.labels), self._site.root)
+            self._found[kind] = found
+        return found
+
+
+def _rules(site: Site) -> Rules:
+    return Rules(site.rules, site.domain, site.root, site.exported)
+
+
+def _verdict(site: Site, rules: Rules, question: Question, caller: Party, way: Door) -> Verdict:
+    key, target = way.service.key, way.target
     subject = Subject(key.namespace, target.labels)
     policies = applying(site.policies, subject, site.root)
-    rules = rules_of(tokens_for(site.authentications, subject, site.root))
-    number = _number(site, key, target, port)
-    facts = _facts(caller, target, port, number)
-    http, refused = port.protocol.carries_http, ""
+    came = arrival(site, rules, way, caller)
+    facts, refused = _facts(came.peer, caller, way), ""
+    http = way.port.protocol.carries_http
     if http:
-        request, refused = _request(site, question, key, rules)
+        believed = rules_of(tokens_for(site.authentications, subject, site.root))
+        request, refused = _request(site, question, key, believed)
         facts = _with(facts, request)
     decision = decide(policies, facts, domains=site.domains)
-    return Verdict(caller, target, number, http, decision, refused)
+    arrived = replace(caller, peer="") if came.lost else caller
+    return Verdict(arrived, target, way.number, http, decision, came.closed or refused, came.lost)
 
 
 def _request(
@@ -184,82 +222,12 @@ def _claims(claims: Mapping[str, Any] | None, rules: tuple[JWTRule, ...]) -> Map
     return {"iss": issuers.pop(), **claims}
 
 
-def _facts(caller: Party, target: Party, port: Port, number: int) -> Facts:
-    request = Request() if port.protocol.carries_http else None
-    return Facts(caller.peer, caller.address, caller.address, target.address, number, request=request)
+def _facts(peer: str, caller: Party, way: Door) -> Facts:
+    request = Request() if way.port.protocol.carries_http else None
+    return Facts(peer, caller.address, caller.address, way.target.address, way.number, request=request)
 
 
 def _with(facts: Facts, request: Request) -> Facts:
-    remote = ",".join(request.headers.get("x-forwarded-for", ())).rpartition(",")[2].strip() or facts.remote
+    told = ",".join(request.headers.get("x-forwarded-for", ())).rpartition(",")[2].strip()
+    remote = told if is_address(told) else facts.remote  # Envoy passes over what is no address
     return Facts(facts.peer, facts.source, remote, facts.destination, facts.port, request=request)
-
-
-def _number(site: Site, key: ServiceKey, target: Party, port: Port) -> int:
-    """Where a workload serves a port of its service."""
-    found = (each for each in site.endpoints.get(key, ()) if each.address == target.address)
-    endpoint = next(found, None)
-    return endpoint.port_for(port) if endpoint else port.target
-
-
-def _callers(site: Site, question: Question) -> list[Party]:
-    text = question.source
-    if text == ANONYMOUS:
-        return [Party(text)]
-    if text.startswith(SPIFFE):
-        if identity(text) is None:
-            raise UnknownError(f"{text} is no identity; write spiffe://DOMAIN/ns/NAMESPACE/sa/ACCOUNT")
-        return [Party(text, text)]
-    if _is_address(text):
-        return [Party(text, "", text)]
-    namespace, slash, account = text.partition("/")
-    if slash:
-        return [Party(text, f"{SPIFFE}{site.domains[0]}/ns/{namespace}/sa/{account}")]
-    key, _ = _service(site, text, question.namespace)
-    found = list(_workloads(site, key))
-    if not found:
-        raise UnknownError(f"{key.hostname} has no workloads, so nobody calls as it; write NAMESPACE/ACCOUNT")
-    return found
-
-
-def _workloads(site: Site, key: ServiceKey) -> Iterator[Party]:
-    for endpoint in site.endpoints.get(key, ()):
-        account = endpoint.service_account or DEFAULT_ACCOUNT
-        peer = f"{SPIFFE}{site.domains[0]}/ns/{key.namespace}/sa/{account}"
-        address = endpoint.address if _is_address(endpoint.address) else ""
-        yield Party(key.hostname, peer, address, endpoint.labels)
-
-
-def _distinct(parties: Iterable[Party]) -> list[Party]:
-    """One of each kind: who differs in its address alone is asked for once, the first by address."""
-    found: dict[object, Party] = {}
-    for each in sorted(parties, key=lambda party: party.address):
-        found.setdefault((each.name, each.peer, tuple(sorted(each.labels.items()))), each)
-    return list(found.values())
-
-
-def _service(site: Site, name: str, namespace: str) -> tuple[ServiceKey, Service]:
-    short = name.count(".") == 1
-    host = f"{name}.svc.{site.domain}" if short else resolve_host(name, namespace, site.domain)
-    for wanted in (host, name):
-        found = sorted(key for key in site.services if key.hostname == wanted)
-        if found:
-            own = next((key for key in found if key.namespace == namespace), found[0])
-            return own, site.services[own]
-    known = ", ".join(sorted({key.hostname for key in site.services})[:10])
-    raise UnknownError(f"there is no service {name}" + (f"; there are {known}" if known else ""))
-
-
-def _port(service: Service, number: int) -> Port:
-    port = service.port(number) if number else next(iter(service.ports), None)
-    if port is None:
-        known = ", ".join(str(each.number) for each in service.ports) or "none"
-        raise UnknownError(f"{service.hostname} has no port {number}; its ports are {known}")
-    return port
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -7,7 +7,7 @@ a source is away. Everybody who hands certificates out asks the one ``Authority`
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
@@ -18,8 +18,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from xdsd.ca import issuer
 from xdsd.ca.crl import Revoked, make_crl
+from xdsd.ca.expiry import Expiry, expiries
 from xdsd.ca.issuer import Ca, CannotIssue, Request, Svid, serial_of
 from xdsd.ca.keys import PrivateKey, PublicKey, new_key, private_pem
+from xdsd.ca.lists import signs_lists
+from xdsd.ca.roots import ID_LENGTH
+from xdsd.ca.telling import tell_all
 from xdsd.model.identity import SpiffeID
 
 Address = IPv4Address | IPv6Address
@@ -50,11 +54,24 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What everybody trusts, and who signs. ``cas`` are those whose keys are here: they can sign lists of revoked ones."""
+    """What everybody trusts, and who signs. ``cas`` are those whose keys are here: they can sign lists of revoked ones.
+
+    ``issuer`` tells signers apart: while it is the same, what was signed before need not be signed again. ``server`` signs
+    the daemon's own certificate (None: who signs all), and ``turn`` counts steps of rotations. Where keys are ``alone`` with
+    this daemon, others need the lists that it signs. ``issuers`` are others who sign for us, whose ``lists`` (PEM) come
+    from elsewhere, where certificates are revoked by ``revoke``.
+    """
 
     roots: tuple[x509.Certificate, ...]
     signer: Signer
     cas: tuple[Ca, ...] = ()
+    issuer: str = ""
+    server: Signer | None = None
+    turn: int = 0
+    alone: bool = False
+    issuers: tuple[x509.Certificate, ...] = ()
+    lists: tuple[bytes, ...] = ()
+    revoke: Callable[[int], Awaitable[None]] | None = None
 
 
 class Source(Protocol):
@@ -114,6 +131,7 @@ class Authority:
         self._now = now or (lambda: datetime.now(UTC))
         self._trust: Trust | None = None
         self._bundle = b""
+        self._named: Mapping[str, str] = {}
         self._known = asyncio.Event()
         self._changed = asyncio.Event()
 
@@ -144,6 +162,30 @@ class Authority:
         """The same in PEM."""
         return self._bundle
 
+    @property
+    def expiries(self) -> tuple[Expiry, ...]:
+        """When the roots expire, and those who sign below them; as far as they are known here."""
+        return expiries(self.roots, self.issuers)
+
+    @property
+    def issuer(self) -> str:
+        """Changes when somebody else signs."""
+        return self._trust.issuer if self._trust else ""
+
+    @property
+    def turn(self) -> int:
+        """The step of a rotation that is gone by."""
+        return self._trust.turn if self._trust else -1
+
+    @property
+    def root_ids(self) -> tuple[str, ...]:
+        """The ids of the roots that are trusted."""
+        return tuple(map(id_of, self.roots))
+
+    def root_of(self, issuer: str) -> str:
+        """The id of the root above an issuer's name (RFC 4514), empty for one that is not known here."""
+        return self._named.get(issuer, "")
+
     def now(self) -> datetime:
         """The clock that certificates are made by."""
         return self._now()
@@ -158,13 +200,27 @@ class Authority:
         addresses: Sequence[Address] = (),
     ) -> Svid:
         """A certificate for a key that is somebody else's; ``request`` gives their signing request. Raises CannotIssue."""
+        asked = self._asked(public_key, identity, request, lifetime, names, addresses)
+        return await self._signed(self._trust.signer if self._trust else None, asked)
+
+    def _asked(
+        self,
+        public_key: PublicKey,
+        identity: SpiffeID,
+        request: Callable[[], bytes],
+        lifetime: timedelta | None,
+        names: Sequence[str],
+        addresses: Sequence[Address],
+    ) -> Asked:
         if identity.trust_domain != self.trust_domain:
             raise CannotIssue(f"{identity} is not of the trust domain {self.trust_domain}")
-        if self._trust is None:
-            raise CannotIssue("the CA is not known yet; try again")
         life = self.lifetime if lifetime is None else min(lifetime, self.lifetime)
-        asked = Asked(public_key, identity, life, request, tuple(names), tuple(addresses))
-        svid = await self._trust.signer.sign(asked)
+        return Asked(public_key, identity, life, request, tuple(names), tuple(addresses))
+
+    async def _signed(self, signer: Signer | None, asked: Asked) -> Svid:
+        if signer is None:
+            raise CannotIssue("the CA is not known yet; try again")
+        svid = await signer.sign(asked)
         self._record(svid)
         return svid
 
@@ -182,17 +238,70 @@ class Authority:
         )
         return Credential(svid, private_pem(key))
 
+    async def own_credential(
+        self, identity: SpiffeID, names: Sequence[str] = (), addresses: Sequence[Address] = ()
+    ) -> Credential:
+        """The same for the daemon itself: of a root that those who connect know from their files. Raises CannotIssue."""
+        key, trust = new_key(), self._trust
+        asked = self._asked(
+            key.public_key(), identity, lambda: signing_request(key, identity), None, names, addresses
+        )
+        svid = await self._signed((trust.server or trust.signer) if trust else None, asked)
+        return Credential(svid, private_pem(key))
+
+    @property
+    def cas(self) -> tuple[Ca, ...]:
+        """Those whose keys are here and who may sign lists."""
+        return tuple(ca for ca in self._trust.cas if signs_lists(ca.certificate)) if self._trust else ()
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether other daemons may not have their keys."""
+        return self._trust is not None and self._trust.alone
+
+    @property
+    def issuers(self) -> tuple[x509.Certificate, ...]:
+        """Who may have signed certificates that are about, as far as the source knows."""
+        return (*(ca.certificate for ca in self._trust.cas), *self._trust.issuers) if self._trust else ()
+
+    @property
+    def lists(self) -> tuple[bytes, ...]:
+        """Lists of revoked certificates (PEM) that others signed."""
+        return self._trust.lists if self._trust else ()
+
     def crls(self, revoked: Sequence[Revoked], number: int, lifetime: timedelta) -> tuple[bytes, ...]:
         """PEM of the list of each CA whose key is here; a serial is only ever of one of them, and does no harm in others."""
-        cas = self._trust.cas if self._trust else ()
-        return tuple(make_crl(ca, revoked, number, self._now(), lifetime) for ca in cas)
+        return tuple(make_crl(ca, revoked, number, self._now(), lifetime) for ca in self.cas)
+
+    async def revoke(self, serials: Sequence[int]) -> None:
+        """Tells whoever else keeps lists. Raises CannotIssue."""
+        revoke = self._trust.revoke if self._trust else None
+        if revoke is not None:
+            await tell_all(revoke, serials)
 
     def _take(self, trust: Trust) -> None:
         self._trust = trust
         self._bundle = issuer.bundle(trust.roots)
+        self._named = root_names(trust)
         self._known.set()
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def id_of(root: x509.Certificate) -> str:
+    """What tells roots apart: the beginning of its fingerprint."""
+    return issuer.fingerprint(root)[:ID_LENGTH]
+
+
+def root_names(trust: Trust) -> Mapping[str, str]:
+    """The roots' ids by the names of those who issue below them."""
+    found = {root.subject.rfc4514_string(): id_of(root) for root in trust.roots}
+    for ca in trust.cas:
+        for each in reversed(ca.chain):
+            above = found.get(each.issuer.rfc4514_string())
+            if above is not None:
+                found.setdefault(each.subject.rfc4514_string(), above)
+    return found
 
 
 def signing_request(key: PrivateKey, identity: SpiffeID | None = None) -> bytes:

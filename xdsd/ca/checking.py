@@ -8,11 +8,12 @@ from itertools import pairwise
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from xdsd.ca.issuer import Ca, Svid, pem
 from xdsd.ca.keys import public_der, weakness
+from xdsd.ca.reading import is_signed_by
 from xdsd.model.identity import InvalidIdentity, SpiffeID, parse_identity, shown
 
 E = TypeVar("E", bound=x509.ExtensionType)
@@ -48,12 +49,12 @@ def faults(ca: Ca, roots: Sequence[x509.Certificate], trust_domain: str, now: da
         for fault in _faults(each, place, now):
             yield f"{_name(each)} {fault}"
     for lower, upper in pairwise(ca.chain):
-        if not _signed(lower, upper):
+        if not is_signed_by(lower, upper):
             yield (
                 f"{_name(lower)} is not signed by {_name(upper)}, which stands next; "
                 "write the certificate that signs first, then each that signed the one before it"
             )
-    if not any(root == ca.chain[-1] or _signed(ca.chain[-1], root) for root in roots):
+    if not any(root == ca.chain[-1] or is_signed_by(ca.chain[-1], root) for root in roots):
         yield f"{_name(ca.chain[-1])} is not signed by any root that is trusted"
     yield from _wrong_domain(ca.certificate, trust_domain)
 
@@ -77,6 +78,8 @@ def prove(certificate: x509.Certificate, trust_domain: str, now: datetime) -> Pr
         raise NotProven("the certificate's key usage is not digitalSignature alone of the signatures")
     if uses is not None and ExtendedKeyUsageOID.CLIENT_AUTH not in uses:
         raise NotProven("the certificate is not for clients: its extended key usage lacks clientAuth")
+    if certificate.serial_number <= 0:
+        raise NotProven("the certificate's serial is not positive, so nobody could revoke it")
     begins, expires = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now < begins:
         raise NotProven(f"the certificate is valid from {begins.isoformat()} on; check the clocks")
@@ -105,9 +108,9 @@ def check_issued(
         raise NotProven("the certificate is of another key than was asked for")
     _check_names(chain[0], others)
     for lower, upper in pairwise(chain):
-        if not _signed(lower, upper):
+        if not is_signed_by(lower, upper):
             raise NotProven("the certificates are no chain: each must be signed by the next")
-    if not any(root == chain[-1] or _signed(chain[-1], root) for root in roots):
+    if not any(root == chain[-1] or is_signed_by(chain[-1], root) for root in roots):
         raise NotProven("no root that is trusted signed the certificate")
     carried = [each for each in chain if each.subject != each.issuer]
     return Svid(identity, chain[0], b"".join(map(pem, carried)))
@@ -190,14 +193,6 @@ def _extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
         return None
     except x509.DuplicateExtension as error:
         raise ValueError(str(error)) from error
-
-
-def _signed(lower: x509.Certificate, upper: x509.Certificate) -> bool:
-    try:
-        lower.verify_directly_issued_by(upper)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
 
 
 def _public(certificate: x509.Certificate) -> bytes:

@@ -1,7 +1,7 @@
 """An intermediate CA from files, taken anew when they are replaced."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,11 @@ class CaFiles:
 
 
 class FileCa:
-    """The source of a CA in files. While what they hold cannot be used, the last that could be holds."""
+    """The source of a CA in files. While what they hold cannot be used, the last that could be holds.
+
+    ``unready`` says why what they hold cannot follow what they held, as somebody is not ready for it; it is asked again.
+    ``report`` hears why what they hold is not used, whenever that changes; empty: it is.
+    """
 
     def __init__(
         self,
@@ -39,7 +43,12 @@ class FileCa:
         logger: FilteringBoundLogger,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         every: float = _EVERY,
+        unready: Callable[[Trust, Trust], Awaitable[str]] | None = None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._unready = unready
+        self._report = report
+        self._told = ""
         self._files = files
         self._trust_domain = trust_domain
         self._logger = logger
@@ -48,24 +57,51 @@ class FileCa:
 
     async def run(self, take: Callable[[Trust], None]) -> None:
         """Raises CaError where the files cannot be used from the start."""
-        taken = await asyncio.to_thread(self._signature)
-        take(await asyncio.to_thread(self._trust))
+        seen = await asyncio.to_thread(self._signature)
+        trust = await asyncio.to_thread(self._trust)
+        take(trust)
+        coming: Trust | None = trust
+        missed = False
         while True:
             await asyncio.sleep(self._every)
             try:
                 now = await asyncio.to_thread(self._signature)
-            except CaError:
-                continue  # half replaced; the next look tells
-            if now == taken:
-                continue
-            taken = now
-            try:
-                trust = await asyncio.to_thread(self._trust)
             except CaError as error:
-                self._logger.warning("the CA is as it was before its files changed", why=str(error))
-            else:
+                if missed:  # at the first look they may be half replaced
+                    self._tell(f"the CA is as it was before its files went: {error}")
+                missed = True
+                continue
+            if now != seen or (missed and coming is None):
+                coming = await self._changed()
+            seen, missed = now, False
+            if coming is None or not await self._may_follow(trust, coming):
+                continue
+            self._tell("")
+            if coming is not trust:
+                trust = coming
                 self._logger.info("the CA's files are new", issues=fingerprint(trust.cas[0].certificate)[:16])
                 take(trust)
+
+    async def _may_follow(self, trust: Trust, coming: Trust) -> bool:
+        why = await self._unready(trust, coming) if self._unready and coming is not trust else ""
+        if why:
+            self._tell(f"the CA's new files wait: {why}")
+        return not why
+
+    async def _changed(self) -> Trust | None:
+        """What the files hold now; None if that cannot be used."""
+        try:
+            return await asyncio.to_thread(self._trust)
+        except CaError as error:
+            self._tell(f"the CA is as it was before its files changed: {error}")
+            return None
+
+    def _tell(self, why: str) -> None:
+        if why != self._told:
+            self._told = why
+            self._report(why)
+            if why:
+                self._logger.warning("the CA's files are not used", why=why)
 
     def _trust(self) -> Trust:
         files = self._files
@@ -79,7 +115,7 @@ class FileCa:
         wrong = list(faults(ca, roots, self._trust_domain, self._now()))
         if wrong:
             raise CaError(f"the CA in {files.chain} and {files.key} cannot sign: {'; '.join(wrong)}")
-        return Trust(roots, LocalSigner(ca, self._now), (ca,))
+        return Trust(roots, LocalSigner(ca, self._now), (ca,), fingerprint(ca.certificate), alone=True)
 
     def _roots(self, chain: tuple[x509.Certificate, ...]) -> tuple[x509.Certificate, ...]:
         if self._files.roots is not None:

@@ -15,8 +15,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from xdsd.ca.authority import Authority
 from xdsd.ca.checking import NotProven, prove
-from xdsd.ca.registers import Revocations, Tokens
+from xdsd.ca.registers import Tokens
+from xdsd.ca.revoked import Revocations
 from xdsd.ca.service_accounts import Cluster, InvalidAccountToken, is_account_token, verify
+from xdsd.ca.token_review import ReviewUnavailable, TokenReviewer
 from xdsd.ca.tokens import JoinToken, token_id
 from xdsd.model.identity import InvalidIdentity, Proof, SpiffeID, StreamIdentity
 from xdsd.throttle import Throttle, TooManyAttempts
@@ -25,12 +27,24 @@ _LARGEST_CERTIFICATE = 64 << 10
 
 
 class Unproven(Exception):  # noqa: N818 - it is named after what is the matter
-    """Nothing was proved. ``reason`` is a word for counting; the message says what to do."""
+    """Nothing was proved. ``reason`` is a word for counting; the message says what to do. For the log, ``identity`` is whose
+    it would have been and ``credential`` names what was shown (``token ID``, ``certificate SERIAL``), as far as is known.
+    """
 
-    def __init__(self, reason: str, message: str, *, tried: str | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        *,
+        tried: str | None = None,
+        identity: SpiffeID | None = None,
+        credential: str = "",
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.tried = tried
+        self.identity = str(identity) if identity is not None else ""
+        self.credential = credential
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +57,9 @@ class Shown:
 
 
 class Identifier:
-    """Who streams are of. ``now`` is the wall clock; ``cluster`` knows who signs service account tokens, if anybody does."""
+    """Who streams are of. ``now`` is the wall clock; ``cluster`` knows who signs service account tokens, if anybody does,
+    and ``reviewer`` asks whose they are. ``server`` is the daemon itself, whom nobody can prove to be.
+    """
 
     def __init__(
         self,
@@ -53,7 +69,11 @@ class Identifier:
         throttle: Throttle,
         now: Callable[[], datetime],
         cluster: Callable[[], Cluster | None] = lambda: None,
+        reviewer: TokenReviewer | None = None,
+        server: SpiffeID | None = None,
     ) -> None:
+        self._server = server
+        self._reviewer = reviewer
         self._cluster = cluster
         self._authority = authority
         self._tokens = tokens
@@ -64,11 +84,18 @@ class Identifier:
     async def identify(self, shown: Shown, *, lasting: bool = False) -> StreamIdentity:
         """Raises Unproven; for what is ``lasting`` also where a token is for a single use."""
         try:
-            found = self._prove(shown)
+            found = await self._reviewed(shown) or self._prove(shown)
         except Unproven as unproven:
             if unproven.tried is not None:
                 await self._turn(_keys(shown.address, unproven.tried))
             raise
+        if found.identity == self._server:
+            raise Unproven(
+                "reserved",
+                f"{found.identity} is the daemon's own; let the workload be of another service account",
+                identity=found.identity,
+                credential=f"{found.proof} {found.credential}",
+            )
         if (why := self._shut_out(found)) is not None:
             raise why
         token = self.token(found)
@@ -76,6 +103,8 @@ class Identifier:
             raise Unproven(
                 "single use",
                 f"the join token {token.id} is for one certificate: get it with xdsctl cert issue, and connect by it",
+                identity=token.identity,
+                credential=f"token {token.id}",
             )
         return found
 
@@ -121,7 +150,9 @@ class Identifier:
             raise Unproven("bad certificate", "the certificate cannot be read") from error
         except NotProven as error:
             raise Unproven("bad certificate", str(error)) from error
-        return StreamIdentity(proof.identity, Proof.CERTIFICATE, f"{proof.serial:x}", proof.expires)
+        return StreamIdentity(
+            proof.identity, Proof.CERTIFICATE, f"{proof.serial:x}", proof.expires, proof.issuer
+        )
 
     def _by_token(self, authorization: str, address: str) -> StreamIdentity:
         scheme, _, text = authorization.partition(" ")
@@ -145,18 +176,41 @@ class Identifier:
                 "unknown token",
                 "the join token is not known, or was revoked; make another with xdsctl token create",
                 tried=f"token {identity}",
+                credential=f"token {identity}",
             )
         if self._now() >= token.expires:
             raise Unproven(
                 "expired token",
                 f"the join token expired at {token.expires.isoformat()}; make another with xdsctl token create",
+                identity=token.identity,
+                credential=f"token {token.id}",
             )
         if not token.allows(address):
             raise Unproven(
                 "wrong network",
                 f"the join token is bound to {', '.join(token.networks)}, and this is {address}",
+                identity=token.identity,
+                credential=f"token {token.id}",
             )
         return StreamIdentity(token.identity, Proof.TOKEN, token.id, token.expires)
+
+    async def _reviewed(self, shown: Shown) -> StreamIdentity | None:
+        """By a service account token that the cluster itself looks at; None where that is not to be asked."""
+        if self._reviewer is None or shown.certificate is not None:
+            return None
+        scheme, _, text = (shown.authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not is_account_token(text.strip()):
+            return None
+        try:
+            account = await self._reviewer.review(text.strip(), self._now())
+            identity = SpiffeID(self._authority.trust_domain, account.namespace, account.name)
+        except ReviewUnavailable as error:
+            raise Unproven("accounts unknown", f"{error}; try again") from error
+        except InvalidAccountToken as error:
+            raise Unproven("bad service account token", str(error), tried="") from error
+        except InvalidIdentity as error:
+            raise Unproven("bad service account token", str(error)) from error
+        return StreamIdentity(identity, Proof.ACCOUNT, account.credential, account.expires)
 
     def _by_account(self, text: str, cluster: Cluster) -> StreamIdentity:
         try:
@@ -174,12 +228,22 @@ class Identifier:
         if revoked is None:
             return None
         what = f"the certificate {revoked.name}" if revoked.serial else f"the identity {revoked.name}"
-        return Unproven("revoked", f"{what} is revoked until {revoked.until.isoformat()}")
+        return Unproven(
+            "revoked",
+            f"{what} is revoked until {revoked.until.isoformat()}",
+            identity=found.identity,
+            credential=f"{found.proof} {found.credential}",
+        )
 
 
 def identity_of_server(trust_domain: str, root_namespace: str) -> SpiffeID:
     """Who the daemon is to its proxies."""
     return SpiffeID(trust_domain, root_namespace, SERVER_ACCOUNT)
+
+
+def daemon_name(trust_domain: str) -> str:
+    """The DNS name that certificates of a trust domain's daemons have, for those that compare such names alone."""
+    return f"{SERVER_ACCOUNT}.{trust_domain}"
 
 
 SERVER_ACCOUNT = "xdsd"

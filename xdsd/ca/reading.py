@@ -1,14 +1,14 @@
 """What others give us, read: certificates, keys and requests in PEM. Nothing of what was read stands in an error."""
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from xdsd.ca.keys import PrivateKey, PublicKey, weakness
+from xdsd.model.pem import InvalidPem, certificates_of
 
 LARGEST_REQUEST = 16 << 10
 LARGEST_FILE = 1 << 20
-_MOST_CERTIFICATES = 100
 
 
 class Unreadable(ValueError):  # noqa: N818 - it is named after what is the matter
@@ -43,16 +43,9 @@ def read_certificates(data: bytes, what: str) -> tuple[x509.Certificate, ...]:
     if len(data) > LARGEST_FILE:
         raise Unreadable(f"{what} has {len(data)} bytes; at most {LARGEST_FILE} are taken")
     try:
-        found = tuple(x509.load_pem_x509_certificates(data))
-        for each in found:
-            each.extensions  # noqa: B018 - raises where they cannot be read
-            each.subject, each.issuer, each.not_valid_after_utc  # noqa: B018 - likewise
-            each.public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
-        raise Unreadable(f"{what} holds no certificates in PEM that can be read") from error
-    if len(found) > _MOST_CERTIFICATES:
-        raise Unreadable(f"{what} holds {len(found)} certificates; at most {_MOST_CERTIFICATES} are taken")
-    return found
+        return certificates_of(data)
+    except InvalidPem as error:
+        raise Unreadable(f"{what} {error}") from error
 
 
 def read_key(data: bytes, what: str) -> PrivateKey:
@@ -70,3 +63,12 @@ def read_key(data: bytes, what: str) -> PrivateKey:
     if why := weakness(key):
         raise Unreadable(f"the key in {what} {why}")
     return key  # type: ignore[return-value]  # weakness lets no other kinds through
+
+
+def is_signed_by(lower: x509.Certificate, upper: x509.Certificate) -> bool:
+    """True if one certificate's issuer and signature are those of another; nobody's trust is looked at."""
+    try:
+        lower.verify_directly_issued_by(upper)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True

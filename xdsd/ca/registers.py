@@ -1,4 +1,4 @@
-"""Join tokens and revocations in the store, known here as they change, so that a stream costs no read.
+"""What the store says, known here as it changes, so that a stream costs no read; and so the join tokens.
 
 While the store is away what was known last holds: whoever was shut out stays so.
 """
@@ -12,20 +12,18 @@ from datetime import datetime, timedelta
 from structlog.typing import FilteringBoundLogger
 
 from storage.base import Compare, Delete, Op, Put, Store, Target
-from xdsd.ca import revocations, tokens
+from xdsd.ca import tokens
 from xdsd.ca.following import Held, follow
-from xdsd.ca.revocations import InvalidRevocation, Revocation
 from xdsd.ca.tokens import InvalidToken, JoinToken, new_token
 from xdsd.model.identity import SpiffeID
 
 TOKENS = "/xdsd/ca/tokens/"
-REVOKED = "/xdsd/ca/revoked/"
 _KEPT = timedelta(days=7)
 """How long an expired token stays, to be told why it does not hold."""
 _ATTEMPTS = 20
 
 
-class _Register:
+class Register:
     """One prefix of the store, followed. ``revision`` is that of its newest change."""
 
     def __init__(self, store: Store, prefix: str, logger: FilteringBoundLogger) -> None:
@@ -88,7 +86,7 @@ class _Register:
         raise NotImplementedError
 
 
-class Tokens(_Register):
+class Tokens(Register):
     """The join tokens."""
 
     def __init__(self, store: Store, logger: FilteringBoundLogger) -> None:
@@ -185,66 +183,3 @@ class Tokens(_Register):
                 self._tokens[name] = tokens.decode(name, value)
             except InvalidToken as error:
                 self._logger.warning("a join token is refused", token=name, why=str(error))
-
-
-class Revocations(_Register):
-    """What is revoked."""
-
-    def __init__(self, store: Store, logger: FilteringBoundLogger) -> None:
-        super().__init__(store, REVOKED, logger)
-        self._found: dict[str, Revocation] = {}
-        self._serials: dict[int, Revocation] = {}
-        self._identities: dict[SpiffeID, Revocation] = {}
-
-    def all(self) -> list[Revocation]:
-        return sorted(self._found.values(), key=lambda each: (each.since, each.name))
-
-    def of(self, identity: SpiffeID, serial: int, now: datetime) -> Revocation | None:
-        """What shuts out a certificate, or its identity; ``serial`` 0 asks for the identity alone."""
-        for found in (self._identities.get(identity), self._serials.get(serial) if serial else None):
-            if found is not None and now < found.until:
-                return found
-        return None
-
-    async def add(self, revocation: Revocation) -> Revocation:
-        """Keeps it; one that lasts longer already stays."""
-        held = self._found.get(revocation.key)
-        if held is not None and held.until >= revocation.until:
-            return held
-        value = revocations.encode(revocation)
-        result = await self._store.txn([], [Put((REVOKED + revocation.key).encode(), value)])
-        self._take(revocation.key, value, result.revision)
-        self._logger.info("revoked", what=revocation.name, until=str(revocation.until), who=revocation.author)
-        await self._forget(revocation.since)
-        return revocation
-
-    async def restore(self, key: str, author: str) -> Revocation | None:
-        """Takes a revocation back; None where there is none."""
-        held = self._found.get(key)
-        result = await self._store.txn([], [Delete((REVOKED + key).encode())])
-        self._take(key, None, result.revision)
-        if held is not None:
-            self._logger.info("no longer revoked", what=held.name, who=author)
-        return held
-
-    async def _forget(self, now: datetime) -> None:
-        for key in [key for key, each in self._found.items() if each.until < now]:
-            result = await self._store.txn([], [Delete((REVOKED + key).encode())])
-            self._take(key, None, result.revision)
-
-    def _clear(self) -> None:
-        self._found.clear()
-        self._index()
-
-    def _put(self, name: str, value: bytes | None) -> None:
-        self._found.pop(name, None)
-        if value is not None:
-            try:
-                self._found[name] = revocations.decode(value)
-            except InvalidRevocation as error:
-                self._logger.warning("a revocation is not understood", key=name, why=str(error))
-        self._index()
-
-    def _index(self) -> None:
-        self._serials = {each.serial: each for each in self._found.values() if each.serial}
-        self._identities = {each.identity: each for each in self._found.values() if each.identity is not None}

@@ -1,18 +1,25 @@
 """What is revoked, as values and as it is kept. Pure.
 
 A revoked *certificate* proves nothing any more. A revoked *identity* is shut out: nobody proves it, by whatever means, and
-no certificate of it is issued. Both end when every certificate that was about has expired.
+no certificate of it is issued. Neither ends before every certificate that was about has expired.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from xdsd.ca.crl import Revoked
 from xdsd.model.identity import InvalidIdentity, SpiffeID, parse_identity
+from xdsd.model.shut_out import ShutOut, Turn
 
+MARGIN = timedelta(minutes=1)
+"""How much longer than certificates a revocation lasts: clocks differ."""
+FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
+"""When a revocation ends of which it is not known when."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNREADABLE = "what is kept of it cannot be read here, so it holds until it is restored"
 _LONGEST = 253
 
 
@@ -66,9 +73,16 @@ def parse_serial(text: str) -> int:
         serial = 0
     if not 0 < serial < 1 << 160:
         raise InvalidRevocation(
-            "is no serial: write its hexadecimal digits, as `openssl x509 -noout -serial -in FILE` prints them"
+            f"{text[:64]} is no serial: write its hexadecimal digits, as `openssl x509 -noout -serial -in FILE` prints them"
         )
     return serial
+
+
+def last_use(expiries: Iterable[datetime], now: datetime, lifetime: timedelta) -> datetime:
+    """When nothing holds any more of what is revoked ``now``: neither certificates that are known, which end at
+    ``expiries``, nor one that was issued just now, which has this ``lifetime``.
+    """
+    return max((now + lifetime, *expiries)) + MARGIN
 
 
 def listed(revocations: Iterable[Revocation], now: datetime) -> tuple[Revoked, ...]:
@@ -81,8 +95,50 @@ def listed(revocations: Iterable[Revocation], now: datetime) -> tuple[Revoked, .
     return tuple(Revoked(serial, since) for serial, since in found.items())
 
 
+def joined(held: Revocation | None, made: Revocation) -> Revocation:
+    """What holds where something is revoked that was ``held`` to be already: the longer of both, with the certificates of
+    either. What cannot be read here stays as it is.
+    """
+    if held is None or held.until == FOREVER:
+        return held or made
+    longer = held if held.until >= made.until else made
+    serials = tuple(dict.fromkeys((*held.serials, *made.serials)))
+    return replace(longer, since=held.since, serials=serials)
+
+
+def unreadable(key: str) -> Revocation | None:
+    """What a ``key`` alone says of something that cannot be read, such as a newer daemon's: it holds until it can be, or is
+    taken back. None where it names nobody.
+    """
+    kind, _, name = key.partition("/")
+    try:
+        if kind == "identity":
+            return Revocation(
+                _EPOCH, FOREVER, identity=parse_identity(f"spiffe://{name}"), reason=_UNREADABLE
+            )
+        if kind == "serial":
+            return Revocation(_EPOCH, FOREVER, serial=parse_serial(name), reason=_UNREADABLE)
+    except (InvalidIdentity, InvalidRevocation):
+        pass
+    return None
+
+
+def turns_told(revocations: Iterable[Revocation], turns: Mapping[str, Turn], now: datetime) -> ShutOut:
+    """Who is shut out now; ``turns`` are those that are kept, by principal (empty: of everybody)."""
+    identities = (each.identity for each in revocations if each.identity is not None and now < each.until)
+    told = {f"spiffe://{principal}" if principal else "": turn for principal, turn in turns.items()}
+    return ShutOut(frozenset(map(str, identities)), told)
+
+
+def next_end(revocations: Iterable[Revocation], now: datetime) -> datetime | None:
+    """When the next of them is over; None if that never comes."""
+    return min((each.until for each in revocations if now < each.until), default=None)
+
+
 class _Kept(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    """What newer daemons add does not make what is known here count for less."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
     serial: str
     identity: str
     since: AwareDatetime

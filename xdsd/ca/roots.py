@@ -1,7 +1,8 @@
 """The roots of a mesh as values, and as they are kept: several at once, so that one can follow another. Pure.
 
 A root is **trusted** before it issues, **issuing** while it signs, and **retiring** while what it signed is still about.
-All of them are in the bundle; exactly one issues.
+All of these are in the bundle; exactly one issues. A **withdrawn** root is trusted no more; it is kept while a rotation
+may have to return to it. Each step of a rotation (``plan``) is another **turn** of the set.
 """
 
 from collections.abc import Iterable
@@ -12,9 +13,10 @@ from cryptography import x509
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xdsd.ca.issuer import fingerprint, pem
+from xdsd.ca.plan import KeptRotation, Rotation
 from xdsd.ca.reading import Unreadable, read_certificates
 
-_ID_LENGTH = 16
+ID_LENGTH = 16
 
 
 class RootState(StrEnum):
@@ -23,6 +25,7 @@ class RootState(StrEnum):
     TRUSTED = "trusted"
     ISSUING = "issuing"
     RETIRING = "retiring"
+    WITHDRAWN = "withdrawn"
 
 
 class InvalidRoots(ValueError):  # noqa: N818 - it is named after what is the matter
@@ -40,7 +43,7 @@ class Root:
     @property
     def id(self) -> str:
         """The beginning of its fingerprint."""
-        return fingerprint(self.certificate)[:_ID_LENGTH]
+        return fingerprint(self.certificate)[:ID_LENGTH]
 
     @property
     def place(self) -> str:
@@ -55,9 +58,11 @@ def place_of(certificate: x509.Certificate) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RootSet:
-    """The roots, oldest first."""
+    """The roots, oldest first. ``rotation`` is the one that goes on, or the last one; ``turn`` counts steps of all."""
 
     roots: tuple[Root, ...]
+    rotation: Rotation | None = None
+    turn: int = 0
 
     def __post_init__(self) -> None:
         issuing = [root for root in self.roots if root.state is RootState.ISSUING]
@@ -65,14 +70,27 @@ class RootSet:
             raise InvalidRoots(f"{len(issuing)} roots issue; exactly one can")
         if len({root.id for root in self.roots}) < len(self.roots):
             raise InvalidRoots("a root stands there twice")
+        if self.rotation is not None and self.get(self.rotation.server) is None:
+            raise InvalidRoots("the daemons' own root is not there")
 
     @property
     def issuing(self) -> Root:
         return next(root for root in self.roots if root.state is RootState.ISSUING)
 
     @property
+    def server(self) -> Root:
+        """The root that signs the daemons' own certificates."""
+        found = self.get(self.rotation.server) if self.rotation is not None else None
+        return found or self.issuing
+
+    @property
+    def trusted(self) -> tuple[Root, ...]:
+        """All in the bundle."""
+        return tuple(root for root in self.roots if root.state is not RootState.WITHDRAWN)
+
+    @property
     def certificates(self) -> tuple[x509.Certificate, ...]:
-        return tuple(root.certificate for root in self.roots)
+        return tuple(root.certificate for root in self.trusted)
 
     def get(self, identity: str) -> Root | None:
         """The root of an id."""
@@ -80,17 +98,17 @@ class RootSet:
 
     def trust(self, root: Root) -> "RootSet":
         """With another root that is trusted."""
-        return RootSet((*self.roots, replace(root, state=RootState.TRUSTED)))
+        return replace(self, roots=(*self.roots, replace(root, state=RootState.TRUSTED)))
 
     def switch(self, identity: str) -> "RootSet":
         """The root of this id issues; the one that did retires."""
         if self.get(identity) is None:
             raise InvalidRoots(f"there is no root {identity}")
-        return RootSet(tuple(_switched(root, identity) for root in self.roots))
+        return replace(self, roots=tuple(_switched(root, identity) for root in self.roots))
 
     def drop(self, identity: str) -> "RootSet":
         """Without a root. Raises InvalidRoots for the one that issues."""
-        return RootSet(tuple(root for root in self.roots if root.id != identity))
+        return replace(self, roots=tuple(root for root in self.roots if root.id != identity))
 
 
 def _switched(root: Root, identity: str) -> Root:
@@ -111,6 +129,8 @@ class _KeptRoot(_Kept):
 
 class _KeptRoots(_Kept):
     roots: tuple[_KeptRoot, ...]
+    rotation: KeptRotation | None = None
+    turn: int = Field(default=0, ge=0)
 
 
 def encode(roots: RootSet) -> bytes:
@@ -119,7 +139,9 @@ def encode(roots: RootSet) -> bytes:
         roots=tuple(
             _KeptRoot(state=each.state.value, certificate=pem(each.certificate).decode(), sealed=each.sealed)
             for each in roots.roots
-        )
+        ),
+        rotation=KeptRotation.of(roots.rotation) if roots.rotation is not None else None,
+        turn=roots.turn,
     )
     return kept.model_dump_json().encode()
 
@@ -128,7 +150,8 @@ def decode(value: bytes) -> RootSet:
     """As they were kept. Raises InvalidRoots."""
     try:
         kept = _KeptRoots.model_validate_json(value)
-        return RootSet(tuple(_root(each) for each in kept.roots))
+        rotation = kept.rotation.rotation() if kept.rotation is not None else None
+        return RootSet(tuple(_root(each) for each in kept.roots), rotation, kept.turn)
     except InvalidRoots:
         raise
     except ValidationError as error:

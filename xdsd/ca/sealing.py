@@ -77,9 +77,8 @@ def find_sealer(places: KeyPlaces) -> Sealer:
         return Sealer(*_read(places.file, "the setting ca-sealing-key-file"))
     if text := places.environ.get(VARIABLE, ""):
         return Sealer(*_keys(text, f"the environment's {VARIABLE}"))
-    folder = places.environ.get("CREDENTIALS_DIRECTORY", "")
-    if folder and (Path(folder) / CREDENTIAL).exists():
-        return Sealer(*_read(Path(folder) / CREDENTIAL, "systemd's credential"))
+    if credential := _credential(places):
+        return Sealer(*_read(credential, "systemd's credential"))
     if places.own is None:
         raise SealingError(
             "the CA's key would stand in a store that others share, and there is no key to seal it with: set "
@@ -87,6 +86,17 @@ def find_sealer(places: KeyPlaces) -> Sealer:
             f"{_MAKE}"
         )
     return Sealer(*_own(places.own))
+
+
+def to_be_made(places: KeyPlaces) -> Path | None:
+    """Our own file, where ``find_sealer`` would make it; None where a key is given, or there is one, or none is made."""
+    given = places.file is not None or places.environ.get(VARIABLE, "") or _credential(places)
+    return None if given or places.own is None or places.own.exists() else places.own
+
+
+def _credential(places: KeyPlaces) -> Path | None:
+    folder = places.environ.get("CREDENTIALS_DIRECTORY", "")
+    return Path(folder) / CREDENTIAL if folder and (Path(folder) / CREDENTIAL).exists() else None
 
 
 def _own(path: Path) -> list[bytes]:

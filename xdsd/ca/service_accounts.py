@@ -96,21 +96,39 @@ def verify(text: str, cluster: Cluster, now: datetime) -> Account:
             f"the service account token is valid from {begins.isoformat()} on; check the clocks"
         )
     namespace, name = _account(claims)
-    return Account(namespace, name, expires, sha256(text.encode()).hexdigest()[:16])
+    return Account(namespace, name, expires, credential_of(text))
 
 
-def _account(claims: Mapping[str, Any]) -> tuple[str, str]:
-    subject = claims.get("sub")
+def credential_of(text: str) -> str:
+    """What names a token without helping to make it."""
+    return sha256(text.encode()).hexdigest()[:16]
+
+
+def expiry_of(text: str) -> datetime:
+    """When a token says that it expires; whether it is one somebody else knows. Raises InvalidAccountToken."""
+    expires = _time(_parts(text)[1].get("exp"))
+    if expires is None:
+        raise InvalidAccountToken("the service account token does not say when it expires")
+    return expires
+
+
+def account_of(subject: object) -> tuple[str, str]:
+    """The namespace and the name in ``system:serviceaccount:NAMESPACE:NAME``. Raises InvalidAccountToken."""
     match = _SUBJECT.fullmatch(subject) if isinstance(subject, str) else None
     if match is None:
         raise InvalidAccountToken("the token is not of a service account")
+    return match[1], match[2]
+
+
+def _account(claims: Mapping[str, Any]) -> tuple[str, str]:
+    found = account_of(claims.get("sub"))
     bound = claims.get("kubernetes.io")
     if isinstance(bound, Mapping):
         account = bound.get("serviceaccount")
         said = (bound.get("namespace"), account.get("name") if isinstance(account, Mapping) else None)
-        if said != match.groups():
+        if said != found:
             raise InvalidAccountToken("the service account token contradicts itself")
-    return match[1], match[2]
+    return found
 
 
 def _parts(text: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -21,6 +21,7 @@ from xdsd.model.key_type import KeyType
 
 ROOTS = b"/xdsd/ca/roots"
 LIFETIME = timedelta(days=3650)
+LOST = "if that key is lost, so is the CA with all that it issued: xdsd new-ca says what that means, and begins another"
 _PAUSE = 1.0
 
 
@@ -43,6 +44,7 @@ class StoredRoots:
         self._logger = logger
         self._now = now
         self._begun = False
+        self._taken: tuple[tuple[Root, ...], int] = ((), -1)
 
     async def run(self, take: Callable[[Trust], None]) -> None:
         """Follows the store until it is closed; makes the first root where there is none."""
@@ -85,10 +87,15 @@ class StoredRoots:
             self._logger.warning("the roots are gone from the store; those that were known hold")
             return
         try:
-            trust = self._trust(decode(kept))
+            roots = decode(kept)
+            if self._begun and (roots.roots, roots.turn) == self._taken:
+                return  # an operator's word within a step changes nothing for anybody
+            trust = self._trust(roots)
+            self._taken = roots.roots, roots.turn
         except (InvalidRoots, SealingError, Unreadable) as error:
             if not self._begun:
-                raise CaError(f"the CA cannot be used: {error}") from error
+                advice = f"; {LOST}" if isinstance(error, SealingError) else ""
+                raise CaError(f"the CA cannot be used: {error}{advice}") from error
             self._logger.warning("the roots are as they were known last", why=str(error))
             return
         self._begun = True
@@ -96,16 +103,16 @@ class StoredRoots:
 
     def _trust(self, roots: RootSet) -> Trust:
         """Raises SealingError, Unreadable, InvalidRoots."""
-        cas = tuple(self._opened(root) for root in roots.roots)
+        opened = {root.id: self._opened(root) for root in roots.trusted}
+        cas = tuple(opened.values())
         for ca in cas:
-            made = (
-                ca.certificate.not_valid_before_utc + CLOCK_SKEW
-            )  # that a root has expired is said to who asks it
+            # Its beginning is looked at: that a root has expired is said to who asks it.
+            made = ca.certificate.not_valid_before_utc + CLOCK_SKEW
             wrong = list(faults(ca, ca.chain, self._trust_domain, made))
             if wrong:
                 raise InvalidRoots(f"a root in the store: {'; '.join(wrong)}")
-        issuing = next(ca for ca in cas if ca.certificate == roots.issuing.certificate)
-        return Trust(roots.certificates, LocalSigner(issuing, self._now), cas)
+        issuing, server = (LocalSigner(opened[root.id], self._now) for root in (roots.issuing, roots.server))
+        return Trust(roots.certificates, issuing, cas, roots.issuing.id, server, roots.turn)
 
     def _opened(self, root: Root) -> Ca:
         key = read_key(self._sealer.open(root.sealed, root.place), "the store")

@@ -122,7 +122,7 @@ class _Kept(BaseModel):
     """As a token is kept: everything is said, so that nothing is understood as more than was meant."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-    hash: str = Field(pattern=r"^[0-9a-f]{64}$")
+    hash: str = Field(pattern=r"^[0-9a-f]{64}$", repr=False)
     identity: str
     created: AwareDatetime
     expires: AwareDatetime

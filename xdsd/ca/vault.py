@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from ssl import SSLContext, create_default_context
 from typing import Any
@@ -18,9 +19,10 @@ import aiohttp
 from cryptography import x509
 from structlog.typing import FilteringBoundLogger
 
+from xdsd.answers import TooLarge, read_whole
 from xdsd.ca.authority import Asked, CaError, Trust
 from xdsd.ca.checking import NotProven, check_issued
-from xdsd.ca.issuer import CannotIssue, Svid
+from xdsd.ca.issuer import CannotIssue, Svid, fingerprint
 from xdsd.ca.keys import public_der
 from xdsd.ca.reading import LARGEST_FILE, Unreadable, read_certificates
 
@@ -58,7 +60,9 @@ class VaultCa:
         logger: FilteringBoundLogger,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         every: float = _EVERY,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._report = report
         self._settings = settings
         self._logger = logger
         self._now = now
@@ -72,6 +76,7 @@ class VaultCa:
         connector = aiohttp.TCPConnector(ssl=context) if context is not None else aiohttp.TCPConnector()
         async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=False) as session:
             known: tuple[x509.Certificate, ...] = ()
+            lists: tuple[bytes, ...] = ()
             away = ""
             while True:
                 try:
@@ -80,11 +85,24 @@ class VaultCa:
                     if str(error) != away:
                         away = str(error)
                         self._logger.warning("Vault's roots are not known anew", why=away)
+                        self._report(f"Vault's roots are not known anew: {away}")
                     await asyncio.sleep(min(_PAUSE, self._every))
                     continue
-                if roots != known or away:
-                    known, away = roots, ""
-                    take(Trust(roots, _Signer(self, session, roots)))
+                if away:
+                    self._report("")
+                issuers, found = await self._lists(session, lists)
+                if (roots, found) != (known, lists) or away:
+                    known, lists, away = roots, found, ""
+                    take(
+                        Trust(
+                            roots,
+                            _Signer(self, session, roots),
+                            issuer=" ".join(map(fingerprint, roots)),
+                            issuers=issuers,
+                            lists=lists,
+                            revoke=partial(self._revoke, session),
+                        )
+                    )
                 await asyncio.sleep(self._every)
 
     async def sign(
@@ -145,6 +163,28 @@ class VaultCa:
             raise CannotIssue("Vault's chain does not hold its root; set ca-root to a file that does")
         return roots
 
+    async def _lists(
+        self, session: aiohttp.ClientSession, known: tuple[bytes, ...]
+    ) -> tuple[tuple[x509.Certificate, ...], tuple[bytes, ...]]:
+        """Who signs, and its list of revoked certificates; the one that was ``known`` where there is no other."""
+        try:
+            issuers = read_certificates(await self._call(session, "GET", "ca/pem", None), "Vault's CA")[:1]
+        except (CannotIssue, Unreadable):
+            issuers = ()
+        try:
+            found = await self._call(session, "GET", "crl/pem", None)
+        except CannotIssue as error:
+            self._logger.debug("Vault's list of revoked certificates is as it was", why=str(error))
+            return issuers, known
+        return issuers, (found,) if found.strip() else ()
+
+    async def _revoke(self, session: aiohttp.ClientSession, serial: int) -> None:
+        """Raises CannotIssue."""
+        digits = f"{serial:x}"
+        digits = digits.zfill(len(digits) + len(digits) % 2)
+        told = ":".join(digits[place : place + 2] for place in range(0, len(digits), 2))
+        await self._call(session, "POST", "revoke", {"serial_number": told})
+
     async def _call(
         self, session: aiohttp.ClientSession, method: str, path: str, body: Mapping[str, Any] | None
     ) -> bytes:
@@ -160,7 +200,7 @@ class VaultCa:
             async with session.request(
                 method, url, json=body, headers=headers, allow_redirects=False
             ) as answer:
-                content = await answer.content.read(LARGEST_FILE)
+                content = await read_whole(answer, LARGEST_FILE)
                 if answer.status not in (200, 204):
                     raise CannotIssue(f"Vault answered {answer.status} at {path}: {_errors(content)}")
                 return content
@@ -168,6 +208,8 @@ class VaultCa:
             raise CannotIssue(
                 f"Vault at {settings.url} did not answer within {_TIMEOUT:.0f} seconds"
             ) from None
+        except TooLarge:
+            raise CannotIssue(f"Vault's answer at {path} has more than {LARGEST_FILE} bytes") from None
         except aiohttp.ClientError as error:
             raise CannotIssue(f"Vault at {settings.url} cannot be asked: {error}") from None
 

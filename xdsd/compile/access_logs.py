@@ -1,6 +1,7 @@
 """Access logs: one line a request or connection on the proxy's standard output, in Istio's default formats.
 
-The fields and their order are those of Istio 1.9 and later, because log pipelines parse them.
+The fields and their order are those of Istio 1.9 and later, because log pipelines parse them; JSON also says who called, as
+far as certificates prove it.
 """
 
 import json
@@ -55,6 +56,7 @@ JSON_FORMAT: Mapping[str, str] = MappingProxyType(
         "bytes_sent": "%BYTES_SENT%",
         "connection_termination_details": "%CONNECTION_TERMINATION_DETAILS%",
         "downstream_local_address": "%DOWNSTREAM_LOCAL_ADDRESS%",
+        "downstream_peer_uri_san": "%DOWNSTREAM_PEER_URI_SAN%",
         "downstream_remote_address": "%DOWNSTREAM_REMOTE_ADDRESS%",
         "duration": "%DURATION%",
         "method": "%REQ(:METHOD)%",

@@ -19,6 +19,13 @@ def listen_address(bind: str, port: int) -> Address:
     return Address(socket_address=SocketAddress(address=bind, port_value=port))
 
 
+def datagram_address(bind: str, port: int) -> Address:
+    """An IP with a port of UDP."""
+    address = listen_address(bind, port)
+    address.socket_address.protocol = SocketAddress.UDP
+    return address
+
+
 def cidr_range(address: str) -> CidrRange:
     """An address (``10.0.0.1``, all bits) or a range (``10.0.0.0/8``, its host bits dropped), else
     ValueError.

@@ -25,7 +25,7 @@ class Claimants:
         """Adds, replaces or (None) removes a service."""
         self._declare(key, service)
         ages = self._ages.get(key.hostname, {})
-        created = service.created if service else None
+        created = service.age if service else None
         if ages.get(key) == created:
             return
         self._changed = self._changed or self._contested

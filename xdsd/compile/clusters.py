@@ -18,7 +18,7 @@ from envoy.extensions.clusters.common.dns.v3.dns_pb2 import DnsLookupFamily
 from envoy.extensions.clusters.dns.v3.dns_cluster_pb2 import DnsCluster
 
 from xdsd.compile.dynamic_forward import is_dynamic, resolve_dynamically
-from xdsd.compile.endpoints import UNIX_SCHEME, load_assignment, selected, set_address
+from xdsd.compile.endpoints import UNIX_SCHEME, Takes, load_assignment, selected, set_address
 from xdsd.compile.health_checks import apply_health_check, asked_host, why_unchecked
 from xdsd.compile.load_balancing import apply_load_balancer, apply_outlier_detection, is_passthrough
 from xdsd.compile.locality import NOWHERE, Place, apply_locality, nearness_of
@@ -33,14 +33,16 @@ from xdsd.compile.names import (
     short_name,
     stat_name,
 )
+from xdsd.compile.object_metadata import note_turn
 from xdsd.compile.policy import DEFAULT_POLICY, Policy
 from xdsd.compile.upstream import (
     apply_connection_pool,
     apply_http_options,
     apply_passthrough_http_options,
+    apply_patience,
     speaks_http2,
 )
-from xdsd.compile.upstream_tls import apply_transport, is_automatic, uses_mesh, with_names
+from xdsd.compile.upstream_tls import apply_transport, is_automatic, passes_name_on, uses_mesh, with_names
 from xdsd.model.catalog import Endpoint, Location, Port, Protocol, Resolution, Service
 from xdsd.model.intent import ConnectionPoolSettings, HealthCheck
 from xdsd.model.mesh import SYSTEM_CA
@@ -69,26 +71,34 @@ def outbound_cluster(
     check: HealthCheck | None = None,
     refresh: timedelta | None = None,
     peers: Peers | None = None,
+    closed: bool = False,
+    mutual: Takes | None = None,
+    negotiates: bool = False,
 ) -> Cluster:
     """The way to one port of a service, or to the endpoints of it that have ``subset_labels``.
 
     ``endpoints`` matter only where Envoy resolves names itself (DNS resolution); others come by EDS under
     ``name``. ``intercepted`` is False for a proxy that cannot see where its client wanted to go (a gateway, a
     sidecar without redirection): a service without resolution then has the endpoints that it lists.
-    ``system_ca`` is where proxies find the authorities that their system trusts, ``place`` where they are: it
-    matters where ``endpoints`` do. ``check`` is how endpoints are asked whether they are well; whatever
-    ``why_unchecked`` has something against goes without. ``refresh`` is how often names are looked up anew; None is the
-    default. ``peers`` are whom endpoints may be that proxies of the mesh stand before; None for a proxy that has no
-    certificate to show them: where mutual TLS is asked for it reaches nobody.
+    ``system_ca`` is where proxies find the authorities that their system trusts, ``place`` where they are: it matters
+    where ``endpoints`` do. ``check`` is how endpoints are asked whether they are well; whatever ``why_unchecked`` has
+    something against goes without. ``refresh`` is how often names are looked up anew; None is the default. ``peers``
+    are whom endpoints may be that proxies of the mesh stand before; None for a proxy that has no certificate to show
+    them: where mutual TLS is asked for it reaches nobody. Nor does a ``closed`` one, whose credential is not there;
+    it does not wait for that. ``mutual`` says which of ``endpoints`` take mutual TLS of the mesh. What HTTP is spoken over
+    TLS is agreed on with the server where ``negotiates``.
     """
     policy = replace(policy, tls=with_names(policy.tls, service.subject_alt_names))
+    if closed:
+        policy = replace(policy, tls=None)
     cluster = Cluster(name=name, alt_stat_name=stat_name(name))
     if discovers_endpoints(service, policy, intercepted=intercepted):
         _resolve_by_eds(cluster)
     elif service.resolution in _DNS and not is_passthrough(policy.load_balancer):
         hosts = _looked_up(service, endpoints, subset_labels)
         check_port = (check.endpoint_port or 0) if check else 0
-        assigned = load_assignment(name, port, hosts, None, nearness_of(policy), place, check_port)
+        nearness = nearness_of(policy, regional=service.regional)
+        assigned = load_assignment(name, port, hosts, None, nearness, place, check_port, mutual)
         _resolve_by_dns(cluster, service, assigned, refresh)
     elif service.resolution is Resolution.DYNAMIC_DNS and not is_passthrough(policy.load_balancer):
         resolve_dynamically(cluster)
@@ -97,12 +107,13 @@ def outbound_cluster(
         if service.resolution is Resolution.NONE and port.target != port.number:
             cluster.original_dst_lb_config.upstream_port_override.value = port.target
     apply_connection_pool(cluster, policy.connection_pool, policy.retry_budget)
-    apply_http_options(cluster, port.protocol, policy)
+    apply_http_options(cluster, port.protocol, policy, negotiates=negotiates)
     if not is_dynamic(cluster):
         apply_load_balancer(cluster, policy.load_balancer)
     if cluster.type != Cluster.ORIGINAL_DST and not is_dynamic(cluster):
         apply_locality(cluster, policy)
     apply_outlier_detection(cluster, policy.outlier_detection)
+    apply_patience(cluster, policy)
     http2 = speaks_http2(port.protocol, policy)
     asked = ""
     if check is not None and not why_unchecked(cluster, check, port.protocol, policy):
@@ -113,6 +124,7 @@ def outbound_cluster(
         uses_mesh(policy.tls) or (is_automatic(policy.tls) and _may_match(cluster, service))
     ):
         mesh = _mesh_socket(name, port, policy, peers, http2=http2)
+        note_turn(cluster.metadata, peers.turn)
     apply_transport(
         cluster,
         policy.tls,
@@ -122,7 +134,7 @@ def outbound_cluster(
         checked_host=asked,
         mesh=mesh,
     )
-    if peers is None and uses_mesh(policy.tls):
+    if closed or (peers is None and uses_mesh(policy.tls)):
         _lead_nowhere(cluster)
     _describe(cluster, name, service)
     return cluster
@@ -140,6 +152,7 @@ def _mesh_socket(name: str, port: Port, policy: Policy, peers: Peers, *, http2: 
     if tls is not None and tls.subject_alt_names:
         peers = Peers(tls.subject_alt_names)
     sni = (tls.sni if tls is not None else None) or mesh_sni(name)
+    sni = "" if passes_name_on(tls) else sni
     return mesh_client_tls(sni, peers, mesh_alpn(port.protocol, http2=http2))
 
 

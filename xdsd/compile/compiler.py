@@ -6,7 +6,7 @@ raises (a fault of ours, never a user's mistake) leaves what it would have made 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import cast
@@ -15,19 +15,30 @@ from xdsd.compile.graph import Cell, Graph
 from xdsd.compile.layers.ahead import is_ahead
 from xdsd.compile.layers.assignment import layers_of
 from xdsd.compile.layers.base import LayerSpec, Member
+from xdsd.compile.layers.credentials import used_credentials
 from xdsd.compile.layers.guarding import key_sources
 from xdsd.compile.layers.patch_remarks import filters_of
 from xdsd.compile.layers.patched import Refused
+from xdsd.compile.layers.peers import declared_trust
+from xdsd.compile.layers.traffic import Way, traffic
 from xdsd.compile.limits.rules import limit_rules
 from xdsd.compile.listener_settings import DEFAULTS, ListenerSettings
-from xdsd.compile.references import broken_references
+from xdsd.compile.lost_files import LostFile, lost_files
+from xdsd.compile.references import broken_references, rules_in_vain
 from xdsd.compile.refusals import Refusals
+from xdsd.compile.resolve import inspections
+from xdsd.compile.standing import Place, Standing
 from xdsd.compile.world import World
+from xdsd.model.catalog import ServiceKey
+from xdsd.model.credential import CredentialName, CredentialParts
+from xdsd.model.federation import Declared
+from xdsd.model.inspected import Inspected
 from xdsd.model.key_source import FetchedKeys, KeySource
 from xdsd.model.limits import LimitRule
-from xdsd.model.mesh import MeshSettings, Proxy
+from xdsd.model.mesh import MeshSettings, Proxy, Role
 from xdsd.model.problem import ObjectRef, Problem
-from xdsd.snapshot import LayerChange, LayerId, Resource, Snapshot, SnapshotChange
+from xdsd.model.shut_out import NOBODY, ShutOut
+from xdsd.snapshot import LISTENER, LayerChange, LayerId, Resource, Snapshot, SnapshotChange
 
 Name = tuple[str, str]
 """Type URL and name of a resource."""
@@ -76,7 +87,7 @@ class Compiler:
         self.graph = Graph()
         self.graph.set(("settings",), settings)
         self.graph.set(("listener-settings",), listeners)
-        self.world = World(self.graph, settings, broken_references)
+        self.world = World(self.graph, settings, (rules_in_vain, broken_references))
         self.encoded: Counter[str] = Counter()
         self._layers: dict[LayerId, LayerState] = {}
         self._changed: dict[LayerId, None] = {}
@@ -90,6 +101,11 @@ class Compiler:
         self._layer_of: dict[Cell, LayerId] = {}
         self._faults: list[Fault] = []
         self._refusals = Refusals(self.graph)
+        self._standing = Standing(self.graph, self._place, self._parts_with)
+        self._credentials: set[CredentialName] = set()
+        self._shut_out = NOBODY
+        self._restricted: set[str] = set()
+        self._offered: frozenset[ServiceKey] = frozenset()
         self._patched: dict[ObjectRef, dict[LayerId, LayerSpec]] = defaultdict(dict)
 
     def configure(self, settings: MeshSettings) -> None:
@@ -117,7 +133,7 @@ class Compiler:
         if cell is None:
             return
         self.world.put_proxy(node_id, None)
-        self._refusals.drop(node_id)
+        self.forgive(node_id)
         self._assign(node_id, ())
         del self._node_of[cell], self._ranks[cell]
         self.graph.unwatch(cell)
@@ -125,11 +141,13 @@ class Compiler:
     def refuse(self, node_id: str, refused: Refused, message: str) -> None:
         """A connected proxy refused a resource, with these words."""
         if node_id in self._nodes:
-            self._refusals.add(node_id, refused, message)
+            self._refusals.add(node_id, refused, message, self._lost_files(node_id, refused, message))
+            self._standing.add(node_id, refused, message)
 
     def forgive(self, node_id: str) -> None:
         """What a proxy refused before is forgotten: it may be another Envoy now, or on another machine."""
         self._refusals.drop(node_id)
+        self._standing.drop(node_id)
 
     @property
     def pending(self) -> bool:
@@ -142,6 +160,7 @@ class Compiler:
         What layers that went have in common with those that took their place is not made again.
         """
         self.world.flush()
+        self._refusals.look()
         while self.graph.stale:
             rank = min(map(self._rank, self.graph.stale))
             for cell in [cell for cell in self.graph.stale if self._rank(cell) is rank]:
@@ -162,6 +181,7 @@ class Compiler:
             change = _difference(layer_id, state, snapshot) if state else None
             if change is not None:
                 layers.append(change)
+        self._standing.look((name for layer in layers for name in _names(layer)), self._moved)
         assigned = {node: self._assigned.get(node, ()) for node in self._moved}
         dropped = tuple(layer_id for layer_id in self._dropped if layer_id not in self._layers)
         self._changed, self._moved, self._dropped = {}, {}, {}
@@ -188,9 +208,90 @@ class Compiler:
         """What is known of a source of keys from now on."""
         self.graph.set(("jwks", url), keys if keys != FetchedKeys() else None)
 
+    @property
+    def used_credentials(self) -> frozenset[CredentialName]:
+        """The credentials that sidecars are told to use; after ``steps``."""
+        return self.graph.ask(used_credentials)
+
+    @property
+    def inspected(self) -> tuple[Inspected, ...]:
+        """The Inspections that count; after ``steps``."""
+        return tuple(each.inspected for each in self.graph.ask(inspections))
+
+    def set_credentials(self, parts: Mapping[CredentialName, CredentialParts]) -> None:
+        """These are all the credentials that there are from now on."""
+        for name in self._credentials - parts.keys():
+            self.graph.set(("credential", name), None)
+        for name, each in parts.items():
+            self.graph.set(("credential", name), each)
+        self._credentials = set(parts)
+        restricted = {name.namespace for name, each in parts.items() if each.accounts}
+        for namespace in restricted ^ self._restricted:
+            self.graph.set(("restricted-credentials", namespace), namespace in restricted or None)
+        self._restricted = restricted
+
+    @property
+    def declared_trust(self) -> Declared:
+        """Whom operators trust beside the mesh's own authority; after ``steps``."""
+        return self.graph.ask(declared_trust)
+
+    def set_foreign(self, domains: Sequence[str]) -> None:
+        """Trust domains whose peers are let in from now on, beside those that are declared."""
+        self.graph.set(("foreign-domains",), tuple(domains) or None)
+
+    def set_offered(self, keys: frozenset[ServiceKey]) -> None:
+        """Gateways lead to these of the names that mean the same in all meshes from now on, and to no others of them."""
+        for key in self._offered ^ keys:
+            self.graph.set(("offered", key), key in keys or None)
+        self._offered = keys
+
+    def set_shut_out(self, shut_out: ShutOut) -> None:
+        """These are shut out from now on."""
+        known = self._shut_out
+        for each in known.identities ^ shut_out.identities:
+            self.graph.set(("shut-out", each), each in shut_out.identities or None)
+        for each in known.turns.keys() | shut_out.turns.keys():
+            turn = shut_out.turns.get(each)
+            self.graph.set(("turn-of", each), turn.id if turn is not None else None)
+        self.graph.set(("all-shut-out",), tuple(sorted(shut_out.identities)) or None)
+        turns = sorted(shut_out.turns.items(), key=lambda each: each[0])
+        self.graph.set(("turns",), tuple(turns) or None)
+        self._shut_out = shut_out
+
+    def traffic(self, key: ServiceKey, namespace: str, locality: str) -> tuple[Way, ...]:
+        """Where traffic for a service would go now from clients of a namespace at a locality."""
+        return traffic(self.graph, key, namespace, locality)
+
     def problems(self) -> Iterator[Problem]:
         """The users' mistakes that hold now, as far as they concern connected proxies."""
-        return self.graph.problems()
+        yield from self.graph.problems()
+        yield from self._standing.problems()
+
+    def _place(self, node_id: str, type_url: str, name: str) -> Place | None:
+        """Where a node has a resource from; None if it is served none of this name."""
+        for layer_id in self._assigned.get(node_id, ()):
+            state = self._layers[layer_id]
+            cell = state.members.get((type_url, name))
+            if cell is not None:
+                return Place(cell, layer_id)
+        return None
+
+    def _lost_files(self, node_id: str, refused: Refused, message: str) -> tuple[LostFile, ...]:
+        """The files of its machine for which a gateway refused a listener that it is to have still."""
+        proxy = self.graph.peek(("proxy", node_id))
+        if refused.type_url != LISTENER or proxy is None or proxy.role is not Role.ROUTER:
+            return ()
+        place = self._place(node_id, refused.type_url, refused.name)
+        found: Resource | None = place.cell.value if place else None
+        if found is None or found.version != refused.version:
+            return ()
+        return tuple(lost_files(found.body, message))
+
+    def _parts_with(self, layer_id: LayerId, name: Name) -> Iterator[Cell]:
+        """The parts of a layer that list a resource."""
+        for part, listed in self._layers[layer_id].listed.items():
+            if any((member.type_url, member.name) == name for member in listed):
+                yield part
 
     def _rank(self, cell: Cell) -> Rank:
         return self._ranks.get(cell, Rank.CHECK)
@@ -315,6 +416,11 @@ class Compiler:
         if not owners:
             del self._owners[cell], self._ranks[cell]
             self.graph.let_go(cell)
+
+
+def _names(change: LayerChange) -> Iterator[Name]:
+    yield from ((each.type_url, each.name) for each in change.upserts)
+    yield from change.removed
 
 
 def _difference(layer_id: LayerId, state: LayerState, snapshot: Snapshot) -> LayerChange | None:

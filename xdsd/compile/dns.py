@@ -25,7 +25,7 @@ from envoy.extensions.network.dns_resolver.cares.v3.cares_dns_resolver_pb2 impor
 from google.protobuf.any_pb2 import Any
 
 from xdsd.compile.virtual_hosts import alternative_names
-from xdsd.model.catalog import Endpoint, Health, Resolution, Service
+from xdsd.model.catalog import Endpoint, Health, Location, Resolution, Service
 from xdsd.model.virtual_addresses import VirtualAddresses
 from xdsd.snapshot import field_bytes
 
@@ -65,6 +65,13 @@ def is_answered(service: Service) -> bool:
     if host.startswith("*"):
         return host.startswith("*.") and "." in host[2:]
     return not _is_address(host)
+
+
+def is_known_outside(service: Service) -> bool:
+    """True if resolvers may know addresses of a service that has none here: one outside of the mesh, or any of many."""
+    if _is_address(service.hostname):
+        return False
+    return service.location is Location.MESH_EXTERNAL or service.hostname.startswith("*")
 
 
 def answers(
@@ -110,14 +117,19 @@ def virtual_domain(name: str, addresses: Sequence[str]) -> bytes:
     return field_bytes(_number(DnsTable, "virtual_domains"), body)
 
 
-def dns_listener(address: str, port: int, domains: Iterable[bytes], resolvers: Sequence[str] = ()) -> bytes:
-    """The encoded listener, joined from encoded names: what is not among them is asked of ``resolvers``.
+def dns_listener(
+    address: str, port: int, domains: Iterable[bytes], resolvers: Sequence[str] = (), *, forwards: bool = True
+) -> bytes:
+    """The encoded listener, joined from encoded names: what is not among them is asked of ``resolvers``, or is not there
+    unless it ``forwards``.
 
     These are IP addresses with ports (``10.0.0.2:53``); without any, they are those of the proxy's own machine.
     """
     table = DnsTable(external_retry_count=_RETRIES).SerializeToString() + b"".join(domains)
     server = field_bytes(_number(DnsFilterConfig.ServerContextConfig, "inline_dns_table"), table)
-    config = DnsFilterConfig(stat_prefix=DNS_LISTENER, client_config=_client(resolvers))
+    config = DnsFilterConfig(stat_prefix=DNS_LISTENER)
+    if forwards:
+        config.client_config.CopyFrom(_client(resolvers))
     packed = _joined(config, "server_config", server)
     kind = Any(type_url=f"type.googleapis.com/{DnsFilterConfig.DESCRIPTOR.full_name}")
     dns_filter = _joined(ListenerFilter(name=DNS_FILTER), "typed_config", _joined(kind, "value", packed))

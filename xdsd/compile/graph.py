@@ -148,6 +148,22 @@ class Graph:
             del self._loose[-_PORTION:]
             yield
 
+    def inputs_of(self, cell: Cell) -> tuple[Any, ...]:
+        """The keys of the inputs that a cell's value was made from, directly or not."""
+        seen = {cell: None}
+        todo = [cell]
+        found: list[Any] = []
+        while todo:
+            for each in todo.pop().dependencies:
+                if each in seen:
+                    continue
+                seen[each] = None
+                if each.compute is None:
+                    found.append(each.arguments[0])
+                else:
+                    todo.append(each)
+        return tuple(found)
+
     def report(self, problem: Problem) -> None:
         """Called by a query that found a mistake of a user's; kept until the query runs again."""
         self._reporting[-1].append(problem)

@@ -28,9 +28,13 @@ from xdsd.compile.config_sources import ads
 from xdsd.compile.deadlines import keep_expected_timeout
 from xdsd.compile.http_filters import http_filters
 from xdsd.compile.listener_settings import ListenerSettings
+from xdsd.compile.replies import lost, unreached
 from xdsd.model.intent import PathNormalizationType
 
 HTTP_CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"
+
+_STREAMS = 100
+"""Requests that are under way at once on a connection of a gateway's."""
 
 
 _MERGING = frozenset({PathNormalizationType.MERGE_SLASHES, PathNormalizationType.DECODE_AND_MERGE_SLASHES})
@@ -45,10 +49,15 @@ class Side(StrEnum):
 
 
 def http_connection_manager(
-    side: Side, listener: str, routes: str | RouteConfiguration, settings: ListenerSettings
+    side: Side,
+    listener: str,
+    routes: str | RouteConfiguration,
+    settings: ListenerSettings,
+    *,
+    quic: bool = False,
 ) -> Filter:
     """The network filter; ``listener`` names it in statistics, ``routes`` is a route name for RDS or the
-    routes themselves.
+    routes themselves. Over ``quic`` requests are HTTP/3.
     """
     paths = _normalization(side, settings.paths)
     manager = HttpConnectionManager(
@@ -77,6 +86,9 @@ def http_connection_manager(
         _trust_mesh_peers(manager)
     elif side is Side.GATEWAY:
         _face_the_world(manager, settings)
+    if quic:
+        manager.codec_type = HttpConnectionManager.HTTP3
+        manager.http3_protocol_options.quic_protocol_options.max_concurrent_streams.value = _STREAMS
     config = Any()
     config.Pack(manager)
     return Filter(name=HTTP_CONNECTION_MANAGER, typed_config=config)
@@ -116,6 +128,7 @@ def _rds(route_name: str) -> Rds:
 
 
 def _trust_mesh_peers(manager: HttpConnectionManager) -> None:
+    manager.local_reply_config.mappers.extend((unreached(), lost()))
     manager.early_header_mutation_extensions.append(keep_expected_timeout())
     # The program behind sees its own Server header answered unchanged, and who called, if the peer proved
     # it by mTLS; without mTLS Envoy removes the header whatever is set here.
@@ -129,7 +142,9 @@ def _trust_mesh_peers(manager: HttpConnectionManager) -> None:
 def _face_the_world(manager: HttpConnectionManager, settings: ListenerSettings) -> None:
     # Envoy's advice for edge proxies, as far as no honest client notices it.
     manager.xff_num_trusted_hops = settings.xff_trusted_hops
-    manager.forward_client_cert_details = HttpConnectionManager.SANITIZE_SET
+    manager.forward_client_cert_details = HttpConnectionManager.ForwardClientCertDetails.Value(
+        settings.client_certs
+    )
     manager.set_current_client_cert_details.subject.value = True
     manager.set_current_client_cert_details.cert = True
     manager.set_current_client_cert_details.uri = True
@@ -138,7 +153,7 @@ def _face_the_world(manager: HttpConnectionManager, settings: ListenerSettings) 
     manager.request_headers_timeout.CopyFrom(duration(timedelta(minutes=1)))
     manager.http2_protocol_options.CopyFrom(
         Http2ProtocolOptions(
-            max_concurrent_streams={"value": 100},
+            max_concurrent_streams={"value": _STREAMS},
             initial_stream_window_size={"value": 1 << 16},
             initial_connection_window_size={"value": 1 << 20},
         )

@@ -30,6 +30,7 @@ from xdsd.compile.names import (
     VIRTUAL_INBOUND_PORT,
     listener_name,
 )
+from xdsd.compile.object_metadata import note_turn
 from xdsd.compile.peers import UNREAD, Admits, Undeclared
 from xdsd.compile.routes import inbound_http_route
 from xdsd.compile.tcp_proxies import DEFAULT_OPTIONS, TcpOptions, tcp_proxy
@@ -149,11 +150,12 @@ def _chains(
     if port.admits is Admits.NOTHING:
         return [_chain(port.name, [tcp_proxy(BLACK_HOLE_CLUSTER, settings)], Door().match(destination_port))]
     return [
-        _chain(
+        _open(
+            door,
             port.name,
             [_http_filter(port, settings)] if door.http else _carried(port.cluster, settings, port.options),
-            door.match(destination_port),
-            door.socket,
+            destination_port,
+            settings.turn,
         )
         for door in doors(port.protocol, port.admits, trust, port.tls_socket)
     ]
@@ -168,7 +170,7 @@ def _undeclared(
         return [_chain(VIRTUAL_INBOUND_LISTENER, closed, Door().match(number))] if number else []
     onward = _carried(INBOUND_PASSTHROUGH_CLUSTER, settings)
     return [
-        _chain(VIRTUAL_INBOUND_LISTENER, onward, door.match(number), door.socket)
+        _open(door, VIRTUAL_INBOUND_LISTENER, onward, number, settings.turn)
         for door in doors(Protocol.TCP, taken, trust)
     ]
 
@@ -219,6 +221,14 @@ def _inbound(name: str, bind: str, port: int, settings: ListenerSettings) -> Lis
     if settings.buffer_limit:
         listener.per_connection_buffer_limit_bytes.value = settings.buffer_limit
     return listener
+
+
+def _open(door: Door, name: str, filters: Sequence[Filter], destination_port: int, turn: str) -> FilterChain:
+    """The chain of a door; that of peers is another at each turn."""
+    chain = _chain(name, filters, door.match(destination_port), door.socket)
+    if door.peers:
+        note_turn(chain.metadata, turn)
+    return chain
 
 
 def _chain(

@@ -23,12 +23,13 @@ _RAW = "raw_buffer"
 
 
 class Door(NamedTuple):
-    """One way in. ``transport`` is empty where nothing looks at the first bytes."""
+    """One way in. ``transport`` is empty where nothing looks at the first bytes; ``peers`` come by it, or others."""
 
     transport: str = ""
     alpn: tuple[str, ...] = ()
     http: bool = False
     socket: TransportSocket | None = None
+    peers: bool = False
 
     def match(self, destination_port: int = 0) -> FilterChainMatch:
         """What tells its connections from others."""
@@ -55,15 +56,15 @@ def _mutual(
 ) -> Iterator[Door]:
     http, tcp = mesh_server_tls(trust, HTTP_ALPN), mesh_server_tls(trust)
     if protocol.is_http:
-        yield Door(_TLS, MESH_ALPN if own is not None else (), http=True, socket=http)
+        yield Door(_TLS, MESH_ALPN if own is not None else (), http=True, socket=http, peers=True)
         return
     if protocol.is_auto:
-        yield Door(_TLS, MESH_HTTP_ALPN, http=True, socket=http)
-        yield Door(_TLS, MESH_TCP_ALPN, socket=tcp)
+        yield Door(_TLS, MESH_HTTP_ALPN, http=True, socket=http, peers=True)
+        yield Door(_TLS, MESH_TCP_ALPN, socket=tcp, peers=True)
     else:
-        yield Door(_TLS, MESH_ALPN, socket=tcp)
+        yield Door(_TLS, MESH_ALPN, socket=tcp, peers=True)
     if admits is Admits.MUTUAL:
-        yield Door(_TLS, socket=tcp)
+        yield Door(_TLS, socket=tcp, peers=True)
 
 
 def _others(protocol: Protocol, admits: Admits, own: TransportSocket | None) -> Iterator[Door]:

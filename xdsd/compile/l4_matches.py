@@ -87,6 +87,9 @@ def _sources(
     sources: Sequence[tuple[str, ...]], takers: Sequence[int], address: str, sni: str
 ) -> Iterator[tuple[_Cell, int]]:
     """The cells of one address and name, but those within another that belongs to the same rule."""
+    if not any(sources[rule] for rule in takers):
+        yield _Cell(address, sni, ANY), takers[0]
+        return
     owners = {source: near[0] for source, near in _axis(sources, takers, _ranges)}
     wider = _ranges(owners)
     for source, owner in owners.items():

@@ -7,12 +7,14 @@ from envoy.config.listener.v3.listener_components_pb2 import (
     ListenerFilterChainMatchPredicate,
 )
 from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
+from envoy.extensions.filters.listener.proxy_protocol.v3.proxy_protocol_pb2 import ProxyProtocol
 from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
 from envoy.type.v3.range_pb2 import Int32Range
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 
 HTTP_INSPECTOR = "envoy.filters.listener.http_inspector"
+PROXY_PROTOCOL = "envoy.filters.listener.proxy_protocol"
 TLS_INSPECTOR = "envoy.filters.listener.tls_inspector"
 
 PLAINTEXT_HTTP = ("http/1.0", "http/1.1", "h2c")
@@ -41,6 +43,13 @@ def tls_inspector(only: Sequence[int], *, but: Sequence[int] = ()) -> ListenerFi
     elif but:
         found.filter_disabled.CopyFrom(_any_of(but))
     return found
+
+
+def proxy_protocol() -> ListenerFilter:
+    """What takes who calls from the PROXY protocol (version 1 or 2), and refuses connections that do not begin with it. It
+    belongs before all others.
+    """
+    return listener_filter(PROXY_PROTOCOL, ProxyProtocol())
 
 
 def listener_filter(name: str, config: Message) -> ListenerFilter:

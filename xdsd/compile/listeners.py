@@ -40,6 +40,7 @@ from xdsd.compile.names import (
     VIRTUAL_OUTBOUND_PORT,
     listener_name,
 )
+from xdsd.compile.reading import Read, add_reading_chains
 from xdsd.compile.tcp_chains import add_tcp_chains, log_connections
 from xdsd.compile.tcp_proxies import tcp_proxy
 from xdsd.compile.tcp_targets import TcpTarget
@@ -146,9 +147,10 @@ def outbound_tcp_listener(
     *,
     bind_to_port: bool,
     settings: ListenerSettings = DEFAULTS,
+    read: tuple[Read, ...] = (),
 ) -> Listener:
     """A listener that carries connections unread to one of ``targets``, told apart by address and server
-    name.
+    name; those to the services ``read`` it reads.
 
     Connections of no target go to the cluster ``fallthrough``; None closes them. Of targets that match
     the same, the first wins (see ``distinct``). Where one asks for server names, clients must speak
@@ -156,8 +158,13 @@ def outbound_tcp_listener(
     """
     name = listener_name(address, port)
     listener = _outbound(name, address, port, settings, bind_to_port=bind_to_port)
-    unlogged = log_connections(listener, settings)
+    # Requests are logged one by one, and a listener's log would have their connections as well.
+    unlogged = settings if read else log_connections(listener, settings)
+    targets = tuple(targets)
     add_tcp_chains(listener, targets, unlogged)
+    if read:
+        ranges = {address for target in targets for address in target.addresses}
+        add_reading_chains(listener, read, tuple(sorted(ranges)), settings)
     if fallthrough is not None and not listener.HasField("default_filter_chain"):
         listener.default_filter_chain.CopyFrom(_fallthrough(fallthrough, unlogged))
     if not listener.filter_chains and not listener.HasField("default_filter_chain"):

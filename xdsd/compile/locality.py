@@ -9,11 +9,12 @@ endpoints have in common with the proxy come first: each is compared only if tho
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from xdsd.compile.load_balancing import is_passthrough
 from xdsd.compile.policy import Policy
-from xdsd.model.catalog import Endpoint
+from xdsd.model.catalog import Endpoint, Spread, network_of
 from xdsd.model.intent import (
     DestinationRule,
     Failover,
@@ -39,14 +40,22 @@ class Tiers(IntEnum):
 
     NONE = 1
     REGION = 3
+    ZONE = 4
     LOCALITY = 5
 
 
 class Place(NamedTuple):
-    """Where a proxy is: ``region/zone/subzone``, and those of its labels that some rule compares."""
+    """Where a proxy is: ``region/zone/subzone``, and those of its labels that some rule compares.
+
+    ``network`` is its network, where networks have gateways, and ``mutual`` whether these let it through: it has a
+    certificate to show to those behind them. ``node`` is the machine that it runs on, where that is known and matters.
+    """
 
     locality: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    network: str = ""
+    mutual: bool = False
+    node: str = ""
 
 
 NOWHERE = Place()
@@ -59,13 +68,16 @@ Shares = tuple[tuple[str, int], ...]
 class Nearness:
     """What one cluster prefers. ``shares`` are by the pattern of the sender's locality, ``failover`` from region to region.
 
-    ``labels`` are compared in order, with the value if one is given, else with the proxy's own.
+    ``labels`` are compared in order, with the value if one is given, else with the proxy's own. What is on another network
+    comes last where ``own_network`` is wanted, and what is on the proxy's node first where ``own_node`` is.
     """
 
     shares: tuple[tuple[str, Shares], ...] = ()
     tiers: Tiers = Tiers.NONE
     failover: tuple[tuple[str, str], ...] = ()
     labels: tuple[tuple[str, str | None], ...] = ()
+    own_network: bool = False
+    own_node: bool = False
 
     @property
     def needs_locality(self) -> bool:
@@ -80,18 +92,37 @@ class Nearness:
     def seen_from(self, place: Place) -> Place:
         """As much of a place as matters: proxies that have this in common see the same."""
         labels = tuple(pair for pair in place.labels if pair[0] in self.compared_labels)
-        return Place(place.locality if self.needs_locality else "", labels)
+        node = place.node if self.own_node else ""
+        if self.tiers in _PARTS and not self.shares:
+            parts = split(place.locality)[: _PARTS[self.tiers]]
+            return Place("/".join(parts).rstrip("/"), labels, node=node)
+        return Place(place.locality if self.needs_locality else "", labels, node=node)
 
 
 BY_LOCALITY = Nearness(tiers=Tiers.LOCALITY)
 """The published default of clusters that detect outliers."""
 
+BY_REGION = Nearness(tiers=Tiers.REGION)
+"""The default of services that are one in several regions by their platform's word."""
 
-def nearness_of(policy: Policy) -> Nearness | None:
+BY_SPREAD: Mapping[Spread, Nearness] = MappingProxyType(
+    {
+        Spread.SAME_ZONE: Nearness(tiers=Tiers.ZONE, own_network=True),
+        Spread.SAME_NODE: Nearness(tiers=Tiers.LOCALITY, own_network=True, own_node=True),
+    }
+)
+"""What services prefer whose platform says so."""
+
+_PARTS: Mapping[Tiers, int] = MappingProxyType({Tiers.REGION: 1, Tiers.ZONE: 2})
+"""How much of a proxy's locality matters."""
+
+
+def nearness_of(policy: Policy, *, regional: bool = False) -> Nearness | None:
     """What a policy prefers; None if all endpoints are alike.
 
-    Without settings the nearest endpoints are preferred where outliers are detected. With settings they are in any
-    case: endpoints that the platform calls unhealthy are left then too.
+    Without settings the nearest endpoints are preferred where outliers are detected, and those of the own region where the
+    service is ``regional``. With settings they are in any case: endpoints that the platform calls unhealthy are left then
+    too.
     """
     balancer = policy.load_balancer
     if is_passthrough(balancer):
@@ -100,7 +131,9 @@ def nearness_of(policy: Policy) -> Nearness | None:
         return _zone_aware(balancer.zone_aware_lb_setting)
     if balancer is not None and balancer.locality_lb_setting is not None:
         return _by_locality(balancer.locality_lb_setting)
-    return BY_LOCALITY if policy.outlier_detection is not None else None
+    if policy.outlier_detection is not None:
+        return BY_LOCALITY
+    return BY_REGION if regional else None
 
 
 def _by_locality(setting: LocalityLoadBalancerSetting) -> Nearness | None:
@@ -122,6 +155,16 @@ def _zone_aware(setting: ZoneAwareLoadBalancerSetting) -> Nearness | None:
         return None
     return Nearness(
         tiers=Tiers.REGION, failover=_regions(setting.failover), labels=_labels(setting.failover_priority)
+    )
+
+
+def speaks_of_places(policy: Policy) -> bool:
+    """True if a policy itself says which endpoints are preferred, or that none are."""
+    balancer = policy.load_balancer
+    return balancer is not None and (
+        is_passthrough(balancer)
+        or balancer.locality_lb_setting is not None
+        or balancer.zone_aware_lb_setting is not None
     )
 
 
@@ -163,6 +206,25 @@ def _labels(priority: Iterable[str]) -> tuple[tuple[str, str | None], ...]:
 
 def ranking(nearness: Nearness, place: Place) -> Callable[[Endpoint], int] | None:
     """The rank of each endpoint as seen from a place, lower is preferred; None if all have the same."""
+    rank = _ranking(nearness, place)
+    if rank is not None and nearness.own_network and place.network:
+        rank = _network_first(rank, nearness.tiers, frozenset({"", place.network}))
+    if rank is not None and nearness.own_node and place.node:
+        rank = _node_first(rank, place.node)
+    return rank
+
+
+def _network_first(
+    rank: Callable[[Endpoint], int], ranks: int, near: frozenset[str]
+) -> Callable[[Endpoint], int]:
+    return lambda endpoint: rank(endpoint) + (0 if network_of(endpoint) in near else ranks)
+
+
+def _node_first(rank: Callable[[Endpoint], int], node: str) -> Callable[[Endpoint], int]:
+    return lambda endpoint: 0 if endpoint.node == node else 1 + rank(endpoint)
+
+
+def _ranking(nearness: Nearness, place: Place) -> Callable[[Endpoint], int] | None:
     by_label = _label_ranking(nearness.labels, dict(place.labels)) if nearness.labels else None
     by_tier = _tier_ranking(nearness, place.locality) if nearness.tiers is not Tiers.NONE else None
     if by_label is None or by_tier is None:
@@ -183,18 +245,20 @@ def _tier_ranking(nearness: Nearness, locality: str) -> Callable[[Endpoint], int
             if parts[0] != own[0]:
                 known = last - 1 if parts[0] == taking_over else last
             else:
-                known = _distance(own, parts) if nearness.tiers is Tiers.LOCALITY else 0
+                known = _distance(own, parts, nearness.tiers)
             ranks[endpoint.locality] = known
         return known
 
     return rank
 
 
-def _distance(one: tuple[str, str, str], other: tuple[str, str, str]) -> int:
-    """Within a region: 0 in the same sub-zone, 1 in the same zone, else 2."""
+def _distance(one: tuple[str, str, str], other: tuple[str, str, str], tiers: Tiers) -> int:
+    """Within a region: by sub-zone and zone, 0 in the same sub-zone, 1 in the same zone, else 2; by zone 0 or 1."""
+    if tiers is Tiers.REGION:
+        return 0
     if one[1] != other[1]:
-        return 2
-    return 0 if one[2] == other[2] else 1
+        return tiers - 3
+    return 0 if one[2] == other[2] or tiers is Tiers.ZONE else 1
 
 
 def _label_ranking(

@@ -114,6 +114,11 @@ def listener_name(bind: str, port: int) -> str:
     return f"{bind}_{port}"
 
 
+def quic_name(bind: str, port: int) -> str:
+    """``udp_0.0.0.0_443``."""
+    return f"udp_{listener_name(bind, port)}"
+
+
 def stat_name(cluster_name: str) -> str:
     """The name of a cluster's statistics.
 

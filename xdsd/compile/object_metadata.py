@@ -12,3 +12,9 @@ def note_origin(metadata: Metadata, owner: ObjectRef, place: str) -> None:
     config = f"{_API}/{owner.namespace}/virtual-service/{owner.name}"
     metadata.filter_metadata["istio"].update({"config": config})
     metadata.filter_metadata["xdsd"].update({"field": f"spec.{place}"})
+
+
+def note_turn(metadata: Metadata, turn: str) -> None:
+    """Notes a turn, so that Envoy takes for another what is otherwise the same, and ends its connections."""
+    if turn:
+        metadata.filter_metadata["xdsd"].update({"turn": turn})

@@ -43,10 +43,13 @@ def admits(mode: MutualTLSMode, *, proven: bool) -> Admits:
 
 
 class Undeclared(NamedTuple):
-    """What a workload takes on ports that no service declares: in general, and on single ones."""
+    """What a workload takes on ports that no service declares: in general, and on single ones. ``turn`` is another when
+    connections of its peers are to end.
+    """
 
     admits: Admits = Admits.PLAINTEXT
     ports: tuple[tuple[int, Admits], ...] = ()
+    turn: str = ""
 
 
 UNREAD = Undeclared()

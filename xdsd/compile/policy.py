@@ -8,6 +8,7 @@ of its own has none of the destination's, but the port of a subset keeps them.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from xdsd.model.intent import (
     ClientTLSSettings,
@@ -24,7 +25,11 @@ from xdsd.model.intent import (
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How one cluster treats its endpoints; None means the defaults of ``xdsd.compile.clusters``."""
+    """How one cluster treats its endpoints; None means the defaults of ``xdsd.compile.clusters``.
+
+    ``longest_ejection`` bounds how long an endpoint is left out, and ``unanswered`` how long it may leave what it was sent
+    without a sign that it arrived, before the connection ends; no rule says these.
+    """
 
     connection_pool: ConnectionPoolSettings | None = None
     load_balancer: LoadBalancerSettings | None = None
@@ -33,6 +38,8 @@ class Policy:
     tunnel: TunnelSettings | None = None
     proxy_protocol: ProxyProtocol | None = None
     retry_budget: RetryBudget | None = None
+    longest_ejection: timedelta | None = None
+    unanswered: timedelta | None = None
 
 
 DEFAULT_POLICY = Policy()

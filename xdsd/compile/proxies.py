@@ -6,9 +6,10 @@ from ipaddress import ip_address
 from typing import Any
 
 from xdsd.compile.dns import DNS_PORT
+from xdsd.model.gateway_topology import UNSAID, WORD, GatewayTopology, read_topology
 from xdsd.model.mesh import Interception, Proxy, Role
 from xdsd.model.node import ClaimRefused, Node, NodeRefused
-from xdsd.model.proxy_start import METADATA
+from xdsd.model.started import METADATA
 
 _FORM = "ROLE~ADDRESS~NAME.NAMESPACE~DOMAIN, such as sidecar~10.0.0.1~reviews-v1.default~default.svc.cluster.local"
 
@@ -51,6 +52,7 @@ def proxy_of(node: Node) -> Proxy:
         dns=_dns(metadata, address),
         metadata={key: value for key, value in metadata.items() if isinstance(value, str)},
         start=_start(metadata),
+        topology=_topology(metadata) if role == Role.ROUTER else UNSAID,
         identity=node.identity,
         vhds=node.incremental and _is_envoy(node, _DISCOVERS_HOSTS),
     )
@@ -103,6 +105,14 @@ def _start(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     """Whatever else stands there is another control plane's."""
     value = metadata.get(METADATA)
     return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _topology(metadata: Mapping[str, Any]) -> GatewayTopology:
+    said = _start(metadata).get(WORD)
+    try:
+        return UNSAID if said is None else read_topology(said)
+    except ValueError as error:
+        raise NodeRefused(f"node metadata {METADATA}.{WORD} is {_shown(said)}: it {error}") from error
 
 
 def _interception(metadata: Mapping[str, Any]) -> Interception:

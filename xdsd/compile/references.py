@@ -7,6 +7,7 @@ and nothing is scanned. Wildcards name nothing in particular and are not checked
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -14,10 +15,12 @@ from typing import Any
 from xdsd.compile.authorization.rules import is_tried
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.guarding import fetched, provider_of
+from xdsd.compile.layers.observing import collector_target, wide_telemetry
 from xdsd.compile.layers.patch_remarks import patches_in_vain
 from xdsd.compile.layers.peer_policies import wide_policies
+from xdsd.compile.layers.peers import let_in, trusted
 from xdsd.compile.names import resolve_host
-from xdsd.compile.resolve import settings
+from xdsd.compile.resolve import is_own, is_read_somewhere, settings
 from xdsd.compile.route_references import (
     Broken,
     Clients,
@@ -27,44 +30,64 @@ from xdsd.compile.route_references import (
     virtual_service_references,
 )
 from xdsd.compile.rule_ports import settings_in_vain
-from xdsd.compile.world import read_object, read_refs, read_service_keys
+from xdsd.compile.world import read_mesh_default, read_object, read_refs, read_service, read_service_keys
+from xdsd.model.catalog import Port, Protocol
 from xdsd.model.exporting import unseen
-from xdsd.model.ineffective import ineffective_ports, ineffective_settings
+from xdsd.model.ineffective import ineffective_ports, ineffective_servers, ineffective_settings
 from xdsd.model.intent import (
     AuthorizationPolicy,
     DestinationRule,
     EnvoyFilter,
+    Gateway,
     HealthCheck,
+    Inspection,
     MeshConfig,
     PeerAuthentication,
     ProxyConfig,
     RateLimit,
     RequestAuthentication,
     Sidecar,
+    Telemetry,
     TrafficPolicy,
     VirtualService,
 )
 from xdsd.model.intent.authorization_policy import DRY_RUN
+from xdsd.model.intent.base import published_name
+from xdsd.model.intent.extension_provider import MeshExtensionProvider
 from xdsd.model.intent.policy_target import GROUP
+from xdsd.model.intent.telemetry_provider import Collector, speaks_grpc
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.model.proxy_start import idle
 from xdsd.model.singletons import misplaced
 from xdsd.model.unmatched import unmatched_rules
 from xdsd.model.unreachable import unreachable_rules
 from xdsd.model.vain_limits import vain_limits
+from xdsd.model.vain_policies import Compared, path_normalization, vain_values
+from xdsd.model.vain_telemetry import vain_defaults, vain_telemetry
+
+
+def rules_in_vain(graph: Graph, ref: ObjectRef) -> None:
+    """Reports the rules of a VirtualService that nothing reaches, whatever is beside it. Of thousands this is a step of its
+    own.
+    """
+    obj = read_object(graph, ref)
+    if obj is None or not isinstance(obj.spec, VirtualService):
+        return
+    for problem in unreachable_rules(obj.spec, ref):
+        graph.report(problem)
+    for problem in unmatched_rules(obj.spec, ref, settings(graph).domain):
+        graph.report(problem)
 
 
 def broken_references(graph: Graph, ref: ObjectRef) -> None:
-    """Reports what an object says in vain; reports nothing for kinds that name nothing."""
+    """Reports what an object says in vain beside others; reports nothing for kinds that name nothing."""
     obj = read_object(graph, ref)
     check = _CHECKS.get(type(obj.spec)) if obj is not None else None
+    if obj is not None and isinstance(obj.spec, Gateway):
+        for problem in ineffective_servers(obj.spec, ref):
+            graph.report(problem)
     if obj is None or check is None:
         return
-    if isinstance(obj.spec, VirtualService):
-        for problem in unreachable_rules(obj.spec, ref):
-            graph.report(problem)
-        for problem in unmatched_rules(obj.spec, ref, settings(graph).domain):
-            graph.report(problem)
     if isinstance(obj.spec, DestinationRule):
         checked = bool(_checks_of(graph, obj.spec.host, ref.namespace))
         for problem in ineffective_settings(obj.spec, ref, checked=checked):
@@ -95,7 +118,13 @@ def _destination_rule(graph: Graph, ref: ObjectRef, spec: DestinationRule) -> It
     ]
     for path, policy in policies:
         yield from _port_settings(policy, path, host, ports)
-    yield from settings_in_vain(spec, host, [port for service in services for port in service.ports])
+    spoken = [_spoken(graph, host, port) for service in services for port in service.ports]
+    yield from settings_in_vain(spec, host, spoken)
+
+
+def _spoken(graph: Graph, host: str, port: Port) -> Port:
+    """The port as proxies speak to it: where they read TLS, they begin it themselves, around requests."""
+    return replace(port, protocol=Protocol.HTTP) if is_read_somewhere(graph, host, port) else port
 
 
 def _checks_of(graph: Graph, host: str, namespace: str) -> tuple[ObjectRef, ...]:
@@ -153,6 +182,26 @@ def _sidecar(graph: Graph, ref: ObjectRef, spec: Sidecar) -> Iterator[Broken]:
                 yield Broken(f"spec.egress[{index}].hosts[{at}]", message)
 
 
+def _inspection(graph: Graph, ref: ObjectRef, spec: Inspection) -> Iterator[Broken]:
+    obj = read_object(graph, ref)
+    for problem in misplaced(obj, settings(graph).root_namespace) if obj else ():
+        yield Broken(problem.path, f"has no effect: {problem.message}", problem.reason)
+    for index, host in enumerate(spec.hosts):
+        path = f"spec.hosts[{index}]"
+        if is_own(host, settings(graph).domain, settings(graph).trust_domain):
+            message = f"has no effect: {host} is of the mesh, where no program's sidecar stands for others"
+            yield Broken(path, message, Reason.INVALID_VALUE)
+            continue
+        if host.startswith("*"):
+            continue
+        services = services_of(graph, host)
+        ports = {port.number for each in services for port in each.ports if port.protocol.is_tls}
+        if not ports.intersection(spec.served):
+            wanted = " or ".join(map(str, spec.served))
+            message = f"has no effect: no service has the host {host} with TLS or HTTPS at port {wanted}"
+            yield Broken(path, f"{message}; declare a ServiceEntry")
+
+
 def _peer_authentication(graph: Graph, ref: ObjectRef, spec: PeerAuthentication) -> Iterator[Broken]:
     if spec.is_wide:
         first = graph.ask(wide_policies, ref.namespace)[0]
@@ -167,10 +216,44 @@ def _rate_limit(graph: Graph, ref: ObjectRef, spec: RateLimit) -> Iterator[Broke
 
 
 def _mesh_config(graph: Graph, ref: ObjectRef, spec: MeshConfig) -> Iterator[Broken]:
-    del spec
     obj = read_object(graph, ref)
     for problem in misplaced(obj, settings(graph).root_namespace) if obj else ():
         yield Broken(problem.path, f"has no effect: {problem.message}", problem.reason)
+    for problem in vain_defaults(spec, ref):
+        yield Broken(problem.path, problem.message, problem.reason)
+    for index, provider in enumerate(spec.extension_providers):
+        yield from _collector(graph, provider, f"spec.extensionProviders[{index}]")
+
+
+def _collector(graph: Graph, provider: MeshExtensionProvider, path: str) -> Iterator[Broken]:
+    """A provider that is told of requests, but cannot be."""
+    said = provider.logger or provider.tracer
+    if not isinstance(said, Collector):
+        return
+    kind = next(name for name in type(provider).model_fields if getattr(provider, name) is said)
+    place = f"{path}.{published_name(kind)}"
+    target = graph.ask(collector_target, said.service, said.port)
+    service = read_service(graph, target.key) if target is not None else None
+    port = service.port(said.port) if service is not None else None
+    if port is None:
+        message = f"no service {said.service} has a port {said.port}, so nothing is told there"
+        yield Broken(f"{place}.service", message)
+    elif speaks_grpc(said) and port.protocol not in (Protocol.GRPC, Protocol.HTTP2):
+        message = (
+            f"port {said.port} of {said.service} speaks {port.protocol}, and gRPC needs GRPC or HTTP2 there"
+        )
+        yield Broken(f"{place}.port", message, Reason.CONFLICT)
+
+
+def _telemetry(graph: Graph, ref: ObjectRef, spec: Telemetry) -> Iterator[Broken]:
+    yield from _targets(graph, ref, spec)
+    mesh = MeshConfig(extension_providers=read_mesh_default(graph, "extension_providers") or ())
+    for problem in vain_telemetry(spec, ref, mesh):
+        yield Broken(problem.path, problem.message, problem.reason)
+    first = graph.ask(wide_telemetry, ref.namespace)
+    if spec.is_wide and first not in (None, ref):
+        scope = "the mesh" if ref.namespace == settings(graph).root_namespace else "the whole namespace"
+        yield Broken("spec", f"has no effect: {first} is older and is for {scope} too", Reason.CONFLICT)
 
 
 def _proxy_config(graph: Graph, ref: ObjectRef, spec: ProxyConfig) -> Iterator[Broken]:
@@ -183,6 +266,10 @@ def _proxy_config(graph: Graph, ref: ObjectRef, spec: ProxyConfig) -> Iterator[B
 
 def _authorization_policy(graph: Graph, ref: ObjectRef, spec: AuthorizationPolicy) -> Iterator[Broken]:
     yield from _targets(graph, ref, spec)
+    paths = path_normalization(read_mesh_default(graph, "path_normalization"))
+    compared = Compared(graph.ask(trusted), graph.ask(let_in), paths)
+    for problem in vain_values(spec, ref, compared):
+        yield Broken(problem.path, problem.message, problem.reason)
     if spec.provider is None:
         return
     obj = read_object(graph, ref)
@@ -195,7 +282,7 @@ def _authorization_policy(graph: Graph, ref: ObjectRef, spec: AuthorizationPolic
 
 
 def _targets(
-    graph: Graph, ref: ObjectRef, spec: AuthorizationPolicy | RequestAuthentication
+    graph: Graph, ref: ObjectRef, spec: AuthorizationPolicy | RequestAuthentication | Telemetry
 ) -> Iterator[Broken]:
     for index, target in enumerate(spec.targets):
         if target.group != GROUP or read_object(graph, ObjectRef("Gateway", ref.namespace, target.name)):
@@ -223,11 +310,13 @@ _CHECKS: Mapping[type, Callable[[Graph, ObjectRef, Any], Iterator[Broken]]] = Ma
         DestinationRule: _destination_rule,
         EnvoyFilter: _envoy_filter,
         HealthCheck: _health_check,
+        Inspection: _inspection,
         PeerAuthentication: _peer_authentication,
         MeshConfig: _mesh_config,
         ProxyConfig: _proxy_config,
         RateLimit: _rate_limit,
         RequestAuthentication: _request_authentication,
         Sidecar: _sidecar,
+        Telemetry: _telemetry,
     }
 )

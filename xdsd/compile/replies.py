@@ -1,7 +1,12 @@
-"""Answers that a proxy gives itself: redirects and fixed responses."""
+"""Answers that a proxy gives itself: redirects, fixed responses, and that its program was not reached."""
 
+from envoy.config.core.v3.base_pb2 import HeaderValueOption
 from envoy.config.route.v3.route_components_pb2 import DirectResponseAction, RedirectAction
+from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+    ResponseMapper,
+)
 
+from xdsd.compile.retries import LOST, UNREACHED
 from xdsd.model.intent import HTTPDirectResponse, HTTPRedirect
 
 _CODES = {
@@ -42,3 +47,21 @@ def direct_response(settings: HTTPDirectResponse) -> DirectResponseAction:
     elif settings.body is not None and settings.body.bytes:
         out.body.inline_bytes = settings.body.bytes
     return out
+
+
+def unreached() -> ResponseMapper:
+    """Marks a sidecar's answer to a request that was never sent to its program, as that took no connection."""
+    return _marked("UF", UNREACHED)
+
+
+def lost() -> ResponseMapper:
+    """Marks a sidecar's answer to a request with which its program died, or closed the connection."""
+    return _marked("UC", LOST)
+
+
+def _marked(flag: str, name: str) -> ResponseMapper:
+    made = ResponseMapper()
+    made.filter.response_flag_filter.flags.append(flag)
+    header = made.headers_to_add.add(append_action=HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD).header
+    header.key, header.value = name, "1"
+    return made

@@ -14,16 +14,27 @@ DEFAULT_ATTEMPTS = 2
 DEFAULT_RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled"
 """The published default: only what surely never reached the application, and gRPC's own words for that."""
 
+UNREACHED = "x-xdsd-unreached"
+"""The header of a sidecar's answer that says that it could not hand a request to its program."""
+
+LOST = "x-xdsd-lost"
+"""The header of one that says that its program had the request, and closed the connection without an answer."""
+
 INBOUND_RETRY_ON = "reset-before-request"
 _HOST_ATTEMPTS = 5
+_ATTEMPTS_A_PRIORITY = 2
 _STATUS_CODES = "retriable-status-codes"
+_HEADERS = "retriable-headers"
 
 
-def retry_policy(retries: HTTPRetry | None, *, sticky: bool = False) -> RetryPolicy | None:
+def retry_policy(
+    retries: HTTPRetry | None, *, sticky: bool = False, everywhere: bool = False
+) -> RetryPolicy | None:
     """The policy for requests to a destination; None disables retries.
 
     ``sticky`` says that a consistent hash picks the host: then a retry goes where the hash says, even if that
-    host was tried before.
+    host was tried before. ``everywhere`` says that the service has its name in all meshes: then each further attempt goes
+    to another, of those that are well at that time; as published, every second does, by what was well before.
     """
     if retries is None:
         return _base(DEFAULT_ATTEMPTS, ignore_previous_hosts=not sticky)
@@ -34,11 +45,14 @@ def retry_policy(retries: HTTPRetry | None, *, sticky: bool = False) -> RetryPol
     if retries.retry_on:
         out.retry_on, codes = _parse_retry_on(retries.retry_on)
         out.retriable_status_codes.extend(codes)
+        if _HEADERS in out.retry_on.split(","):
+            out.retriable_headers.add(name=UNREACHED, present_match=True)
     if retries.per_try_timeout is not None:
         out.per_try_timeout.FromTimedelta(retries.per_try_timeout)
     if retries.retry_remote_localities:
         out.retry_priority.name = "envoy.retry_priorities.previous_priorities"
-        out.retry_priority.typed_config.Pack(PreviousPrioritiesConfig(update_frequency=2))
+        frequency = 1 if everywhere else _ATTEMPTS_A_PRIORITY
+        out.retry_priority.typed_config.Pack(PreviousPrioritiesConfig(update_frequency=frequency))
     if retries.backoff is not None:
         out.retry_back_off.base_interval.FromTimedelta(retries.backoff)
     return out

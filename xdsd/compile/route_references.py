@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from xdsd.compile.delegates import delegate_ref, handed_over
-from xdsd.compile.gateways import GatewayServer, hosts_for_namespace, intersect_hosts
+from xdsd.compile.gateways import GatewayServer, gateway_server, hosts_for_namespace, intersect_hosts
 from xdsd.compile.graph import Graph
 from xdsd.compile.matches import MESH, gateway_key
 from xdsd.compile.names import resolve_host
@@ -13,13 +13,14 @@ from xdsd.compile.resolve import (
     Section,
     exports,
     host_matches,
+    is_read_somewhere,
     rule_spec,
     sections_of,
     settings,
     virtual_service_spec,
 )
 from xdsd.compile.world import read_object, read_refs, read_service, read_service_keys
-from xdsd.model.catalog import Protocol, Service
+from xdsd.model.catalog import Service
 from xdsd.model.exporting import EVERYONE, audience, unseen
 from xdsd.model.intent import (
     Delegate,
@@ -189,10 +190,7 @@ def _servers(graph: Graph, name: str) -> tuple[Gateway | None, list[GatewayServe
     obj = read_object(graph, gateway)
     if obj is None:
         return None, []
-    servers = [
-        GatewayServer(gateway, index, Protocol(server.port.protocol.upper()), server.hosts)
-        for index, server in enumerate(obj.spec.servers)
-    ]
+    servers = [gateway_server(gateway, index, server) for index, server in enumerate(obj.spec.servers)]
     return obj.spec, servers
 
 
@@ -214,9 +212,7 @@ def _listener_ports(
         gateway, servers = _servers(graph, name) if name != MESH else (None, [])
         if gateway is not None:
             ports.update(
-                gateway.servers[server.index].port.number
-                for server in servers
-                if section in sections_of(server.protocol)
+                gateway.servers[server.index].port.number for server in servers if section == server.section
             )
         elif name == MESH:
             found = _service_ports(graph, ref, spec, section)
@@ -231,6 +227,7 @@ def _service_ports(graph: Graph, ref: ObjectRef, spec: VirtualService, section: 
         for service in _own_services(graph, ref, spec)
         for port in service.ports
         if section in sections_of(port.protocol)
+        or (section == "http" and is_read_somewhere(graph, service.hostname, port))
     }
 
 

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 
 from xdsd.compile.cors import cors_policy
 from xdsd.compile.deadlines import apply_timeout
+from xdsd.compile.everywhere import retries_for
 from xdsd.compile.faults import http_fault
 from xdsd.compile.grpc_web import translate_grpc_web
 from xdsd.compile.hashing import hash_policy
@@ -24,10 +25,11 @@ from xdsd.compile.names import parse_cluster_name
 from xdsd.compile.object_metadata import note_origin
 from xdsd.compile.percentages import runtime_fraction
 from xdsd.compile.replies import direct_response, redirect
-from xdsd.compile.retries import inbound_retry_policy, retry_policy
+from xdsd.compile.retries import LOST, UNREACHED, inbound_retry_policy, retry_policy
 from xdsd.compile.route_checks import action_remarks, has_errors, match_remarks
 from xdsd.model.catalog import GRPC
 from xdsd.model.catalog import Protocol as PortProtocol
+from xdsd.model.global_names import is_global
 from xdsd.model.intent import (
     ConsistentHashLB,
     Destination,
@@ -108,16 +110,20 @@ def rule_routes(
     return routes
 
 
+_SAFE = HTTPMatchRequest.model_validate({"method": {"regex": "GET|HEAD|OPTIONS"}})
+
+
 def default_http_route(
     cluster_name: str,
     hashing: ConsistentHashLB | None = None,
     retries: HTTPRetry | None = None,
     *,
+    everywhere: bool = False,
     grpc_web: bool = False,
 ) -> Route:
     """The route to a service that no VirtualService names: no conditions, default retries, no timeout.
 
-    ``grpc_web`` is for ports whose callers may be browsers.
+    ``everywhere`` is for services that have their name in all meshes, ``grpc_web`` for ports whose callers may be browsers.
     """
     route = Route(name=DEFAULT_ROUTE, match=route_match(None))
     route.route.cluster = cluster_name
@@ -125,11 +131,21 @@ def default_http_route(
     policy = hash_policy(hashing)
     if policy is not None:
         route.route.hash_policy.append(policy)
-    _set_retries(route.route, retry_policy(retries, sticky=policy is not None))
+    _set_retries(route.route, retry_policy(retries, sticky=policy is not None, everywhere=everywhere))
     route.decorator.operation = _operation(route, cluster_name)
     if grpc_web:
         translate_grpc_web(route)
     return route
+
+
+def safe_route(route: Route) -> Route:
+    """A route for those of its requests that change nothing: they are tried again after what a program may have seen too."""
+    made = Route()
+    made.CopyFrom(route)
+    made.match.CopyFrom(route_match(_SAFE))
+    made.route.retry_policy.retry_on += ",reset"
+    made.route.retry_policy.retriable_headers.add(name=LOST, present_match=True)
+    return made
 
 
 def inbound_http_route(
@@ -145,6 +161,8 @@ def inbound_http_route(
     apply_timeout(route.route, None)
     if retriable:
         _set_retries(route.route, inbound_retry_policy(retries))
+    # Of programs; a proxy's own answer gets them after this.
+    route.response_headers_to_remove.extend((UNREACHED, LOST))
     if grpc_web:
         translate_grpc_web(route)
     route.decorator.operation = _operation(route, cluster_name)
@@ -227,9 +245,10 @@ class _Builder:
         if host:
             action.host_rewrite_literal = host
         self._mirror(action, rule)
-        _set_retries(
-            action, retry_policy(rule.retries or self._retries, sticky=len(chosen) == 1 and bool(hashing))
-        )
+        hosts = [each.destination.host for each in chosen]
+        retries = rule.retries or retries_for(hosts, self._retries)
+        sticky, everywhere = len(chosen) == 1 and bool(hashing), any(map(is_global, hosts))
+        _set_retries(action, retry_policy(retries, sticky=sticky, everywhere=everywhere))
 
     def _split(self, target: WeightedCluster, chosen: Sequence[HTTPRouteDestination], host: str) -> None:
         for item in chosen:

@@ -17,6 +17,11 @@ from xdsd.compile.policy import Policy
 from xdsd.model.intent import TunnelSettings
 
 TCP_PROXY = "envoy.filters.network.tcp_proxy"
+ATTEMPTS = 10
+BACKOFF, LONGEST_BACKOFF = timedelta(milliseconds=25), timedelta(milliseconds=500)
+"""Between attempts: Envoy may choose the same endpoint again until outlier detection has ejected it, and its threads hear
+of that a moment later.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,8 @@ class TcpOptions:
     ``idle_timeout`` 0 means none at all (Envoy's default is an hour); ``hash_source_ip`` keeps a
     client on one endpoint. ``tunnel`` wraps connections in HTTP. With ``sni_port`` the server that TLS names is
     looked up, and is called at that port. ``opaque`` connections go through clusters whose mutual TLS would announce HTTP.
+    With ``pass_name`` mutual TLS around a connection asks for the server that the TLS inside names. They end when ``turn``
+    becomes another. With ``insistent`` whoever cannot be connected to costs no connection while there are others.
     """
 
     idle_timeout: timedelta | None = None
@@ -43,6 +50,9 @@ class TcpOptions:
     tunnel: Tunnel | None = None
     sni_port: int = 0
     opaque: bool = False
+    pass_name: bool = False
+    turn: str = ""
+    insistent: bool = False
 
 
 DEFAULT_OPTIONS = TcpOptions()
@@ -90,6 +100,10 @@ def tcp_proxy(
         proxy.idle_timeout.CopyFrom(duration(options.idle_timeout))
     if options.max_connection_duration is not None:
         proxy.max_downstream_connection_duration.CopyFrom(duration(options.max_connection_duration))
+    if options.insistent:
+        proxy.max_connect_attempts.value = ATTEMPTS
+        proxy.backoff_options.base_interval.CopyFrom(duration(BACKOFF))
+        proxy.backoff_options.max_interval.CopyFrom(duration(LONGEST_BACKOFF))
     if options.hash_source_ip:
         proxy.hash_policy.append(HashPolicy(source_ip=HashPolicy.SourceIp()))
     if options.tunnel is not None:

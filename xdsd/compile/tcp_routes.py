@@ -94,6 +94,23 @@ def rule_targets(
     return [_narrowed(targets[region.rule], region) for region in _regions(conditions)]
 
 
+def rule_regions(rules: Sequence[TcpRule]) -> tuple[Region, ...]:
+    """Which connections belong to which of the rules, where no others come after them."""
+    end = next((at + 1 for at, rule in enumerate(rules) if not any(rule.conditions)), len(rules))
+    return tuple(_regions([rule.conditions for rule in rules[:end]]))
+
+
+def region_targets(
+    found: Sequence[Region], rules: Sequence[TcpRule], port: int, destinations: TcpDestinations
+) -> list[TcpTarget]:
+    """Where the connections of some regions belong that arrive at ``port``."""
+    targets: dict[int, TcpTarget] = {}
+    for region in found:
+        if region.rule not in targets:
+            targets[region.rule] = _target(rules[region.rule], port, destinations)
+    return [_narrowed(targets[region.rule], region) for region in found]
+
+
 def _conditions(match: L4MatchAttributes | TLSMatchAttributes) -> Conditions:
     addresses = canonical_networks(match.destination_subnets)
     if isinstance(match, TLSMatchAttributes):
@@ -129,9 +146,19 @@ def _target(rule: TcpRule, port: int, destinations: TcpDestinations) -> TcpTarge
     )
     hashed = any(each.hash_source_ip for each in options)
     looked_up = next((each.sni_port for each in options if each.sni_port), 0)
+    named = any(each.pass_name for each in options)
+    turn = " ".join(each.turn for each in options if each.turn)
+    insists = any(each.insistent for each in options)
     return replace(
         target,
         cluster=f"{owner.name}.{owner.namespace}",
         weighted=shares,
-        options=replace(options[0], hash_source_ip=hashed, sni_port=looked_up),
+        options=replace(
+            options[0],
+            hash_source_ip=hashed,
+            sni_port=looked_up,
+            pass_name=named,
+            turn=turn,
+            insistent=insists,
+        ),
     )

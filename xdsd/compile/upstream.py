@@ -9,11 +9,12 @@ import math
 from datetime import timedelta
 from typing import Any
 
+from envoy.config.core.v3.socket_option_pb2 import SocketOption
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 from google.protobuf.duration_pb2 import Duration
 
 from xdsd.compile.policy import DEFAULT_POLICY, Policy
-from xdsd.compile.upstream_tls import follows_host, verifies_host
+from xdsd.compile.upstream_tls import follows_host, originates_tls, verifies_host
 from xdsd.model.catalog import Protocol
 from xdsd.model.intent import (
     ConnectionPoolSettings,
@@ -28,6 +29,8 @@ CONNECT_TIMEOUT = timedelta(seconds=10)
 PASSTHROUGH_IDLE_TIMEOUT = timedelta(minutes=5)
 KEEPALIVE_TIMEOUT = timedelta(seconds=10)
 NO_LIMIT = 0xFFFFFFFF
+_TCP, _USER_TIMEOUT = 6, 18
+"""Linux's numbers: a level of socket options, and TCP_USER_TIMEOUT, in milliseconds."""
 RETRY_PERCENT = 20.0
 RETRY_CONCURRENCY = 3
 _BUDGET_INTERVAL = 3  # the number of a field that Envoy has and our generated messages lack
@@ -54,13 +57,31 @@ def apply_connection_pool(
         _set_keepalive(cluster.upstream_connection_options.tcp_keepalive, tcp.tcp_keepalive)
 
 
+def apply_patience(cluster: Any, policy: Policy) -> None:
+    """Sets when a connection ends on which nothing arrives any more, and how long an endpoint is left out at most."""
+    if policy.unanswered is not None:
+        option = cluster.upstream_bind_config.socket_options.add(state=SocketOption.STATE_PREBIND)
+        option.description = "TCP_USER_TIMEOUT"
+        option.level, option.name = _TCP, _USER_TIMEOUT
+        option.int_value = int(policy.unanswered.total_seconds() * 1000)
+        # Envoy gathers what happens to endpoints for a second, so all but the first that fails would be called on.
+        cluster.common_lb_config.update_merge_window.SetInParent()
+    if policy.longest_ejection is not None and cluster.HasField("outlier_detection"):
+        cluster.outlier_detection.max_ejection_time.FromTimedelta(policy.longest_ejection)
+
+
 def apply_http_options(
-    cluster: Any, protocol: Protocol, policy: Policy = DEFAULT_POLICY, *, upgradable: bool = True
+    cluster: Any,
+    protocol: Protocol,
+    policy: Policy = DEFAULT_POLICY,
+    *,
+    upgradable: bool = True,
+    negotiates: bool = False,
 ) -> None:
     """Sets how HTTP is spoken to an HTTP port's endpoints; other ports and plain HTTP/1.1 need nothing.
 
     A tunnel speaks HTTP to the endpoints of any port. An upgrade to HTTP/2 is between proxies; ``upgradable`` is
-    False towards a program, which speaks what its port says.
+    False towards a program, which speaks what its port says. Over TLS the server says what it speaks where ``negotiates``.
     """
     if not protocol.carries_http and policy.tunnel is None:
         return
@@ -73,7 +94,11 @@ def apply_http_options(
     if follows_host(policy.tls) and protocol.carries_http:
         options.upstream_http_protocol_options.auto_sni = True
         options.upstream_http_protocol_options.auto_san_validation = verifies_host(policy.tls)
-    if protocol.is_auto or (http and http.use_client_protocol):
+    if negotiates and originates_tls(policy.tls):
+        options.auto_config.http_protocol_options.SetInParent()
+        options.auto_config.http2_protocol_options.SetInParent()
+        _set_http2(options.auto_config.http2_protocol_options, http)
+    elif protocol.is_auto or (http and http.use_client_protocol):
         _follow_client(options, http)
     elif speaks_http2(protocol, policy, upgradable=upgradable):
         options.explicit_http_config.http2_protocol_options.SetInParent()

@@ -1,8 +1,8 @@
 """What a connection to a service is wrapped in: TLS as ``tls`` says, and the header of the PROXY protocol.
 
-Files are those of the proxy's machine, read by Envoy when it takes the cluster. Unless told otherwise a server must
-show a certificate that an authority of the system vouches for, and (over HTTP, where no server name is set) one for
-the host that the request asks for.
+Files are those of the proxy's machine, read by Envoy when it takes the cluster; credentials come from the daemon.
+Unless told otherwise a server must show a certificate that an authority of the system vouches for, and (over HTTP,
+where no server name is set) one for the host that the request asks for.
 """
 
 from typing import Any
@@ -16,8 +16,10 @@ from envoy.extensions.transport_sockets.raw_buffer.v3.raw_buffer_pb2 import RawB
 from envoy.extensions.transport_sockets.tls.v3.common_pb2 import TlsParameters
 from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
 
-from xdsd.compile.tls import TLS_SOCKET, san_type
+from xdsd.compile.tls import TLS_SOCKET, san_type, set_secret
+from xdsd.model.credential import authorities_name, credential_name, own_name
 from xdsd.model.intent import ClientTLSMode, ClientTLSSettings, ProxyProtocol
+from xdsd.model.intent.destination_rule import ANY_NAME
 
 RAW_SOCKET = "envoy.transport_sockets.raw_buffer"
 PROXY_PROTOCOL_SOCKET = "envoy.transport_sockets.upstream_proxy_protocol"
@@ -39,9 +41,22 @@ def uses_mesh(settings: ClientTLSSettings | None) -> bool:
     return settings is not None and settings.mode is ClientTLSMode.ISTIO_MUTUAL
 
 
+def passes_name_on(settings: ClientTLSSettings | None) -> bool:
+    """True if mutual TLS of the mesh asks for the host of each request, or the server that the TLS of a connection names."""
+    return settings is not None and uses_mesh(settings) and settings.sni == ANY_NAME
+
+
 def is_automatic(settings: ClientTLSSettings | None) -> bool:
     """True if nobody says how connections are secured."""
     return settings is None or settings.mode is None
+
+
+def begun_anew(settings: ClientTLSSettings | None) -> ClientTLSSettings:
+    """How proxies that read TLS to a service begin it again: as a rule says, else so that the server has to show a
+    certificate for the host.
+    """
+    said = settings or ClientTLSSettings()
+    return said if said.mode is not None else said.model_copy(update={"mode": ClientTLSMode.SIMPLE})
 
 
 def with_names(settings: ClientTLSSettings | None, names: tuple[str, ...]) -> ClientTLSSettings | None:
@@ -55,12 +70,14 @@ def with_names(settings: ClientTLSSettings | None, names: tuple[str, ...]) -> Cl
 
 def follows_host(settings: ClientTLSSettings | None) -> bool:
     """True if the server name asked for is the host of each request."""
-    return settings is not None and originates_tls(settings) and not settings.sni
+    return passes_name_on(settings) or (
+        settings is not None and originates_tls(settings) and not settings.sni
+    )
 
 
 def verifies_host(settings: ClientTLSSettings | None) -> bool:
     """True if the server's certificate must be for the host of the request."""
-    if settings is None or not follows_host(settings):
+    if settings is None or uses_mesh(settings) or not follows_host(settings):
         return False
     return not settings.insecure_skip_verify and not settings.subject_alt_names
 
@@ -115,6 +132,10 @@ def _tls_context(tls: ClientTLSSettings, *, http2: bool, system_ca: str, host: s
     common.tls_params.tls_maximum_protocol_version = TlsParameters.TLSv1_3
     if http2:
         common.alpn_protocols.append(HTTP2_ALPN)
+    credential = credential_name(tls.credential_name or "")
+    if credential:
+        _use_credential(common, tls, credential)
+        return context
     if tls.client_certificate and tls.private_key:
         own = common.tls_certificates.add()
         own.certificate_chain.filename = tls.client_certificate
@@ -125,10 +146,27 @@ def _tls_context(tls: ClientTLSSettings, *, http2: bool, system_ca: str, host: s
     return context
 
 
+def _use_credential(common: Any, tls: ClientTLSSettings, name: str) -> None:
+    """Certificate, key and authorities come by SDS over ADS, so that a rotation changes no cluster."""
+    if tls.mode is ClientTLSMode.MUTUAL:
+        set_secret(common.tls_certificate_sds_secret_configs.add(), own_name(name))
+    if tls.insecure_skip_verify:
+        common.validation_context.SetInParent()
+        return
+    combined = common.combined_validation_context
+    set_secret(combined.validation_context_sds_secret_config, authorities_name(name))
+    combined.default_validation_context.SetInParent()
+    _set_names(combined.default_validation_context, tls)
+
+
 def _set_validation(validation: Any, tls: ClientTLSSettings, system_ca: str) -> None:
     validation.trusted_ca.filename = tls.ca_certificates or system_ca
     if tls.ca_crl:
         validation.crl.filename = tls.ca_crl
+    _set_names(validation, tls)
+
+
+def _set_names(validation: Any, tls: ClientTLSSettings) -> None:
     for name in tls.subject_alt_names:
         wanted = validation.match_typed_subject_alt_names.add(san_type=san_type(name))
         wanted.matcher.exact = name

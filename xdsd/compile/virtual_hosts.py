@@ -5,10 +5,12 @@ VirtualService encodes one virtual host. Envoy refuses a whole configuration in 
 one domain: pass the claims of all services through ``distinct_domains`` first.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from ipaddress import ip_address
+from types import MappingProxyType
 
+from envoy.config.core.v3.base_pb2 import HeaderValueOption
 from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
@@ -52,15 +54,25 @@ def encoded(host: VirtualHost) -> bytes:
 
 
 def route_configuration(
-    name: str, virtual_hosts: Sequence[bytes], *, ignore_port: bool = True, discovered: bool = False
+    name: str,
+    virtual_hosts: Sequence[bytes],
+    *,
+    ignore_port: bool = True,
+    discovered: bool = False,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
     """An encoded RouteConfiguration of encoded virtual hosts; see ``PortForm`` for ``ignore_port``.
 
-    Where hosts are ``discovered`` the proxy waits for them.
+    Where hosts are ``discovered`` the proxy waits for them. All answers get ``headers``.
     """
     settings = RouteConfiguration(name=name, ignore_port_in_host_matching=ignore_port)
     settings.validate_clusters.value = False
     settings.max_direct_response_body_size_bytes.value = _BODY_MAX
+    for header, value in headers.items():
+        added = settings.response_headers_to_add.add(
+            append_action=HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+        )
+        added.header.key, added.header.value = header, value
     if discovered:
         settings.vhds.config_source.CopyFrom(ads())
     head: bytes = settings.SerializeToString(deterministic=True)

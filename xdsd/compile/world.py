@@ -7,24 +7,28 @@ batch.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, cast
 
 from xdsd.compile.claimants import Claimants
+from xdsd.compile.credential_names import rule_credentials
+from xdsd.compile.dividing import count_of
 from xdsd.compile.dns import given_addresses
 from xdsd.compile.graph import Graph
 from xdsd.compile.locality import compared_labels, default_labels, is_zone_aware
 from xdsd.compile.matches import MESH, gateway_key
 from xdsd.compile.names import resolve_host
-from xdsd.model.catalog import Endpoint, Service, ServiceKey
+from xdsd.model.admin_page import admin_port
+from xdsd.model.catalog import Departed, Endpoint, NodeAt, Service, ServiceKey
 from xdsd.model.intent import (
     AuthorizationPolicy,
     DestinationRule,
     EnvoyFilter,
     Gateway,
     HealthCheck,
+    Inspection,
     LabelSelector,
     MeshConfig,
     Object,
@@ -34,6 +38,7 @@ from xdsd.model.intent import (
     RequestAuthentication,
     Sidecar,
     TargetKind,
+    Telemetry,
     VirtualService,
 )
 from xdsd.model.intent.mesh_config import NAME
@@ -53,9 +58,11 @@ MANY_RULES = 100
 _BY_NAMESPACE: Mapping[type, str] = MappingProxyType(
     {
         EnvoyFilter: "envoy-filters",
+        Inspection: "inspections",
         PeerAuthentication: "peer-authentications",
         ProxyConfig: "proxy-configs",
         Sidecar: "sidecars",
+        Telemetry: "telemetries",
     }
 )
 """The indexes of kinds whose objects are looked up by their namespace alone."""
@@ -64,15 +71,15 @@ _BY_NAMESPACE: Mapping[type, str] = MappingProxyType(
 class World:
     """Writes the inputs; queries read them through the module's functions.
 
-    ``check`` is a query that every object is watched with, for the problems that it reports.
+    ``checks`` are queries that every object is watched with, for the problems that they report.
     """
 
     def __init__(
-        self, graph: Graph, settings: MeshSettings, check: Callable[[Graph, ObjectRef], None] | None = None
+        self, graph: Graph, settings: MeshSettings, checks: Sequence[Callable[[Graph, ObjectRef], None]] = ()
     ) -> None:
         self._graph = graph
         self._settings = settings
-        self._check = check
+        self._checks = tuple(checks)
         self._indexed: dict[ObjectRef, frozenset[Key]] = {}
         self._index: dict[Key, set[ObjectRef]] = {}
         self._service_indexed: dict[ServiceKey, frozenset[Key]] = {}
@@ -88,6 +95,8 @@ class World:
         self._open: dict[ServiceKey, Service] = {}
         self._mesh_configs: dict[ObjectRef, MeshConfig] = {}
         self._default_export: tuple[str, ...] = ()
+        self._nodes_at: dict[str, tuple[NodeAt, ...]] = {}
+        self._proxies_at: dict[str, set[str]] = {}
 
     def configure(self, settings: MeshSettings) -> None:
         """Other settings from now on, all but the domain, by which objects are indexed."""
@@ -107,8 +116,8 @@ class World:
         if isinstance(obj.spec, MeshConfig):
             self._mesh_configs[ref] = obj.spec
             self._set_defaults()
-        if self._check is not None:
-            self._graph.watch(self._graph.cell(self._check, ref))
+        for check in self._checks:
+            self._graph.watch(self._graph.cell(check, ref))
 
     def drop_object(self, ref: ObjectRef) -> None:
         self._reindex(self._indexed, self._index, ref, frozenset())
@@ -116,8 +125,8 @@ class World:
         self._graph.set(("object", ref), None)
         if self._mesh_configs.pop(ref, None) is not None:
             self._set_defaults()
-        if self._check is not None:
-            self._graph.unwatch(self._graph.cell(self._check, ref))
+        for check in self._checks:
+            self._graph.unwatch(self._graph.cell(check, ref))
 
     def put_service(self, key: ServiceKey, service: Service | None) -> None:
         """Adds, replaces or (None) removes a service; its endpoints are an input of their own. One that says not whom it
@@ -150,20 +159,64 @@ class World:
             for key, service in list(self._open.items()):
                 self.put_service(key, service)
 
+    @property
+    def admin_port(self) -> int:
+        """Where proxies have their admin pages, as far as the MeshConfig says."""
+        spec = self._mesh_configs.get(mesh_config_ref(self._settings))
+        return admin_port(spec.default_config if spec else None)
+
+    @property
+    def reached_networks(self) -> frozenset[str]:
+        """The networks that have gateways."""
+        spec = self._mesh_configs.get(mesh_config_ref(self._settings))
+        return frozenset(spec.networks) if spec else frozenset()
+
     def put_endpoints(self, key: ServiceKey, endpoints: tuple[Endpoint, ...]) -> None:
         self._graph.set(("endpoints", key), endpoints or None)
+        self._graph.set(("pieces", key), count_of(len(endpoints)) or None)
 
     def put_services_at(self, address: str, keys: Iterable[ServiceKey]) -> None:
         """Which services have an endpoint at an address: how a sidecar knows what it fronts."""
         self._graph.set(("services-at", address), tuple(sorted(keys)) or None)
 
+    def put_nodes_at(self, address: str, nodes: tuple[NodeAt, ...]) -> None:
+        """The nodes of the workloads at an address; an input only while a proxy has it."""
+        if nodes:
+            self._nodes_at[address] = nodes
+        else:
+            self._nodes_at.pop(address, None)
+        if address in self._proxies_at:
+            self._graph.set(("nodes-at", address), nodes or None)
+
+    def put_departed(self, address: str, left: tuple[Departed, ...]) -> None:
+        """What left an address not long ago."""
+        self._graph.set(("departed", address), left or None)
+
+    def service(self, key: ServiceKey) -> Service | None:
+        """A service as it was put last; None if there is none."""
+        return cast("Service | None", self._graph.peek(("service", key)))
+
+    def endpoints(self, key: ServiceKey) -> tuple[Endpoint, ...]:
+        """The endpoints of a service as they were put last."""
+        return self._graph.peek(("endpoints", key)) or ()
+
     def put_proxy(self, node_id: str, proxy: Proxy | None) -> None:
+        before = cast("Proxy | None", self._graph.peek(("proxy", node_id)))
+        if before is not None and (proxy is None or proxy.address != before.address):
+            known = self._proxies_at[before.address]
+            known.discard(node_id)
+            if not known:
+                del self._proxies_at[before.address]
+                self._graph.set(("nodes-at", before.address), None)
+        if proxy is not None:
+            self._proxies_at.setdefault(proxy.address, set()).add(node_id)
+            self._graph.set(("nodes-at", proxy.address), self._nodes_at.get(proxy.address))
         self._graph.set(("proxy", node_id), proxy)
 
     def given_addresses(self, namespace: str, host: str) -> tuple[str, ...]:
         """The addresses that the mesh gives to a host of a namespace; none to one that has its own, or is unknown."""
         key = ServiceKey(namespace, resolve_host(host, namespace, self._settings.domain))
-        service: Service | None = self._graph.peek(("service", key))
+        service = self.service(key)
         displaced = self._graph.peek(("displaced-hosts",)) or {}
         attempt = displaced.get(key.hostname, 0)
         virtual = addresses_at(key.hostname, attempt, self._settings.virtual_addresses)
@@ -233,6 +286,8 @@ class World:
             yield from self._virtual_service_keys(spec, namespace)
         elif isinstance(spec, DestinationRule):
             yield from self._host_keys("destination-rules", spec.host, namespace)
+            if any(rule_credentials(spec)):
+                yield ("credential-rules",)
             if is_zone_aware(spec):
                 yield ("zone-aware-rules",)
         elif isinstance(spec, Gateway):
@@ -324,6 +379,8 @@ def _guard_labels(spec: Any) -> dict[str, frozenset[str]]:
 
 def _service_index_keys(service: Service) -> Iterable[Key]:
     yield ("services-of-host", service.hostname)
+    if service.spread.is_by_node:
+        yield ("services-by-node",)
     for namespace in service.export_to or ("*",):
         if namespace == "*":
             yield ("public-services",)
@@ -369,9 +426,25 @@ def read_service(graph: Graph, key: ServiceKey) -> Service | None:
     return cast("Service | None", graph.read(("service", key)))
 
 
+def read_pieces(graph: Graph, key: ServiceKey) -> int:
+    """Into how many pieces the endpoints of a service are divided; 0 where they are not that many."""
+    count: int | None = graph.read(("pieces", key))
+    return count or 0
+
+
 def read_endpoints(graph: Graph, key: ServiceKey) -> tuple[Endpoint, ...]:
     """The endpoints of a service, of all its ports."""
     return graph.read(("endpoints", key)) or ()
+
+
+def read_nodes_at(graph: Graph, address: str) -> tuple[NodeAt, ...]:
+    """The nodes of the workloads at an address that a connected proxy has."""
+    return graph.read(("nodes-at", address)) or ()
+
+
+def read_departed(graph: Graph, address: str) -> tuple[Departed, ...]:
+    """What left an address not long ago, the first first."""
+    return graph.read(("departed", address)) or ()
 
 
 def read_service_keys(graph: Graph, *key: str) -> tuple[ServiceKey, ...]:

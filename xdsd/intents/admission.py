@@ -7,33 +7,40 @@ author should know. So should who wrote a rule that nothing reaches. What refuse
 messages, and by the rules that ``Intents`` is given.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from xdsd.intents.referring import delegates, destinations, gateways, sections
 from xdsd.intents.world import EVERYONE, MESH, Observed, World, covering, qualified
 from xdsd.manifest import AnyObject
 from xdsd.model.exporting import rivals, unseen
 from xdsd.model.hosts import resolve_host
-from xdsd.model.ineffective import ineffective_ports, ineffective_settings
+from xdsd.model.ineffective import ineffective_ports, ineffective_servers, ineffective_settings
 from xdsd.model.intent import (
+    AuthorizationPolicy,
     Destination,
     DestinationRule,
     Gateway,
     HealthCheck,
+    MeshConfig,
     PeerAuthentication,
     PortSelector,
     ProxyConfig,
     RateLimit,
+    RequestAuthentication,
     ServiceEntry,
     Sidecar,
+    Telemetry,
     VirtualService,
 )
-from xdsd.model.problem import Problem, Reason, Severity
+from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.model.unmatched import unmatched_rules
 from xdsd.model.unreachable import unreachable_rules
 from xdsd.model.vain_limits import vain_limits
+from xdsd.model.vain_policies import vain_values
+from xdsd.model.vain_ports import vain_ports
+from xdsd.model.vain_telemetry import vain_defaults, vain_telemetry
 
-__all__ = ["Observed", "World", "warnings"]
+__all__ = ["Observed", "World", "machines_lost", "warnings"]
 
 
 def warnings(world: World, objects: Iterable[AnyObject]) -> tuple[Problem, ...]:
@@ -41,13 +48,26 @@ def warnings(world: World, objects: Iterable[AnyObject]) -> tuple[Problem, ...]:
     return tuple(problem for obj in objects for problem in _warnings(world, obj))
 
 
+def machines_lost(world: World, group: ObjectRef, leaving: Collection[ObjectRef]) -> Iterator[Problem]:
+    """What becomes of the machines of a WorkloadGroup that goes, other than of those that are ``leaving`` too."""
+    count = len([each for each in world.machines(group) if each not in leaving])
+    if count:
+        whose = "its machine leaves" if count == 1 else f"its {count} machines leave"
+        message = f"{whose} the mesh with it, until there is a group of that name again"
+        yield Problem(Reason.BROKEN_REFERENCE, message, group, severity=Severity.WARNING)
+
+
 def _warnings(world: World, obj: AnyObject) -> Iterator[Problem]:
     if isinstance(obj.spec, RateLimit):
         return vain_limits(obj.spec, obj.ref, world.get)
     if isinstance(obj.spec, HealthCheck):
         return _health_check(world, obj, obj.spec)
-    if isinstance(obj.spec, PeerAuthentication | ProxyConfig):
+    if isinstance(obj.spec, MeshConfig):
+        return vain_defaults(obj.spec, obj.ref)
+    if isinstance(obj.spec, PeerAuthentication | ProxyConfig | Telemetry):
         return _of_workloads(world, obj, obj.spec)
+    if isinstance(obj.spec, AuthorizationPolicy | RequestAuthentication):
+        return _policy(world, obj, obj.spec)
     return _of_networking(world, obj)
 
 
@@ -60,11 +80,28 @@ def _health_check(world: World, obj: AnyObject, spec: HealthCheck) -> Iterator[P
         yield from _selector(world, obj, "spec.workloadSelector.matchLabels", labels)
 
 
-def _of_workloads(world: World, obj: AnyObject, spec: PeerAuthentication | ProxyConfig) -> Iterator[Problem]:
+def _of_workloads(
+    world: World, obj: AnyObject, spec: PeerAuthentication | ProxyConfig | Telemetry
+) -> Iterator[Problem]:
     if spec.is_wide:
         yield from _overruled(world, obj)
     elif spec.selector is not None:
         yield from _selector(world, obj, "spec.selector.matchLabels", spec.selector.match_labels)
+        if isinstance(spec, PeerAuthentication) and spec.port_level_mtls:
+            served = world.served(spec.selector.match_labels, obj.metadata.namespace)
+            yield from vain_ports(spec, obj.ref, served)
+    if isinstance(spec, Telemetry):
+        yield from vain_telemetry(spec, obj.ref, world.mesh)
+
+
+def _policy(
+    world: World, obj: AnyObject, spec: AuthorizationPolicy | RequestAuthentication
+) -> Iterator[Problem]:
+    labels = spec.selector.match_labels if spec.selector is not None else {}
+    if not world.chosen(labels, obj.metadata.namespace):
+        yield from _selector(world, obj, "spec.selector.matchLabels", labels)
+    if isinstance(spec, AuthorizationPolicy):
+        yield from vain_values(spec, obj.ref, world.compared())
 
 
 def _overruled(world: World, obj: AnyObject) -> Iterator[Problem]:
@@ -103,6 +140,8 @@ def _of_networking(world: World, obj: AnyObject) -> Iterator[Problem]:
             yield from _selector(world, obj, "spec.workloadSelector.labels", spec.workload_selector.labels)
         case Sidecar():
             yield from _overruled(world, obj)
+        case Gateway():
+            yield from ineffective_servers(spec, obj.ref)
 
 
 def _listeners(world: World, obj: AnyObject, spec: Sidecar) -> Iterator[Problem]:

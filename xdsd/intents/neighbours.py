@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from xdsd.intents.admission import Observed, World, warnings
+from xdsd.intents.admission import Observed, World, machines_lost, warnings
 from xdsd.intents.shelf import aside, weight
 from xdsd.intents.watching import IntentChange
 from xdsd.manifest import AnyObject
@@ -56,13 +56,14 @@ class Neighbours:
             return await aside(weight(objects), look)
 
     async def without(self, refs: Sequence[ObjectRef]) -> tuple[Problem, ...]:
-        """What is odd about the objects that stay, and was not before these went."""
+        """What is odd about the objects that stay, and was not before these went; and what goes with them."""
         async with self._lock:
             world = await self._now()
 
             def look() -> tuple[Problem, ...]:
                 gone = [(ref, obj) for ref in refs if (obj := world.get(ref)) is not None]
                 leaving = {ref for ref, _ in gone}
+                following = [each for ref, _ in gone for each in machines_lost(world, ref, leaving)]
                 left = {each.ref: each for _, obj in gone for each in world.referring(obj)}
                 subjects = [obj for ref, obj in sorted(left.items()) if ref not in leaving]
                 known = {(problem.object, problem.path) for problem in warnings(world, subjects)}
@@ -70,7 +71,8 @@ class Neighbours:
                     world.remove(ref)
                 found = warnings(world, subjects)
                 _undo(world, gone)
-                return tuple(each for each in found if (each.object, each.path) not in known)
+                new = (each for each in found if (each.object, each.path) not in known)
+                return (*following, *new)
 
             return await aside(len(refs), look)
 

@@ -1,7 +1,7 @@
 """All objects, found by what other objects say of them: hosts, subsets, gateways, labels."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from xdsd.manifest import AnyObject
 from xdsd.model.catalog import Service, Workload
 from xdsd.model.hosts import DEFAULT_DOMAIN, resolve_host
 from xdsd.model.intent import (
+    AuthorizationPolicy,
     DestinationRule,
     Gateway,
     HealthCheck,
@@ -17,14 +18,20 @@ from xdsd.model.intent import (
     PeerAuthentication,
     ProxyConfig,
     RateLimit,
+    RequestAuthentication,
     ServiceEntry,
     Sidecar,
     TargetKind,
+    Telemetry,
     VirtualService,
     WorkloadEntry,
+    WorkloadGroup,
 )
 from xdsd.model.mesh import Proxy
 from xdsd.model.problem import ObjectRef
+from xdsd.model.registered import GROUP
+from xdsd.model.vain_policies import Compared, path_normalization
+from xdsd.model.vain_ports import ServedAt
 
 MESH = "mesh"
 EVERYONE = frozenset({"*"})
@@ -32,11 +39,17 @@ EVERYONE = frozenset({"*"})
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What registries report, and which proxies are connected to this daemon, for objects that refer to it."""
+    """What registries report, and which proxies are connected to this daemon, for objects that refer to it. ``objects`` are
+    those that platforms declare, ``trust`` the mesh's trust domain and those of peers whom no object names; empty: unknown.
+    ``root`` is the root namespace.
+    """
 
     services: tuple[Service, ...] = ()
     workloads: tuple[Workload, ...] = ()
     proxies: tuple[Proxy, ...] = ()
+    objects: tuple[AnyObject, ...] = ()
+    trust: tuple[str, ...] = ()
+    root: str = "istio-system"
 
 
 class World:
@@ -61,8 +74,12 @@ class World:
         self._wide: dict[tuple[str, str], dict[ObjectRef, AnyObject]] = defaultdict(dict)
         self._mentions: dict[str, dict[ObjectRef, None]] = defaultdict(dict)
         self._checks: dict[str, dict[ObjectRef, None]] = defaultdict(dict)
+        self._listed: dict[str, dict[ObjectRef, list[Mapping[str, str]]]] = defaultdict(dict)
+        self._seen_listed: dict[str, list[Mapping[str, str]]] = {}
+        self._machines: dict[ObjectRef, dict[ObjectRef, None]] = defaultdict(dict)
         self._mesh: MeshConfig | None = None
         self._observed: Observed | None = None
+        self._foreign: dict[ObjectRef, AnyObject] = {}
         self._seen_ports: dict[str, set[int]] = {}
         self._seen_exports: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
         self._seen_labels: dict[str, list[Mapping[str, str]]] = {}
@@ -110,19 +127,31 @@ class World:
         if self.observes(observed):
             return
         self._observed = observed
+        self._stand_beside(observed.objects if observed else ())
         ports: dict[str, set[int]] = defaultdict(set)
         labels: dict[str, list[Mapping[str, str]]] = defaultdict(list)
         exports: dict[str, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
+        listed: dict[str, list[Mapping[str, str]]] = defaultdict(list)
         for service in observed.services if observed else ():
             exports[service.hostname.lower()].append((service.namespace, service.export_to))
             ports[service.hostname.lower()].update(port.number for port in service.ports)
+            listed[service.namespace] += [each.labels for each in service.endpoints]
         for workload in observed.workloads if observed else ():
             labels[workload.namespace].append(workload.endpoint.labels)
         connected: dict[str, list[Mapping[str, str]]] = defaultdict(list)
         for proxy in observed.proxies if observed else ():
             connected[proxy.namespace].append(proxy.labels)
-        self._connected = dict(connected)
+        self._connected, self._seen_listed = dict(connected), dict(listed)
         self._seen_ports, self._seen_labels, self._seen_exports = dict(ports), dict(labels), dict(exports)
+
+    def _stand_beside(self, objects: Iterable[AnyObject]) -> None:
+        """Takes in what platforms declare; of what the store has too the store's counts."""
+        for ref, obj in self._foreign.items():
+            if self._objects.get(ref) is obj:
+                self.remove(ref)
+        self._foreign = {obj.ref: obj for obj in objects if obj.ref not in self._objects}
+        for obj in self._foreign.values():
+            self.put(obj)
 
     def ports(self, host: str) -> set[int] | None:
         """The ports of a host, or of the wildcard that holds it; None for a host that nobody declares."""
@@ -220,6 +249,60 @@ class World:
         """True if some proxy of the namespace carries all the labels, of those that are connected to this daemon."""
         return any(labels.items() <= each.items() for each in self._connected.get(namespace, ()))
 
+    def chosen(self, labels: Mapping[str, str], namespace: str) -> bool:
+        """True if a policy of a namespace, of the root one for all, chooses a workload or a connected proxy."""
+        wide = self._observed is not None and namespace == self._observed.root
+        known = (self._labels, self._seen_labels, self._connected, self._listed)
+        where = {name for names in known for name in names} if wide else {namespace}
+        return any(
+            self.selects(labels, each) or self.connected(labels, each) or self._lists(labels, each)
+            for each in where
+        )
+
+    def served(self, labels: Mapping[str, str], namespace: str) -> Iterator[ServedAt]:
+        """Where workloads of a namespace that carry all the labels are served, as far as services list or select them."""
+        entries = [self._objects[ref] for ref in self._labels.get(namespace, ())]
+        declared = [
+            ({**each.spec.labels, **each.metadata.labels}, each.spec.ports)
+            for each in entries
+            if isinstance(each.spec, WorkloadEntry)
+        ]
+        for ref in self._listed.get(namespace, ()):
+            spec = self._objects[ref].spec
+            wanted = spec.workload_selector.labels if spec.workload_selector else None
+            listed = [(each.labels, each.ports) for each in spec.endpoints]
+            chosen = [each for each in declared if wanted is not None and wanted.items() <= each[0].items()]
+            for carried, ports in (*listed, *chosen):
+                if labels.items() <= carried.items():
+                    for port in spec.ports:
+                        target = ports.get(port.name, port.target_port or port.number)
+                        yield ServedAt(spec.hosts[0], port.number, target)
+        for service in self._observed.services if self._observed else ():
+            if service.namespace == namespace:
+                yield from self._seen_served(service, labels)
+
+    def _seen_served(self, service: Service, labels: Mapping[str, str]) -> Iterator[ServedAt]:
+        wanted = service.selector
+        selected = [
+            each.endpoint
+            for each in (self._observed.workloads if self._observed and wanted is not None else ())
+            if each.namespace == service.namespace and (wanted or {}).items() <= each.endpoint.labels.items()
+        ]
+        for endpoint in (*service.endpoints, *selected):
+            if labels.items() <= endpoint.labels.items():
+                for port in service.ports:
+                    yield ServedAt(service.hostname, port.number, endpoint.port_for(port))
+
+    def _lists(self, labels: Mapping[str, str], namespace: str) -> bool:
+        """True if a service of the namespace lists an endpoint with all the labels."""
+        declared = (each for found in self._listed.get(namespace, {}).values() for each in found)
+        carried = (*declared, *self._seen_listed.get(namespace, ()))
+        return any(labels.items() <= each.items() for each in carried)
+
+    def machines(self, group: ObjectRef) -> Collection[ObjectRef]:
+        """The entries of machines that registered with a WorkloadGroup."""
+        return self._machines.get(group, {}).keys()
+
     def routed_by(self, host: str) -> Iterable[AnyObject]:
         """VirtualServices that route exactly this host for sidecars."""
         return tuple(self._mesh_hosts.get(host, {}).values())
@@ -228,8 +311,22 @@ class World:
         """True if a HealthCheck is for exactly this host."""
         return host.lower() in self._checks
 
+    @property
+    def mesh(self) -> MeshConfig:
+        """The MeshConfig; an empty one if there is none."""
+        return self._mesh or MeshConfig()
+
+    def compared(self) -> Compared:
+        """What AuthorizationPolicies are compared with."""
+        mesh = self.mesh
+        own, *told = (self._observed.trust if self._observed else ()) or ("",)
+        domains = tuple(dict.fromkeys((own, *mesh.trust_domain_aliases))) if own else ()
+        declared = (domain for each in mesh.ca_certificates for domain in each.trust_domains)
+        believed = tuple(dict.fromkeys((*domains, *declared, *told))) if own else ()
+        return Compared(domains, believed, path_normalization(mesh.path_normalization))
+
     def wide(self, kind: str, namespace: str) -> Iterable[AnyObject]:
-        """Sidecars, PeerAuthentications or ProxyConfigs for a whole namespace."""
+        """Sidecars, PeerAuthentications, ProxyConfigs or Telemetry for a whole namespace."""
         return tuple(self._wide.get((kind, namespace), {}).values())
 
     def referring(self, obj: AnyObject) -> Iterable[AnyObject]:
@@ -247,6 +344,7 @@ class World:
                 numbers = frozenset(port.number for port in spec.ports)
                 for host in spec.hosts:
                     yield self._ports, resolve_host(host, namespace, self.domain).lower(), numbers
+                yield self._listed, namespace, [each.labels for each in spec.endpoints]
             case DestinationRule():
                 names = frozenset(subset.name for subset in spec.subsets)
                 yield self._subsets, resolve_host(spec.host, namespace, self.domain).lower(), names
@@ -254,12 +352,16 @@ class World:
                 yield self._checks, resolve_host(spec.host, namespace, self.domain).lower(), None
             case WorkloadEntry():
                 yield self._labels, namespace, {**spec.labels, **obj.metadata.labels}
+                group = obj.metadata.annotations.get(GROUP, "")
+                yield self._machines, ObjectRef("WorkloadGroup", namespace, group), None
+            case WorkloadGroup():
+                yield self._labels, namespace, spec.labels
             case VirtualService() if not spec.gateways or MESH in spec.gateways:
                 for host in spec.hosts:
                     yield self._mesh_hosts, resolve_host(host, namespace, self.domain).lower(), obj
             case Sidecar() if spec.workload_selector is None:
                 yield self._wide, (obj.kind, namespace), obj
-            case PeerAuthentication() | ProxyConfig() if spec.is_wide:
+            case PeerAuthentication() | ProxyConfig() | Telemetry() if spec.is_wide:
                 yield self._wide, (obj.kind, namespace), obj
         for name in _needs(obj, self.domain):
             yield self._mentions, name, None
@@ -279,8 +381,14 @@ def _needs(obj: AnyObject, domain: str) -> set[str]:
             return needs | ({f"workloads {namespace}"} if spec.workload_selector else set())
         case ServiceEntry() | Sidecar() if spec.workload_selector is not None:
             return {f"workloads {namespace}"}
-        case PeerAuthentication() | ProxyConfig() if not spec.is_wide:
-            return {f"workloads {namespace}"}
+        case (
+            PeerAuthentication()
+            | ProxyConfig()
+            | Telemetry()
+            | AuthorizationPolicy()
+            | RequestAuthentication()
+        ):
+            return {f"workloads {namespace}"} if spec.selector is not None else set()
         case RateLimit():
             targets = [(each.kind, each.name) for each in spec.target_refs]
             named = {f"gateway {namespace}/{name}" for kind, name in targets if kind is TargetKind.GATEWAY}
@@ -301,7 +409,7 @@ def _offers(obj: AnyObject, domain: str) -> set[str]:
             return {str(obj.ref)}
         case Gateway():
             return {f"gateway {namespace}/{obj.metadata.name}"}
-        case WorkloadEntry():
+        case WorkloadEntry() | WorkloadGroup():
             return {f"workloads {namespace}"}
     return set()
 

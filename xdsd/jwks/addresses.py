@@ -10,6 +10,13 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 Network = IPv4Network | IPv6Network
 
+_RESERVED: tuple[Network, ...] = (
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv6Network("fec0::/10"),
+)
+"""Special networks that Python's own table has for public ones, or not in every release."""
+
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
@@ -28,6 +35,8 @@ class Reach:
         judged = _within(address) if isinstance(address, IPv6Address) else address
         if any(judged in network for network in self._networks if network.version == judged.version):
             return True
+        if any(judged in network for network in _RESERVED if network.version == judged.version):
+            return False
         return judged.is_global and not judged.is_multicast and not judged.is_reserved
 
     def check(self, host: str, text: str) -> None:

@@ -3,11 +3,13 @@
 import asyncio
 import json
 import ssl
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
+from xdsd.answers import TooLarge, read_whole
 from xdsd.jwks.addresses import GuardedResolver, Reach
 from xdsd.model.intent.json_web_keys import MAX_JWKS, jwks_fault
 from xdsd.model.key_source import KeySource
@@ -21,9 +23,17 @@ class FetchError(Exception):
 
 
 class Fetcher:
-    """Fetches keys from where ``reach`` allows. ``tls`` is what servers are trusted by; the system's if left out."""
+    """Fetches keys from where ``reach`` allows. ``tls`` is what servers are trusted by; the system's if left out.
+    ``fault`` says what is wrong with what was fetched.
+    """
 
-    def __init__(self, reach: Reach, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        reach: Reach,
+        tls: ssl.SSLContext | None = None,
+        fault: Callable[[str], str | None] = jwks_fault,
+    ) -> None:
+        self._fault = fault
         self._reach = reach
         self._tls = tls
 
@@ -34,7 +44,7 @@ class Fetcher:
                 text = await self._keys(source)
         except TimeoutError:
             raise FetchError(f"did not answer in {source.timeout:g} seconds") from None
-        fault = jwks_fault(text)
+        fault = self._fault(text)
         if fault:
             raise FetchError(f"what it answers {fault}")
         return text
@@ -75,11 +85,10 @@ class Fetcher:
 
 
 async def _read(answer: aiohttp.ClientResponse) -> str:
-    data = b""
-    async for chunk in answer.content.iter_chunked(1 << 16):
-        data += chunk
-        if len(data) > MAX_JWKS:
-            raise FetchError(f"answers with more than {MAX_JWKS} bytes")
+    try:
+        data = await read_whole(answer, MAX_JWKS)
+    except TooLarge:
+        raise FetchError(f"answers with more than {MAX_JWKS} bytes") from None
     return data.decode("utf-8", "replace")
 
 

@@ -29,7 +29,8 @@ class Fetches(Protocol):
 class KeyKeeper:
     """Keeps the keys of the sources that are wanted.
 
-    ``folder`` holds what was seen last, for a start at which a source cannot be asked. Everything is called from one event
+    ``folder`` holds what was seen last, for a start at which a source cannot be asked; ``fault`` says what is wrong with
+    that. Everything is called from one event
     loop.
     """
 
@@ -39,7 +40,9 @@ class KeyKeeper:
         folder: Path,
         logger: FilteringBoundLogger,
         refresh: float = REFRESH,
+        fault: Callable[[str], str | None] = jwks_fault,
     ) -> None:
+        self._fault = fault
         self._fetcher = fetcher
         self._folder = folder
         self._logger = logger
@@ -94,7 +97,7 @@ class KeyKeeper:
             text = self._file(source).read_text()
         except (OSError, ValueError):
             return ""
-        return "" if jwks_fault(text) else text
+        return "" if self._fault(text) else text
 
     def _write(self, source: KeySource, jwks: str) -> None:
         """What cannot be kept is fetched again after a restart."""

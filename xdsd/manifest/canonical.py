@@ -10,8 +10,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from xdsd.model.durations import format_duration
 from xdsd.model.intent.base import Message
-from xdsd.model.intent.durations import format_duration
 from xdsd.model.intent.kinds import KINDS
 from xdsd.model.intent.metadata import Metadata, Object
 from xdsd.model.intent.shape import shape_of
@@ -28,11 +28,11 @@ def object_to_dict(made: Object[Message]) -> dict[str, Any]:
 
 
 def spec_to_dict(message: Message) -> dict[str, Any]:
-    """The published form of one message; empty lists and maps are absent unless the field is required."""
+    """The published form of one message; empty lists and maps are absent unless they mean something."""
     written = {}
     for field in shape_of(type(message)).fields.values():
         value = getattr(message, field.attribute)
-        if value is not None and (field.required or value not in ((), {})):
+        if value is not None and (field.required or field.keep_empty or value not in ((), {})):
             written[field.name] = _value(value)
     return written
 

@@ -20,7 +20,7 @@ from xdsd.model.intent.destination_rule import DestinationRule
 from xdsd.model.intent.gateway import Gateway
 from xdsd.model.intent.health_check import HealthCheck
 from xdsd.model.intent.hosts import is_label
-from xdsd.model.intent.kinds import KINDS, NETWORKING, NOT_YET, Kind
+from xdsd.model.intent.kinds import CATALOG, KINDS, NETWORKING, NOT_YET, Kind
 from xdsd.model.intent.metadata import Metadata, Object
 from xdsd.model.intent.values import label_key_fault, label_value_fault
 from xdsd.model.problem import ObjectRef, Reason
@@ -43,6 +43,12 @@ _STATUS = ("conditions", "validationMessages", "observedGeneration", "addresses"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)")
 _WORDS = {str: "text", int: "a whole number", list: "a list"}
+_DECLARING = "write a ServiceEntry to declare a service, and a WorkloadEntry for what is behind it"
+_DECLARED_BY = {
+    "Endpoint": "a ServiceEntry lists endpoints, and a WorkloadEntry is one",
+    "Service": "write a ServiceEntry to declare a service",
+    "Workload": "write a WorkloadEntry to declare a workload",
+}
 _ANNOTATION_BYTES = 256 * 1024
 
 
@@ -94,6 +100,9 @@ def _kind(value: Mapping[Any, Any]) -> Kind | Fault:
     version, name = value["apiVersion"], value["kind"]
     group = version.rpartition("/")[0]
     known = KINDS.get(name)
+    if group == CATALOG:
+        told = f"{shown(name)[1:-1]} is what registries report, and only read"
+        return Fault(Reason.UNKNOWN_KIND, f"{told}; {_DECLARED_BY.get(name, _DECLARING)}", ("kind",))
     if known is None or (group != known.group and not group.endswith("istio.io")):
         return _unknown_kind(name, version, group)
     if version not in known.api_versions:

@@ -19,10 +19,10 @@ class Fault(NamedTuple):
     path: Path
 
 
-def similar(word: str, words: Iterable[str]) -> str:
-    """`` (did you mean X?)`` if one of the words is close, else the empty text."""
+def similar(word: str, words: Iterable[str], closeness: float = 0.6) -> str:
+    """``; did you mean X?`` if one of the words is so close (1 is equal), else the empty text."""
     known = {each.lower(): each for each in words}
-    close = difflib.get_close_matches(word[:64].lower(), known, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word[:64].lower(), known, n=1, cutoff=closeness)
     return f"; did you mean {known[close[0]]}?" if close else ""
 
 

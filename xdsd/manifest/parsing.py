@@ -19,23 +19,27 @@ _LISTS = frozenset({"List", *(f"{kind}List" for kind in KINDS)})
 
 @dataclass(frozen=True, slots=True)
 class ParsedObject:
-    """An object and where its fields stand in the file that it is from."""
+    """An object and where its fields stand in the file that it is from, ``below`` so many lines."""
 
     object: AnyObject
     file: str
     place: Place = field(repr=False, compare=False)
+    below: int = field(default=0, repr=False, compare=False)
 
     def line_of(self, path: str = "") -> int:
         """The line of ``spec.http[0].route[1].weight``, or of the nearest thing around it that was written."""
-        return line_at(self.place, parse_path(path))
+        return self.below + line_at(self.place, parse_path(path))
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a file holds: the objects without problems, and the problems of all others, in the file's order."""
+    """What a file holds: the objects without problems, and the problems of all others, in the file's order; and of how many
+    values it is (``Limits.max_nodes``).
+    """
 
     objects: tuple[ParsedObject, ...]
     problems: tuple[Problem, ...]
+    size: int = 0
 
 
 def parse_manifest(
@@ -46,18 +50,19 @@ def parse_manifest(
     ``file`` is the name that problems carry. Empty documents are passed over, as kubectl does.
     """
     limits = limits or Limits()
-    reading = _Reading(file, default_namespace, limits.max_problems)
+    reading, size = _Reading(file, default_namespace, limits.max_problems), 0
     for document in read_documents(data, limits):
         if isinstance(document, Mistake):
             reading.report(Problem(document.reason, document.message, file=file, line=document.line))
         else:
             reading.document(document)
+            size += document.size
         if reading.is_full:
             message = f"there are more than {limits.max_problems} problems; the rest of the file was not read"
             reading.problems[limits.max_problems :] = [Problem(Reason.TOO_LARGE, message, file=file)]
             break
     problems = sorted(reading.problems, key=lambda problem: problem.line or sys.maxsize)
-    return Manifest(tuple(reading.objects.values()), tuple(problems))
+    return Manifest(tuple(reading.objects.values()), tuple(problems), size)
 
 
 def parse_object(value: Any, *, default_namespace: str = "default") -> AnyObject | list[Problem]:

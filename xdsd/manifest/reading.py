@@ -56,11 +56,12 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document of a file: plain values as JSON has them, and where they stand."""
+    """One document of a file: plain values as JSON has them, where they stand, and how many (``Limits.max_nodes``)."""
 
     value: Any
     place: Place
     mistakes: tuple[Mistake, ...] = ()
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ class _Reader:
                 self._anchors = {}
                 self._mistakes = []
                 node = self._node(self._next(), 0)
-                yield Document(node.value, node.place, tuple(self._mistakes))
+                yield Document(node.value, node.place, tuple(self._mistakes), node.size)
 
     def _complain(self, reason: Reason, message: str, line: int, *below: str) -> None:
         self._mistakes.append(Mistake(reason, message, line, (*self._path, *below)))

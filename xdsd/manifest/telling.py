@@ -49,6 +49,9 @@ _WANTED = {
     "model_attributes_type": "a map of fields",
 }
 
+_SURE = 0.8
+"""How close a value is to the one that was meant where no others need to be named."""
+
 
 def _plain_fault(error: ErrorDetails, path: Path) -> Fault:
     kind, value, limits = error["type"], error["input"], error.get("ctx", {})
@@ -62,7 +65,12 @@ def _plain_fault(error: ErrorDetails, path: Path) -> Fault:
         if not isinstance(value, str):
             return wrong_type(value, "text", path)
         expected = str(limits["expected"]).replace("'", "").replace(" or ", ", ")
-        hint = similar(value, expected.split(", ")) or f"; it is one of {expected}"
+        values = expected.split(", ")
+        hint = similar(value, values)
+        if not hint:
+            hint = f"; it is one of {expected}"
+        elif not similar(value, values, closeness=_SURE):
+            hint += f" It is one of {expected}"
         return Fault(Reason.INVALID_VALUE, f"{shown(value)} is no value of this field{hint}", path)
     return _limit_fault(kind, value, limits, path) or Fault(Reason.INVALID_VALUE, error["msg"], path)
 

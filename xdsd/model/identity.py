@@ -60,13 +60,14 @@ class StreamIdentity:
     """Whose a stream is, as it proved; holds nothing that proves it again.
 
     ``credential`` names what proved it: a token's id, or a certificate's serial in hexadecimal digits. After ``expires``
-    it proves nothing more (None: it does not end by itself).
+    it proves nothing more (None: it does not end by itself). ``issuer`` is the name (RFC 4514) of who signed a certificate.
     """
 
     identity: SpiffeID
     proof: Proof
     credential: str
     expires: datetime | None = None
+    issuer: str = ""
 
     def __str__(self) -> str:
         return f"{self.identity} by {self.proof} {self.credential}"

@@ -1,4 +1,4 @@
-"""What DestinationRules and Sidecars say in vain, or in part: settings that need others beside them.
+"""What DestinationRules, Gateways and Sidecars say in vain, or in part: settings that need others beside them.
 
 Such an object is valid and applied. Its author should know what it does not do.
 """
@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 from xdsd.model.intent import (
     DestinationRule,
+    Gateway,
     LoadBalancerSettings,
     LocalityLoadBalancerSetting,
     PortTrafficPolicy,
+    ServerTLSSettings,
     Sidecar,
     SimpleLB,
     TrafficPolicy,
@@ -42,10 +44,30 @@ def ineffective_ports(sidecar: Sidecar, ref: ObjectRef) -> Iterator[Problem]:
         if listener.port.target_port is not None:
             why = "has no effect; name the program's port with defaultEndpoint"
             yield _warning(Reason.CONFLICT, why, f"spec.ingress[{index}].port.targetPort", ref)
+        yield from _certificates(listener.tls, f"spec.ingress[{index}]", ref)
     for index, egress in enumerate(sidecar.egress):
         if egress.port is not None and egress.port.target_port is not None:
             why = "has no effect; connections go to the ports that their services declare"
             yield _warning(Reason.CONFLICT, why, f"spec.egress[{index}].port.targetPort", ref)
+
+
+def ineffective_servers(gateway: Gateway, ref: ObjectRef) -> Iterator[Problem]:
+    """Warnings about what the published API has for servers of a Gateway and gives no meaning."""
+    for index, server in enumerate(gateway.servers):
+        place = f"spec.servers[{index}]"
+        if server.port.target_port is not None:
+            why = (
+                "has no effect: gateways listen on the port's number, and VirtualServices say where it leads"
+            )
+            yield _warning(Reason.CONFLICT, why, f"{place}.port.targetPort", ref)
+        yield from _certificates(server.tls, place, ref)
+
+
+def _certificates(tls: ServerTLSSettings | None, place: str, ref: ObjectRef) -> Iterator[Problem]:
+    why = "has no effect: clients are verified alike whatever the certificate that they see, by tls.caCertificates"
+    for at, pair in enumerate(tls.tls_certificates if tls else ()):
+        if pair.ca_certificates:
+            yield _warning(Reason.CONFLICT, why, f"{place}.tls.tlsCertificates[{at}].caCertificates", ref)
 
 
 def _policy(

@@ -2,26 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Any
 
+from xdsd.model.gateway_topology import UNSAID, GatewayTopology
 from xdsd.model.identity import SpiffeID
+from xdsd.model.role import Interception, Role
 from xdsd.model.virtual_addresses import IPV4_RANGE
 
-
-class Role(StrEnum):
-    """What an Envoy is for; the first word of its node id."""
-
-    SIDECAR = "sidecar"
-    ROUTER = "router"
-
-
-class Interception(StrEnum):
-    """How traffic reaches a sidecar: redirected by the kernel, or sent to it on purpose (no root needed)."""
-
-    REDIRECT = "REDIRECT"
-    NONE = "NONE"
+__all__ = ["SYSTEM_CA", "Interception", "MeshSettings", "Proxy", "Role"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +22,7 @@ class Proxy:
     outbound listeners, and a gateway those of servers without an address. ``dns`` (metadata ``DNS_CAPTURE`` and
     ``DNS_PROXY_ADDR``) is where a sidecar answers DNS, as address and port. ``metadata`` is all of it that is text,
     ``start`` (metadata ``PROXY_CONFIG``) what objects said of it when its bootstrap was written; None if it never starts.
+    ``topology`` is what it says there of what stands in front of it.
     ``vhds``: it can discover virtual hosts on its stream. ``identity`` is what it proved, None where it proved nothing;
     ``node_id`` then tells it apart from others of its id.
     """
@@ -55,6 +45,7 @@ class Proxy:
     vhds: bool = False
     identity: SpiffeID | None = None
     start: Mapping[str, Any] | None = field(default_factory=dict)
+    topology: GatewayTopology = UNSAID
 
 
 SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
@@ -69,6 +60,7 @@ class MeshSettings:
     ``dns_resolvers`` (``10.0.0.2:53``) are asked for names that the mesh does not have; by default those of each machine.
     From ``virtual_addresses`` the mesh gives addresses to hosts that have none.
     ``vhds``: sidecars that can discover virtual hosts one by one, apart from route configurations.
+    ``http3``: gateways speak HTTP/3 where they end TLS and ask callers for no certificate.
     Peers of ``trust_domain`` are of the mesh, and those of its aliases (which the MeshConfig says).
     """
 
@@ -78,6 +70,7 @@ class MeshSettings:
     rate_limit_service: str = ""
     system_ca: str = SYSTEM_CA
     vhds: bool = False
+    http3: bool = False
     trust_domain: str = "cluster.local"
     dns_resolvers: tuple[str, ...] = ()
     virtual_addresses: IPv4Network = IPV4_RANGE

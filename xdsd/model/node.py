@@ -38,12 +38,23 @@ class Node:
     incremental: bool = False
 
     @property
+    def is_gateway(self) -> bool:
+        """True if it says that it stands at an edge."""
+        return self.id.startswith("router~")
+
+    @property
     def key(self) -> str:
         """What tells proxies apart in ``Snapshot.assigned``: two streams of one key are the same proxy.
 
         Who proved another identity, or none, is another proxy, whatever id it claims.
         """
         return self.id if self.identity is None else f"{self.id}{SEPARATOR}{self.identity.principal}"
+
+
+def instance(node_id: str) -> str:
+    """``reviews-v1.default`` of a node's id or key; ids of another form stand for themselves."""
+    parts = node_id.split("~")
+    return parts[2] if len(parts) == 4 else node_id
 
 
 class NodeRefused(Exception):  # noqa: N818 - it is a verdict on the node, not a fault of ours

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     CONFLICT = "Conflict"
     DUPLICATE_OBJECT = "DuplicateObject"
     INVALID_VALUE = "InvalidValue"
+    EXPIRES = "Expires"
     MALFORMED_FILE = "MalformedFile"
     MISSING_FIELD = "MissingField"
     NOT_SUPPORTED = "NotSupported"
@@ -35,6 +36,8 @@ class Reason(StrEnum):
     WRONG_TYPE = "WrongType"
     REJECTED_BY_PROXY = "RejectedByProxy"
     UNAVAILABLE = "Unavailable"
+    FORGOTTEN = "Forgotten"
+    """A source came back without what it had, which is kept for a while."""
 
 
 class ObjectRef(NamedTuple):

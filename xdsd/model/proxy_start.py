@@ -5,62 +5,34 @@ several at one distance the oldest counts. Each value is decided for itself, eac
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any
+from dataclasses import replace
 
 from xdsd.model.intent import MeshProxyConfig, Object, ProxyConfig
-from xdsd.model.intent.durations import format_duration
 from xdsd.model.problem import Problem, Reason, Severity
-
-METADATA = "PROXY_CONFIG"
-"""Where a node's metadata has what its proxy was started with, in the words of Istio's ProxyConfig."""
-
-_META = "ISTIO_META_"
+from xdsd.model.started import ProxyStart
 
 ProxyConfigObject = Object[ProxyConfig]
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyStart:
-    """The values for one proxy; None is what nobody decided, and 0 threads are one for each core."""
-
-    concurrency: int | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
-    runtime: Mapping[str, str] = field(default_factory=dict)
-    drain: timedelta | None = None
-    admin_port: int | None = None
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """What the environment adds to the node's metadata."""
-        return {
-            name.removeprefix(_META): value
-            for name, value in self.environment.items()
-            if name.startswith(_META) and name != _META
-        }
-
-    def written(self) -> dict[str, Any]:  # Any: JSON
-        """As a node says it of itself; empty where nobody decided anything."""
-        values = {
-            "concurrency": self.concurrency,
-            "drainDuration": None if self.drain is None else format_duration(self.drain),
-            "proxyAdminPort": self.admin_port,
-            "proxyMetadata": dict(self.environment) or None,
-            "runtimeValues": dict(self.runtime) or None,
-        }
-        return {name: value for name, value in values.items() if value is not None}
-
-
 def proxy_start(defaults: MeshProxyConfig | None, configs: Iterable[ProxyConfig]) -> ProxyStart:
     """The values of the MeshConfig and of the ProxyConfigs over it, the closest last."""
-    mesh = defaults or MeshProxyConfig()
-    concurrency, environment = mesh.concurrency, dict(mesh.proxy_metadata)
+    found = start_over(ProxyStart(), defaults or MeshProxyConfig())
     for config in configs:
-        concurrency = concurrency if config.concurrency is None else config.concurrency
-        environment |= config.environment_variables
+        concurrency = found.concurrency if config.concurrency is None else config.concurrency
+        found = replace(
+            found, concurrency=concurrency, environment={**found.environment, **config.environment_variables}
+        )
+    return found
+
+
+def start_over(start: ProxyStart, own: MeshProxyConfig) -> ProxyStart:
+    """A start with what somebody closer says of it."""
     return ProxyStart(
-        concurrency, environment, dict(mesh.runtime_values), mesh.drain_duration, mesh.proxy_admin_port
+        start.concurrency if own.concurrency is None else own.concurrency,
+        {**start.environment, **own.proxy_metadata},
+        {**start.runtime, **own.runtime_values},
+        start.drain if own.drain_duration is None else own.drain_duration,
+        start.admin_port if own.proxy_admin_port is None else own.proxy_admin_port,
     )
 
 

@@ -39,6 +39,10 @@ class Send(NamedTuple):
     resources: int
     removed: int
 
+    def __repr__(self) -> str:
+        """Without what is sent, which may be a secret."""
+        return f"Send({self.type_url!r}, resources={self.resources}, removed={self.removed})"
+
 
 class Wait(NamedTuple):
     """Say ``Elapsed`` at this time; replaces the last ``Wait``, None takes it back."""

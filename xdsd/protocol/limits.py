@@ -7,11 +7,13 @@ from dataclasses import dataclass
 class Timing:
     """In seconds. ``accept``: how long a response may stay unanswered before the type's next one goes out all the same.
 
-    ``gate``: how long listeners and routes wait for clusters, and cluster removals for listeners and routes.
+    ``gate``: how long listeners and routes wait for clusters, and cluster removals for listeners and routes. ``drain``: how
+    long clusters of a workload's own ports stay after their listener is gone, whose connections still use them.
     """
 
     accept: float = 5.0
     gate: float = 5.0
+    drain: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

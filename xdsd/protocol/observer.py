@@ -19,6 +19,9 @@ class Observer(Protocol):
     def refused(self, reason: str) -> None:
         """A stream was ended for what its client did; ``reason`` is a gRPC code's name."""
 
+    def exceeded(self, limit: str) -> None:
+        """A stream was ended, or not begun, for a limit; ``limit`` is the name of its setting."""
+
     def pushed(self, type_url: str, size: int, resources: int) -> None:
         """A response of ``size`` bytes is handed to the transport."""
 
@@ -44,6 +47,8 @@ class Unobserved:
     def opened(self) -> None: ...
 
     def refused(self, reason: str) -> None: ...
+
+    def exceeded(self, limit: str) -> None: ...
 
     def pushed(self, type_url: str, size: int, resources: int) -> None: ...
 

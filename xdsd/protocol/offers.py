@@ -11,6 +11,9 @@ from xdsd.protocol.parts import Part
 from xdsd.protocol.watch import Held, Offer, Watch
 from xdsd.snapshot import CLUSTER, VIRTUAL_HOST, Resource
 
+INBOUND = "inbound|"
+"""How names of clusters begin that lead to a workload's own program."""
+
 
 class Scene(NamedTuple):
     """What an offer depends on beside its own watch. ``watches`` are those whose order matters, by type.
@@ -145,20 +148,31 @@ def _released(watch: Watch, scene: Scene, gone: Mapping[str, Resource | None]) -
     generation = scene.exchange.generation
     for name, resource in gone.items():
         if name not in held:
-            held[name] = Held(generation, scene.now + scene.timing.gate, resource)
+            held[name] = _held(name, resource, scene)
     accepted = gates.users_accepted(scene.watches, generation, scene.resumed)
     stuck = gates.users_rejected(scene.watches)
     free: list[str] = []
     for name, holding in list(held.items()):
         if not watch.interest.wants(name) or watch.layers.find(CLUSTER, name) is not None:
             del held[name]
-        elif not stuck and (holding.generation <= accepted or holding.deadline <= scene.now):
+        elif (
+            not stuck
+            and holding.earliest <= scene.now
+            and (holding.generation <= accepted or holding.deadline <= scene.now)
+        ):
             del held[name]
             free.append(name)
     watch.held = held or None
     if held and not stuck:
-        watch.wake_at = _sooner(watch.wake_at, min(holding.deadline for holding in held.values()))
+        waits = (max(each.earliest, each.deadline) for each in held.values())
+        watch.wake_at = _sooner(watch.wake_at, min(waits))
     return tuple(free)
+
+
+def _held(name: str, resource: Resource | None, scene: Scene) -> Held:
+    """Connections to a workload's own port go on while their listener drains, and callers may not know yet that it left."""
+    earliest = scene.now + scene.timing.drain if name.startswith(INBOUND) else 0.0
+    return Held(scene.exchange.generation, scene.now + scene.timing.gate, resource, earliest)
 
 
 def _sooner(one: float | None, other: float) -> float:

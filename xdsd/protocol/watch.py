@@ -42,7 +42,7 @@ class Flight(NamedTuple):
 
 
 class Held(NamedTuple):
-    """A cluster that is gone since ``generation``; its removal waits until ``deadline`` at most.
+    """A cluster that is gone since ``generation``; its removal waits until ``deadline`` at most, and ``earliest`` at least.
 
     ``resource`` is what the proxy has, where the dialect must repeat it to keep it.
     """
@@ -50,6 +50,7 @@ class Held(NamedTuple):
     generation: int
     deadline: float
     resource: Resource | None = None
+    earliest: float = 0.0
 
 
 class Rejection(NamedTuple):

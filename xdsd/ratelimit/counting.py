@@ -36,12 +36,20 @@ class Verdict:
     reset: int
 
 
-def concerns(table: RuleTable, domain: str, descriptors: Sequence[Descriptor], now: float) -> list[Concern]:
-    """Which rules are about a request, and what to count. Rules that say the same of it share a counter."""
+def concerns(
+    table: RuleTable,
+    domain: str,
+    descriptors: Sequence[Descriptor],
+    now: float,
+    namespace: str | None = None,
+) -> list[Concern]:
+    """Which rules are about a request, and what to count, for a proxy of a ``namespace`` if that is known. Rules that say
+    the same of it share a counter.
+    """
     return [
         Concern(place, rule, _hit(domain, descriptor, rule.seconds, now))
         for place, descriptor in enumerate(descriptors)
-        for rule in table.matching(domain, descriptor.entries)
+        for rule in table.matching(domain, descriptor.entries, namespace)
     ]
 
 

@@ -21,13 +21,17 @@ class RuleTable:
             for first in rule.entries[0][1] or (None,):
                 self._rules[rule.domain, keys, first].append(rule)
 
-    def matching(self, domain: str, entries: Entries) -> Iterator[LimitRule]:
-        """The rules that are about a descriptor; none for one without entries."""
+    def matching(self, domain: str, entries: Entries, namespace: str | None = None) -> Iterator[LimitRule]:
+        """The rules that are about a descriptor, and that proxies of a ``namespace`` count by (None: it is not known); none
+        for a descriptor without entries.
+        """
         if not entries:
             return
         keys = tuple(key for key, _ in entries)
         for first in (entries[0][1], None):
             for rule in self._rules.get((domain, keys, first), ()):
+                if namespace is not None and rule.namespaces is not None and namespace not in rule.namespaces:
+                    continue
                 if all(
                     not wanted or value in wanted
                     for (_, wanted), (_, value) in zip(rule.entries, entries, strict=True)

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import grpc
 from envoy.service.ratelimit.v3 import rls_pb2
 
+from xdsd.model.identity import SpiffeID
 from xdsd.model.limits import LimitRule
 from xdsd.ratelimit.counters import Counters, CountersUnavailableError
 from xdsd.ratelimit.counting import Descriptor, Verdict, concerns, hits, verdicts
@@ -32,9 +33,21 @@ class LimitObserver(Protocol):
 
 
 class RateLimitService:
-    """Answers by the rules that it was given last. ``clock`` tells the time of day in seconds."""
+    """Answers by the rules that it was given last. ``clock`` tells the time of day in seconds, ``caller`` what whoever calls
+    proved to be; None for who proved nothing. Descriptors are what callers say: nobody who proved itself counts by a
+    rule that is for the proxies of other namespaces. ``refusal`` says why an identity has no turn now, empty where it has.
+    """
 
-    def __init__(self, counters: Counters, observer: LimitObserver, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        counters: Counters,
+        observer: LimitObserver,
+        clock: Callable[[], float],
+        caller: Callable[[], SpiffeID | None] = lambda: None,
+        refusal: Callable[[str], str] = lambda _: "",
+    ) -> None:
+        self._refusal = refusal
+        self._caller = caller
         self._counters = counters
         self._observer = observer
         self._clock = clock
@@ -55,12 +68,16 @@ class RateLimitService:
 
     async def should_rate_limit(self, request: Any, context: Any) -> Any:
         """Counts a request. Both arguments are generated or gRPC's own types."""
+        caller = self._caller()
+        if caller is not None and (refused := self._refusal(str(caller))):
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, refused)
         if not request.domain or len(request.descriptors) > MOST_DESCRIPTORS:
             why = f"a request has a domain and at most {MOST_DESCRIPTORS} descriptors"
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
         now = self._clock()
         asked = [_descriptor(each, request.hits_addend or 1) for each in request.descriptors]
-        found = concerns(self._table, request.domain, asked, now)
+        namespace = caller.namespace if caller is not None else None
+        found = concerns(self._table, request.domain, asked, now, namespace)
         adding = hits(found)
         try:
             sums = await self._counters.add(adding)
@@ -75,9 +92,13 @@ class RateLimitService:
         return _Response(overall_code=code, statuses=[_status(verdict) for verdict in said])
 
 
+_MOST_HITS = 2**31 - 1
+"""Hits that one descriptor counts at most: sums stay within what counters hold."""
+
+
 def _descriptor(asked: Any, hits_addend: int) -> Descriptor:
     own = asked.hits_addend.value if asked.HasField("hits_addend") else hits_addend
-    return Descriptor([(entry.key, entry.value) for entry in asked.entries], own)
+    return Descriptor([(entry.key, entry.value) for entry in asked.entries], min(own, _MOST_HITS))
 
 
 def _status(verdict: Verdict | None) -> Any:

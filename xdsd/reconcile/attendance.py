@@ -1,8 +1,8 @@
 """Which proxies are served, which wait to be, and which left not long ago; and what they refused."""
 
 import asyncio
-from collections import deque
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Collection, Mapping
 
 from xdsd.compile.compiler import Compiler
 from xdsd.compile.layers.patched import Refused
@@ -16,6 +16,7 @@ class Attendance:
 
     def __init__(self) -> None:
         self._proxies: dict[str, Proxy] = {}
+        self._addresses: Counter[str] = Counter()
         self._joining: dict[str, Proxy] = {}
         self._present: set[str] = set()
         self._leaving: dict[str, float] = {}
@@ -28,6 +29,11 @@ class Attendance:
     def proxies(self) -> Mapping[str, Proxy]:
         """The proxies that are served, by node id; those that left not long ago included."""
         return self._proxies
+
+    @property
+    def addresses(self) -> Collection[str]:
+        """The addresses of the same proxies; a live view."""
+        return self._addresses.keys()
 
     @property
     def listed(self) -> tuple[Proxy, ...]:
@@ -85,16 +91,14 @@ class Attendance:
     def take(self, compiler: Compiler, now: float) -> None:
         """Moves who came, who was forgotten and what was refused into the compiler."""
         for node_id, proxy in self._joining.items():
-            self._proxies[node_id] = proxy
-            self._listed = None
+            self._place(node_id, proxy)
             compiler.attach(proxy)
         self._joining = {}
         self._take_verdicts(compiler)
         for node_id in [node_id for node_id, due in self._leaving.items() if due <= now]:
             del self._leaving[node_id]
             self._refusing.discard(node_id)
-            self._proxies.pop(node_id, None)
-            self._listed = None
+            self._place(node_id, None)
             compiler.detach(node_id)
 
     def welcome(self, assigned: Mapping[str, object]) -> None:
@@ -103,6 +107,20 @@ class Attendance:
             for done in self._waiting.pop(node_id):
                 if not done.done():
                     done.set_result(None)
+
+    def _place(self, node_id: str, proxy: Proxy | None) -> None:
+        """A proxy is there as it is now, or (None) no more."""
+        before = self._proxies.get(node_id)
+        if before is not None:
+            self._addresses[before.address] -= 1
+            if not self._addresses[before.address]:
+                del self._addresses[before.address]
+        if proxy is not None:
+            self._proxies[node_id] = proxy
+            self._addresses[proxy.address] += 1
+        else:
+            self._proxies.pop(node_id, None)
+        self._listed = None
 
     def _take_verdicts(self, compiler: Compiler) -> None:
         """What proxies refused. One that begins anew may take what it refused before, so it is offered that again."""

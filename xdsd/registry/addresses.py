@@ -3,6 +3,8 @@
 import re
 import socket
 
+from xdsd.model.intent.hosts import LONGEST_SOCKET
+
 UNIX_SCHEME = "unix://"
 _LABEL = re.compile(r"[a-zA-Z0-9_](?:[a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?")
 
@@ -18,8 +20,11 @@ def is_ip(address: str) -> bool:
 
 
 def is_unix(address: str) -> bool:
-    """True for ``unix:///path`` and for ``unix://@name`` of the abstract namespace."""
-    return address.startswith((f"{UNIX_SCHEME}/", f"{UNIX_SCHEME}@")) and len(address) > len(UNIX_SCHEME) + 1
+    """True for ``unix:///path`` and for ``unix://@name`` of the abstract namespace, as long as the kernel takes it."""
+    if not address.startswith((f"{UNIX_SCHEME}/", f"{UNIX_SCHEME}@")):
+        return False
+    path = address.removeprefix(UNIX_SCHEME).encode(errors="surrogatepass")
+    return 1 < len(path) <= LONGEST_SOCKET and b"\0" not in path
 
 
 def is_host(address: str) -> bool:

@@ -4,13 +4,14 @@ Everything here is pure. ``Entries`` follows the objects of one source, the stor
 change of theirs means to the catalog.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any, TypeGuard
 
 from xdsd.model.catalog import (
     Endpoint,
+    Health,
     Location,
     Port,
     Protocol,
@@ -22,10 +23,12 @@ from xdsd.model.catalog import (
 )
 from xdsd.model.hosts import resolve_host
 from xdsd.model.intent import Object, ServiceEntry, ServicePort, WorkloadEntry
-from xdsd.model.problem import ObjectRef, Problem, Reason
+from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 from xdsd.model.protocols import protocol_of
+from xdsd.model.registered import is_away, is_unwell
 from xdsd.registry.base import CatalogChange
-from xdsd.registry.parts import Contradiction, joined
+from xdsd.registry.contradictions import Contradiction, why
+from xdsd.registry.parts import joined, once, translated
 
 AnyObject = Object[Any]  # Any: the kind decides the type of the spec
 
@@ -55,6 +58,7 @@ def services_of(
         created=metadata.creation_timestamp,
         source=source,
         subject_alt_names=spec.subject_alt_names,
+        undeclared=frozenset(name for name in ("resolution", "location") if getattr(spec, name) is None),
     )
     services: dict[str, Service] = {}
     for index, host in enumerate(spec.hosts):
@@ -70,12 +74,21 @@ def services_of(
 
 
 def workload_of(entry: Object[WorkloadEntry]) -> tuple[Workload | None, tuple[Problem, ...]]:
-    """The workload; None if it cannot be reached. Labels of the object count too and win over those of its spec."""
+    """The workload; None if it cannot be reached. Labels of the object count too and win over those of its spec, and a
+    machine that registered itself is as well as its probe says, while it is there.
+    """
     endpoint = _endpoint(entry.spec)
     if endpoint is None:
         return None, (_problem(entry, Reason.MISSING_FIELD, "spec.address", _NO_ADDRESS),)
     labels = {**endpoint.labels, **entry.metadata.labels}
-    return Workload(entry.metadata.namespace, entry.metadata.name, replace(endpoint, labels=labels)), ()
+    made = replace(endpoint, labels=labels, health=_health(entry.metadata.annotations))
+    return Workload(entry.metadata.namespace, entry.metadata.name, made), ()
+
+
+def _health(annotations: Mapping[str, str]) -> Health:
+    if is_unwell(annotations):
+        return Health.UNHEALTHY
+    return Health.AWAY if is_away(annotations) else Health.HEALTHY
 
 
 class Entries:
@@ -176,35 +189,40 @@ def is_workload_entry(entry: AnyObject) -> TypeGuard[Object[WorkloadEntry]]:
     return isinstance(entry.spec, WorkloadEntry)
 
 
-_NO_ADDRESS = (
-    "is missing; only a network's gateway could reach it, and networks have none yet: give an IP address, a host name or"
-    " unix:///path"
-)
+_NO_ADDRESS = "is missing, also behind a network's gateway: give an IP address, a host name or unix:///path"
 
 
 def _merged(parts: dict[ObjectRef, Service]) -> tuple[Service, tuple[Problem, ...]]:
     """The service that entries of one source declare together; listed endpoints add up, a selector stands alone."""
-    ordered = sorted(parts.items(), key=lambda item: (item[1].created, item[0]))
+    ordered = sorted(parts.items(), key=lambda item: (item[1].age, item[0]))
     (oldest, first), *others = ordered
     if not others:
         return first, ()
-    service, contradictions = joined(ordered)
+    service, contradictions, _ = joined(ordered)
     problems = [_conflict(first.hostname, item) for item in contradictions]
-    endpoints = list(first.endpoints)
+    endpoints = [(oldest, each) for each in translated(first.endpoints, first, service)]
     for ref, part in others:
         if part.selector == first.selector:
-            endpoints.extend(item for item in part.endpoints if item not in endpoints)
+            endpoints += [(ref, each) for each in translated(part.endpoints, part, service)]
         else:
             message = (
-                f"differs from that of {oldest}, which declares {first.hostname} too, is older, and holds"
+                f"differs from that of {oldest}, which declares {first.hostname} too,"
+                f" {why(first.created, part.created)}, and holds"
             )
             problems.append(Problem(Reason.CONFLICT, message, ref, "spec.workloadSelector"))
-    return replace(service, selector=first.selector, endpoints=tuple(endpoints)), tuple(problems)
+    merged, differences = once(endpoints, lambda ref: parts[ref].created)
+    problems += [_differs(address, item) for address, item in differences if item.who != item.older]
+    return replace(service, selector=first.selector, endpoints=merged), tuple(problems)
+
+
+def _differs(address: str, found: Contradiction[ObjectRef]) -> Problem:
+    message = f"gives {address} {found.says}, but {found.older} gives {found.holds}, {found.why}, and holds"
+    return Problem(Reason.CONFLICT, message, found.who, "spec.endpoints", severity=Severity.WARNING)
 
 
 def _conflict(hostname: str, found: Contradiction[ObjectRef]) -> Problem:
     message = (
-        f"declares {hostname} with {found.says}, but {found.older} has {found.holds}, is older, and holds"
+        f"declares {hostname} with {found.says}, but {found.older} has {found.holds}, {found.why}, and holds"
     )
     return Problem(Reason.CONFLICT, message, found.who, "spec.hosts")
 
@@ -216,7 +234,8 @@ def _ports(entry: Object[ServiceEntry], problems: list[Problem]) -> Iterator[Por
             message = f"{port.protocol} is not supported yet; it is one of {', '.join(Protocol)}"
             problems.append(_problem(entry, Reason.NOT_SUPPORTED, f"spec.ports[{index}].protocol", message))
             continue
-        yield Port(port.number, port.name, protocol, port.target_port or port.number)
+        basis = "protocol" if port.protocol else "" if protocol.is_auto else "name"
+        yield Port(port.number, port.name, protocol, port.target_port or port.number, basis)
 
 
 def _protocol(port: ServicePort) -> Protocol | None:

@@ -1,8 +1,8 @@
 """Files as they were when they were last right, kept for the daemon's next start.
 
-A file that is broken keeps its last good content while the daemon runs; without a copy, a restart beside a broken file
-would take from proxies what only that file declared. Copies may hold what the files hold, so only the owner reads them. A
-copy that cannot be written or read is as good as none: the file itself is what counts.
+A file that is broken, or a folder that is away, keeps its last good content while the daemon runs; without a copy, a restart
+then would take from proxies what only those files declared. Copies may hold what the files hold, so only the owner reads
+them. A copy that cannot be written or read is as good as none: the file itself is what counts.
 """
 
 import contextlib
@@ -10,6 +10,9 @@ import os
 from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
+
+_NAMED = ".name"
+"""What the file beside a copy ends in that says of which file it is."""
 
 
 class LastGood:
@@ -23,10 +26,10 @@ class LastGood:
         with contextlib.suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             copy = self._copy(name)
-            fresh = copy.with_suffix(".new")
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(data)
-            fresh.replace(copy)
+            _write(copy, data)
+            named = copy.with_suffix(_NAMED)
+            if not named.exists():
+                _write(named, os.fsencode(name))
 
     def load(self, name: str) -> bytes | None:
         """The file as it was when it was last right; None if that is not known."""
@@ -35,9 +38,15 @@ class LastGood:
         except OSError:
             return None
 
+    def names(self) -> tuple[str, ...]:
+        """The files of which there are copies, in order."""
+        with contextlib.suppress(OSError):
+            return tuple(sorted(os.fsdecode(each.read_bytes()) for each in self._folder.glob(f"*{_NAMED}")))
+        return ()
+
     def only(self, names: Iterable[str]) -> None:
         """Forgets files that are gone: one that comes back under the same name is another."""
-        wanted = {self._copy(name).name for name in names}
+        wanted = {path.name for name in names for path in _both(self._copy(name))}
         with contextlib.suppress(OSError):
             for copy in self._folder.iterdir():
                 if copy.name not in wanted:
@@ -45,3 +54,14 @@ class LastGood:
 
     def _copy(self, name: str) -> Path:
         return self._folder / blake2b(os.fsencode(name), digest_size=12).hexdigest()
+
+
+def _both(copy: Path) -> tuple[Path, Path]:
+    return copy, copy.with_suffix(_NAMED)
+
+
+def _write(path: Path, data: bytes) -> None:
+    fresh = path.with_name(f"{path.name}.new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+    fresh.replace(path)

@@ -6,8 +6,9 @@ selector that is new looks among the workloads that carry its rarest pair. Selec
 namespace; one without labels chooses all.
 """
 
+from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import ItemsView, Iterator, Mapping, Set
 from typing import NamedTuple, TypeVar
 
 from xdsd.model.catalog import Endpoint, ServiceKey, WorkloadKey
@@ -38,11 +39,31 @@ class Selection:
         self._workloads: dict[WorkloadId, Endpoint] = {}
         self._workloads_with: dict[_Pair, set[WorkloadId]] = {}
         self._chosen: dict[PartId, set[WorkloadId]] = {}
+        self._ordered: dict[PartId, list[WorkloadId]] = {}
 
-    def endpoints(self, part: PartId) -> Iterator[Endpoint]:
-        """The endpoints that the part's selector chooses, in an order that depends on them alone."""
-        for item in sorted(self._chosen.get(part, ()), key=_by_key):
-            yield self._workloads[item]
+    def chosen(self, part: PartId) -> list[tuple[WorkloadId, Endpoint]]:
+        """The workloads that the part's selector chooses, in an order that depends on them alone."""
+        return [(item, self._workloads[item]) for item in self._in_order(part)]
+
+    def _in_order(self, part: PartId) -> list[WorkloadId]:
+        """The chosen workloads; kept in order as they come and go, once they are asked for."""
+        known = self._ordered.get(part)
+        if known is None:
+            known = self._ordered[part] = sorted(self._chosen.get(part, ()), key=_by_key)
+        return known
+
+    def workloads(self) -> ItemsView[WorkloadId, Endpoint]:
+        """All workloads; a live view."""
+        return self._workloads.items()
+
+    def workload(self, workload: WorkloadId) -> Endpoint | None:
+        """What a workload is; None where there is none of that name."""
+        return self._workloads.get(workload)
+
+    def services_of(self, workload: WorkloadId) -> frozenset[ServiceKey]:
+        """The services whose selectors choose a workload."""
+        endpoint = self._workloads.get(workload)
+        return frozenset(part[1] for part in self._choosers(workload[1].namespace, endpoint))
 
     def set_selector(self, part: PartId, selector: Mapping[str, str] | None) -> None:
         """Adds or replaces a selector; None removes it."""
@@ -51,6 +72,7 @@ class Selection:
             if known[0] == selector:
                 return
             self._drop_selector(part, *known)
+        self._ordered.pop(part, None)
         if selector is None:
             return
         pairs = _selector_pairs(part[1].namespace, selector)
@@ -76,8 +98,12 @@ class Selection:
         self._index(workload, known, endpoint)
         for part in left - joined:
             self._chosen[part].discard(workload)
+            if (ordered := self._ordered.get(part)) is not None:
+                del ordered[bisect_left(ordered, _by_key(workload), key=_by_key)]
         for part in joined - left:
             self._chosen[part].add(workload)
+            if (ordered := self._ordered.get(part)) is not None:
+                insort(ordered, workload, key=_by_key)
         return {part[1] for part in left | joined}
 
     def _choosers(self, namespace: str, endpoint: Endpoint | None) -> Iterator[PartId]:
@@ -122,8 +148,10 @@ def _workload_pairs(namespace: str, endpoint: Endpoint | None) -> Iterator[_Pair
             yield _Pair(namespace, *label)
 
 
-def _by_key(workload: WorkloadId) -> tuple[WorkloadKey, str]:
-    return workload[1], workload[0]
+def _by_key(workload: WorkloadId) -> str:
+    """Text, since that sorts fast."""
+    source, (namespace, name) = workload
+    return f"{namespace}\0{name}\0{source}"
 
 
 def _discard(index: dict[_Pair, set[Item]], key: _Pair, item: Item) -> None:

@@ -1,7 +1,7 @@
 """The server's own certificate, of the mesh's CA, and whom it trusts: renewed while it serves, for each new handshake."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address
 
@@ -60,9 +60,7 @@ class ServerCertificates:
     async def _renew(self) -> float:
         """The seconds until the next time."""
         try:
-            credential = await self._authority.credential(
-                self._identity, names=self._names, addresses=self._addresses
-            )
+            credential = await self._authority.own_credential(self._identity, self._names, self._addresses)
         except CannotIssue as error:
             self._log.warning("the server's certificate is not renewed", why=str(error))
             if self._ready.is_set():  # the bundle may be new all the same
@@ -73,14 +71,28 @@ class ServerCertificates:
         left = (credential.svid.expires - self._authority.now()).total_seconds()
         return max(left * _RENEWED_AT, _SHORTEST)
 
-    def credentials(self, *, demand: bool) -> grpc.ServerCredentials:
-        """For one port; ``demand`` a client's certificate of the mesh. Before it is ready nobody trusts the server."""
-        taken = [self._current]
+    @property
+    def current(self) -> Credential | None:
+        """The daemon's own certificate and key; None before there is one."""
+        return self._current[0] if self._ready.is_set() else None
+
+    def credentials(
+        self, *, demand: bool, roots: Callable[[], bytes] | None = None
+    ) -> grpc.ServerCredentials:
+        """For one port; ``demand`` a client's certificate, of the mesh or of one of ``roots`` (PEM). Before it is ready
+        nobody trusts the server.
+        """
+
+        def held() -> tuple[Credential, bytes]:
+            credential, bundle = self._current
+            return credential, (roots() or bundle) if roots is not None else bundle
+
+        taken = [held()]
 
         def changed() -> grpc.ServerCertificateConfiguration | None:
             """Asked by gRPC, in a thread of its own, before each handshake."""
-            now = self._current
-            if now is taken[0]:
+            now = held()
+            if now[0] is taken[0][0] and now[1] == taken[0][1]:
                 return None
             taken[0] = now
             return _configuration(now, demand=demand)

@@ -6,17 +6,28 @@ and what a client shows is looked at in the same way on both.
 """
 
 from collections.abc import Awaitable, Callable, Set
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import unquote
 
 import grpc
 
 from xdsd.ca.proving import Identifier, Shown, Unproven
-from xdsd.model.identity import StreamIdentity
+from xdsd.model.identity import SpiffeID, StreamIdentity
 from xdsd.server.house import Logger
 
-UNKNOWN_YET = frozenset({"tokens unknown"})
+UNKNOWN_YET = frozenset({"accounts unknown", "tokens unknown"})
 """Reasons to try again rather than to mend something."""
+
+
+_PROVEN: ContextVar[StreamIdentity | None] = ContextVar("proven", default=None)
+"""Who calls, within a call that a ``Guard`` let through."""
+
+
+def calling() -> SpiffeID | None:
+    """What who calls now proved to be; None on ports where nobody proves anything."""
+    proven = _PROVEN.get()
+    return proven.identity if proven is not None else None
 
 
 class Gate:
@@ -37,7 +48,9 @@ class Gate:
             return await self._identifier.identify(shown, lasting=lasting)
         except Unproven as unproven:
             self._count(unproven.reason)
-            self._log.warning("a proxy is refused", origin=shown.address, why=unproven.reason)
+            known = {"identity": unproven.identity, "credential": unproven.credential}
+            told = {name: each for name, each in known.items() if each}
+            self._log.warning("a proxy is refused", origin=shown.address, why=unproven.reason, **told)
             code = grpc.StatusCode.UNAUTHENTICATED
             if unproven.reason in UNKNOWN_YET:
                 code = grpc.StatusCode.UNAVAILABLE
@@ -59,7 +72,7 @@ def shown_by(context: Any) -> Shown:
     certificates = tuple(context.auth_context().get("x509_pem_cert", ()))
     authorization = metadata.get("authorization")
     return Shown(
-        _address(str(context.peer())),
+        peer_address(str(context.peer())),
         authorization if isinstance(authorization, str) else None,
         certificates[0] if certificates else None,
     )
@@ -86,7 +99,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
             return grpc.unary_unary_rpc_method_handler(_not_here)
 
         async def guarded(request: Any, context: Any) -> Any:
-            await self._gate.admit(context)
+            _PROVEN.set(await self._gate.admit(context))
             return await handler.unary_unary(request, context)
 
         return grpc.unary_unary_rpc_method_handler(
@@ -98,7 +111,7 @@ async def _not_here(_: Any, context: Any) -> None:
     await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this is not served over TLS")
 
 
-def _address(peer: str) -> str:
+def peer_address(peer: str) -> str:
     """The address in gRPC's name for a peer, without what changes with each connection."""
     kind, _, rest = peer.partition(":")
     return unquote(rest.rpartition(":")[0]).strip("[]") if kind in ("ipv4", "ipv6") else peer

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from xdsd.model.identity import SpiffeID
-from xdsd.model.secret import SecretStatus
+from xdsd.model.secret import HeldSecrets, SecretStatus
 from xdsd.snapshot import Resource
 
 Deliver = Callable[[tuple[Resource, ...]], None]
@@ -19,12 +19,17 @@ class Lease(Protocol):
     def status(self) -> tuple[SecretStatus, ...]:
         """What may be known of what it was given."""
 
+    def held(self) -> HeldSecrets | None:
+        """What it was delivered last, None before that."""
+
 
 class SecretSource(Protocol):
     """Who has secrets for identities."""
 
-    def open(self, identity: SpiffeID, deliver: Deliver) -> Lease:
-        """A stream that proved this identity asks. ``deliver`` is told all of its secrets, soon and on each change."""
+    def open(self, identity: SpiffeID, deliver: Deliver, *, gateway: bool = False) -> Lease:
+        """A stream that proved this identity asks; ``gateway`` is what it says of itself. ``deliver`` is told all of its
+        secrets, soon and on each change.
+        """
 
 
 class _Nothing:
@@ -33,12 +38,15 @@ class _Nothing:
     def status(self) -> tuple[SecretStatus, ...]:
         return ()
 
+    def held(self) -> HeldSecrets | None:
+        return None
+
 
 class NoSecrets:
     """Has none for anybody."""
 
-    def open(self, identity: SpiffeID, deliver: Deliver) -> Lease:
-        del identity
+    def open(self, identity: SpiffeID, deliver: Deliver, *, gateway: bool = False) -> Lease:
+        del identity, gateway
         deliver(())
         return _Nothing()
 

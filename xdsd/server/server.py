@@ -1,7 +1,7 @@
 """The server: its port, its sessions, and the news that goes round among them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -10,17 +10,21 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from xdsd.ca.standing import Standing
 from xdsd.model.identity import StreamIdentity
 from xdsd.model.secret import SecretStatus
 from xdsd.protocol.commands import Close, Code
 from xdsd.protocol.exchange import Exchange
 from xdsd.protocol.observer import Observer, Unobserved
-from xdsd.protocol.stream import Dialect, Stream
+from xdsd.protocol.sender import Dialect
+from xdsd.protocol.stream import Stream
 from xdsd.protocol.watch import TypeStatus
 from xdsd.protocol.wire import RequestCache
+from xdsd.server import standings
 from xdsd.server.gate import Gate, Guard
-from xdsd.server.house import House, Logger
+from xdsd.server.house import Attendant, House, Logger
 from xdsd.server.mesh import Mesh
+from xdsd.server.quotas import Account, Limit, OverLimit, Quotas
 from xdsd.server.secrets import SecretSource
 from xdsd.server.services import Method, Serve, handlers, methods
 from xdsd.server.session import Session
@@ -43,14 +47,16 @@ class XdsServer:
         settings: ServerSettings = ServerSettings(),  # noqa: B008 - immutable
         gate: Gate | None = None,
         secrets: SecretSource | None = None,
+        attendant: Attendant | None = None,
     ) -> None:
         self._gate = gate
         self.exchange = Exchange(mesh.snapshot)
         self._settings = settings
         self._observer = observer or Unobserved()
-        self._house = House(mesh, self._observer, log, settings.streams_a_node, secrets)
-        self._cache = RequestCache(settings.limits.name_bytes)
         self._loop = asyncio.get_running_loop()
+        quotas = Quotas(settings.allowance, self._loop.time)
+        self._house = House(mesh, self._observer, log, settings.streams_a_node, quotas, secrets, attendant)
+        self._cache = RequestCache(settings.limits.name_bytes)
         self._sessions: dict[Stream, Session] = {}
         self._news: dict[Stream, None] = {}
         self._going_round = False
@@ -151,6 +157,13 @@ class XdsServer:
             for each in session.secrets()
         )
 
+    def standings(self, daemon: str, turn: int) -> Iterator[Standing]:
+        """How far the proxies of this daemon are with the roots at a turn of theirs, one a stream."""
+        for session in list(self._sessions.values()):
+            found = standings.standing(session, daemon, turn)
+            if found is not None:
+                yield found
+
     def rejected(self, type_url: str) -> int:
         """How many resources of a type some connected proxy rejects now."""
         return len(
@@ -200,11 +213,7 @@ class XdsServer:
         await self._serve(method, context, await self._gate.admit(context, lasting=True))
 
     async def _serve(self, method: Method, context: Any, identity: StreamIdentity | None) -> None:
-        if len(self._sessions) >= self._settings.streams:
-            self._observer.refused(Code.RESOURCE_EXHAUSTED)
-            await context.abort(
-                grpc.StatusCode.RESOURCE_EXHAUSTED, f"{self._settings.streams} streams are open already"
-            )
+        account = await self._admit(context, identity)
         stream = Stream(
             self.exchange,
             method.dialect,
@@ -214,12 +223,26 @@ class XdsServer:
             identity,
         )
         parse = self._cache.delta if method.dialect is Dialect.DELTA else self._cache.sotw
-        session = self._sessions[stream] = Session(self._house, context, stream, parse)
+        session = self._sessions[stream] = Session(self._house, context, stream, parse, account)
         self._observer.opened()
         try:
             await session.run()
         finally:
             del self._sessions[stream]
+
+    async def _admit(self, context: Any, identity: StreamIdentity | None) -> Account | None:
+        """The account of a stream that proved whose it is; ends the call where there are too many."""
+        full = f"{self._settings.streams} streams are open already"
+        over = OverLimit(Limit.STREAMS, full) if len(self._sessions) >= self._settings.streams else None
+        if over is None:
+            try:
+                return self._house.open(str(identity.identity)) if identity is not None else None
+            except OverLimit as error:
+                over = error
+        close = self._house.exceeded(over, str(context.peer()))
+        self._observer.refused(close.code)
+        await context.abort(grpc.StatusCode[close.code], close.message)
+        raise AssertionError("an aborted call goes no further")
 
 
 def _status(session: Session, now: float) -> ProxyStatus:

@@ -14,7 +14,7 @@ from envoy.service.listener.v3 import lds_pb2
 from envoy.service.route.v3 import rds_pb2
 from envoy.service.secret.v3 import sds_pb2
 
-from xdsd.protocol.stream import Dialect
+from xdsd.protocol.sender import Dialect
 from xdsd.snapshot import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, SECRET
 
 Serve = Callable[["Method", Any], Awaitable[None]]

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 
 from xdsd.model.node import ClaimRefused, Node, NodeRefused
-from xdsd.model.secret import SecretStatus
+from xdsd.model.secret import HeldSecrets, SecretStatus
 from xdsd.protocol.commands import (
     Accepted,
     Attach,
@@ -25,7 +25,9 @@ from xdsd.protocol.commands import (
 from xdsd.protocol.events import Attached, Closed, Elapsed, Entrusted, Published, Received, Written
 from xdsd.protocol.stream import Stream
 from xdsd.protocol.wire import DeltaRequest, Malformed, SotwRequest
-from xdsd.server.house import House, TooManyStreamsError
+from xdsd.server.gate import peer_address
+from xdsd.server.house import House
+from xdsd.server.quotas import Account, Limit, OverLimit, description
 from xdsd.server.secrets import Lease
 from xdsd.snapshot import Resource
 
@@ -36,9 +38,13 @@ Parse = Callable[[bytes], DeltaRequest | SotwRequest]
 
 
 class Session:
-    """``context`` is the call, a grpc.aio.ServicerContext of raw bytes."""
+    """``context`` is the call, a grpc.aio.ServicerContext of raw bytes.
+
+    ``account`` is its identity's, None where it proved nothing: then it is that of the node that it claims to be.
+    """
 
     __slots__ = (
+        "_account",
         "_closing",
         "_context",
         "_house",
@@ -53,8 +59,11 @@ class Session:
         "stream",
     )
 
-    def __init__(self, house: House, context: Any, stream: Stream, parse: Parse) -> None:
+    def __init__(
+        self, house: House, context: Any, stream: Stream, parse: Parse, account: Account | None = None
+    ) -> None:
         self.stream = stream
+        self._account = account
         self._house = house
         self._context = context
         self._parse = parse
@@ -107,12 +116,21 @@ class Session:
                 self._closing = Close(Code.INVALID_ARGUMENT, str(error))
                 return
             attach = self._perform(self.stream.handle(Received(request, self._loop.time())))
+            try:
+                if attach is not None and self._account is None:
+                    self._account = self._house.open(f"node {attach.key}")
+                if self._account is not None:
+                    if attach is not None:
+                        self._account.shows(description(attach))
+                    self._account.asked(self.stream.names, answers=self.stream.only_answers)
+            except OverLimit as error:
+                self._closing = self._house.exceeded(error, self.peer)
             if attach is not None and self._closing is None:
                 await self._attach(attach)
 
     async def _attach(self, node: Node) -> None:
         try:
-            await self._house.attach(node)
+            await self._house.attach(node, self.stream.identity, peer_address(self.peer))
         except ClaimRefused as error:
             self._house.log.warning("a proxy claims to be another", peer=self.peer, why=str(error))
             self._closing = Close(Code.PERMISSION_DENIED, str(error))
@@ -120,8 +138,8 @@ class Session:
         except NodeRefused as error:
             self._closing = Close(Code.INVALID_ARGUMENT, str(error))
             return
-        except TooManyStreamsError as error:
-            self._closing = Close(Code.RESOURCE_EXHAUSTED, str(error))
+        except OverLimit as error:
+            self._closing = self._house.exceeded(error, self.peer)
             return
         self._perform(self.stream.handle(Attached(self._loop.time())))
 
@@ -131,10 +149,12 @@ class Session:
         for command in commands:
             if isinstance(command, Send):
                 self._outbox = command
+                if self._account is not None:
+                    self._account.sent()
                 if self._writer is None:
                     self._writer = self._loop.create_task(self._write())
             elif isinstance(command, Accepted):
-                self._house.observer.accepted(command.type_url, command.seconds)
+                self._house.accepted(self.stream, command.type_url, command.seconds)
             elif isinstance(command, Attach):
                 attach = command.node
                 self._house.enter(attach)
@@ -153,19 +173,27 @@ class Session:
             case Log(event, fields):
                 self._house.log.warning(event, **fields)
             case Entrust(identity):
-                self._lease = self._house.secrets.open(identity, self._entrusted)
+                node = self.stream.node
+                gateway = node is not None and node.is_gateway
+                self._lease = self._house.secrets.open(identity, self._entrusted, gateway=gateway)
             case Withheld(names):
                 self._house.withheld(self.stream, names)
             case Detach(node):
                 self._house.detach(node)
-            case Close():
+            case Close(code):
                 self._closing = command
+                if code is Code.RESOURCE_EXHAUSTED:
+                    self._house.observer.exceeded(Limit.NAMES)
             case _:
                 raise AssertionError(f"not performed: {command}")
 
     def secrets(self) -> tuple[SecretStatus, ...]:
         """What may be known of the secrets that the stream was given."""
         return () if self._lease is None else self._lease.status()
+
+    def held(self) -> HeldSecrets | None:
+        """What the stream was delivered of them last."""
+        return None if self._lease is None else self._lease.held()
 
     def _entrusted(self, resources: tuple[Resource, ...]) -> None:
         self._perform(self.stream.handle(Entrusted(resources, self._loop.time())))
@@ -194,6 +222,9 @@ class Session:
         if self._lease is not None:
             self._lease.close()
             self._lease = None
+        if self._account is not None:
+            self._account.close()
+            self._account = None
         if self._timer is not None:
             self._timer.cancel()
         self._outbox = None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from xdsd.protocol.limits import Limits, Timing
+from xdsd.server.quotas import Allowance
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,8 +12,8 @@ class ServerSettings:
 
     ``keepalive``: how often a silent connection is pinged; ``keepalive_timeout`` later it is given up.
     ``streams``, ``streams_a_connection``, ``streams_a_node``: how many may be open at once.
-    ``request_bytes``: the largest request that is taken. ``slice``: how many streams are served between two looks at
-    other work of the event loop.
+    ``allowance``: what one identity may use. ``request_bytes``: the largest request that is taken. ``slice``: how many
+    streams are served between two looks at other work of the event loop.
     """
 
     timing: Timing = Timing()  # noqa: RUF009 - immutable
@@ -22,8 +23,9 @@ class ServerSettings:
     streams: int = 20_000
     streams_a_connection: int = 128
     streams_a_node: int = 64
+    allowance: Allowance = Allowance()  # noqa: RUF009 - immutable
     request_bytes: int = 16 << 20
-    slice: int = 256
+    slice: int = 32
 
     def channel_options(self) -> list[tuple[str, int]]:
         """gRPC's own arguments. Its default for pending requests loses streams when thousands connect at once."""

@@ -2,20 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import grpc
+from cryptography import x509
 
 from api.commands.cert.folder import Files
 from api.proto.istio.v1.auth import ca_pb2 as pb
 from xdsd.ca.authority import signing_request
 from xdsd.ca.issuer import bundle
 from xdsd.ca.keys import new_key, private_pem, public_der
-from xdsd.ca.reading import Unreadable, read_certificates
-from xdsd.settings import TcpAddress
+from xdsd.ca.reading import Unreadable, read_certificates, read_key
+from xdsd.setting_values import TcpAddress
 
 _METHOD = "/istio.v1.auth.IstioCertificateService/CreateCertificate"
 _SERVER_NAME = "xdsd"
 _TIMEOUT = 30.0
+_CUT = ("handshak", "ssl", "closed", "reset", "broken pipe")
+"""What gRPC says in some place where the other side ended a connection that was there."""
 
 
 class NoCertificateError(Exception):
@@ -33,6 +37,7 @@ class Asker:
 
 def ask(servers: Sequence[TcpAddress], asker: Asker, lifetime: int) -> Files:
     """A fresh key and its certificate, of the first daemon that answers. Raises NoCertificateError."""
+    held = _held(asker)
     key = new_key()
     request = pb.IstioCertificateRequest(csr=signing_request(key).decode(), validity_duration=lifetime)
     failures = []
@@ -40,7 +45,7 @@ def ask(servers: Sequence[TcpAddress], asker: Asker, lifetime: int) -> Files:
         try:
             response = _call(server, asker, request)
         except grpc.RpcError as error:
-            failures.append(f"{server}: {_why(error)}")
+            failures.append(f"{server}: {_why(error, asker, held)}")
             if error.code() is not grpc.StatusCode.UNAVAILABLE:
                 break
         else:
@@ -62,7 +67,7 @@ def _call(
     credentials = grpc.ssl_channel_credentials(
         asker.roots, files.key if files else None, files.certificate if files else None
     )
-    # Of all certificates that the mesh's CA signs the daemons' alone have a DNS name.
+    # Of all certificates that the mesh's CA signs the daemons' alone have this name.
     options = (("grpc.ssl_target_name_override", _SERVER_NAME), ("grpc.enable_http_proxy", 0))
     with grpc.secure_channel(str(server), credentials, options) as channel:
         call = channel.unary_unary(
@@ -73,7 +78,22 @@ def _call(
         return response
 
 
-def _why(error: grpc.RpcError) -> str:
+def _held(asker: Asker) -> x509.Certificate | None:
+    """The certificate that is shown, if any. Raises NoCertificateError for files that nobody could believe."""
+    try:
+        read_certificates(asker.roots, "what is to be trusted (--root, root.pem)")
+        if asker.files is None:
+            return None
+        found = read_certificates(asker.files.certificate, "cert.pem")[0]
+        key = read_key(asker.files.key, "key.pem")
+    except Unreadable as error:
+        raise NoCertificateError(str(error)) from error
+    if public_der(found.public_key()) != public_der(key.public_key()):  # type: ignore[arg-type]
+        raise NoCertificateError("key.pem is not the key of cert.pem; get others with xdsctl cert issue")
+    return found
+
+
+def _why(error: grpc.RpcError, asker: Asker, held: x509.Certificate | None) -> str:
     """The daemon's sentence, or that it cannot be reached: gRPC's own has handshakes in it."""
     details = str(error.details() or "")
     if error.code() is not grpc.StatusCode.UNAVAILABLE or "certificate can be issued" in details:
@@ -83,6 +103,14 @@ def _why(error: grpc.RpcError) -> str:
             "its certificate is not of the roots that are trusted, or the clocks differ; "
             "xdsctl ca bundle prints the mesh's roots"
         )
-    if "handshak" in details.lower() or "ssl" in details.lower():
-        return "it refused the connection: the certificate may have expired, or be of another mesh"
+    if held is not None and held.not_valid_after_utc <= datetime.now(UTC):
+        ended = held.not_valid_after_utc.isoformat()
+        return f"the certificate expired at {ended}, so it proves nothing; get another with xdsctl cert issue"
+    if any(each in details.lower() for each in _CUT):
+        if asker.token:
+            return (
+                "it closed the connection: the port may want a certificate, as xds-mtls-address does; "
+                "xds-tls-address takes tokens"
+            )
+        return "it refused the connection: the certificate may be of another mesh, or the clocks differ"
     return f"it cannot be reached: {details}"

@@ -8,13 +8,14 @@ import click
 from pydantic_core import PydanticCustomError
 
 from api.commands.cert.folder import Files, read, write
+from api.commands.cert.issued import list_
 from api.commands.connection import Connection, pass_connection
 from api.commands.duration_type import DURATION
 from api.commands.hints import HintedGroup
 from api.commands.output import DataFormat, print_data, print_table
 from api.joining_client import JoiningClient
 from api.proto.xdsd.admin.v1 import admin_pb2 as pb
-from xdsd.settings import TcpAddress, parse_address
+from xdsd.setting_values import TcpAddress, parse_address
 
 _COLUMNS = ("REVOKED", "SINCE", "UNTIL", "BY", "REASON")
 _DUE = 0.5
@@ -48,6 +49,9 @@ def cert() -> None:
     """Get and renew a proxy's certificate where it runs, and shut others out."""
 
 
+cert.add_command(list_)
+
+
 @cert.command()
 @out_option
 @click.option(
@@ -62,7 +66,7 @@ def cert() -> None:
 @click.option(
     "--join-token-file",
     required=True,
-    type=click.File("r"),
+    type=click.File("rb"),
     help="Holds a join token (xdsctl token create); - reads the standard input.",
 )
 @click.option(
@@ -80,8 +84,8 @@ def issue(
     The key never leaves this machine. cert.pem, key.pem and root.pem in the folder change together; Envoy takes them up when
     they do (see xdsctl bootstrap --certificates).
     """
-    token = join_token_file.read(_LONGEST_TOKEN).strip()
-    if not token or not token.isprintable():
+    token = join_token_file.read(_LONGEST_TOKEN).decode("ascii", "replace").strip()
+    if not token or not token.isascii() or not token.isprintable():
         raise click.ClickException(f"{join_token_file.name} does not hold a join token")
     _get(out, servers, lifetime, roots=_read(root), token=token)
 
@@ -117,8 +121,19 @@ def renew(out: Path, servers: tuple[TcpAddress, ...], if_due: bool, lifetime: ti
 @cert.command()
 @click.argument("identity", required=False, metavar="[SPIFFE-ID]")
 @click.option("--serial", default="", help="Of one certificate, in hexadecimal digits.")
-@click.option("--for", "lasts", type=DURATION, help="How long; by default as long as a certificate lives.")
+@click.option(
+    "--for",
+    "lasts",
+    type=DURATION,
+    help="How long; at least until its certificates have expired, which is the default.",
+)
 @click.option("--reason", default="", help="Why, to be told.")
+@click.option("--keep-connections", is_flag=True, help="End no connections that are open already.")
+@click.option(
+    "--everywhere",
+    is_flag=True,
+    help="End connections of workloads too whose policies keep it out now, and if no certificate is known.",
+)
 @click.option("-o", "--output", type=DataFormat, help="As data.")
 @pass_connection
 def revoke(
@@ -127,21 +142,37 @@ def revoke(
     serial: str,
     lasts: timedelta | None,
     reason: str,
+    keep_connections: bool,
+    everywhere: bool,
     output: str | None,
 ) -> None:
     """Shut out an identity, or one certificate by its serial. Streams that it proved end at once.
 
-    An identity is shut out for as long as a certificate of it can live: it may join again afterwards, with a new token.
+    An identity is shut out until the last certificate that was issued to it has expired, and for as long as a new one would
+    live at least; --for makes that longer. It may join again afterwards, also with a join token that it has: revoke those.
+    Proxies take no connections of it any more, and end those that are open: to that end workloads whose policies let it
+    in drain all connections of peers, within their drain time.
 
     \b
     xdsctl cert revoke spiffe://cluster.local/ns/shop/sa/reviews --reason "host was stolen"
     xdsctl cert revoke --serial 1f:3a:…
     """
     _one(identity, serial)
+    if everywhere and keep_connections:
+        raise click.UsageError("give --everywhere or --keep-connections, not both")
     seconds = int(lasts.total_seconds()) if lasts else 0
-    request = pb.RevokeRequest(identity=identity or "", serial=serial, ttl_seconds=seconds, reason=reason)
+    request = pb.RevokeRequest(
+        identity=identity or "",
+        serial=serial,
+        ttl_seconds=seconds,
+        reason=reason,
+        keep_connections=keep_connections,
+        everywhere=everywhere,
+    )
     with connection.client() as client:
         made = JoiningClient(client).revoke(request)
+    for warning in made.warnings:
+        click.echo(f"warning: {warning}", err=True)
     if output:
         print_data(_data(made), output)
     else:

@@ -1,5 +1,7 @@
 """The admin port over TLS: who it shows itself as, whom it takes client certificates from, and files that are replaced."""
 
+import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from api.credentials import Credentials, load_tls
 from api.etcd_client import EtcdClient
 from tests.api.access.people import binding, with_token
 from tests.api.daemon import Daemon, daemon
+from tests.lab import handshakes
 from tests.lab.certificates import Authority, Pair
 from tests.lab.ports import free_port
 from xdsd.settings import TcpAddress
@@ -239,3 +242,41 @@ def test_etcds_api_goes_over_the_same_credentials(tmp_path: Path, authority: Aut
                 EtcdClient(client).grant(60)
         with server.client(credentials(authority.cert)) as client, pytest.raises(ApiError, match="who calls"):
             EtcdClient(client).grant(60)
+
+
+def test_old_versions_and_ciphers_are_not_spoken(tmp_path: Path, authority: Authority) -> None:
+    """The admin port refuses TLS before 1.2, and whatever of 1.2 lacks ephemeral keys or authenticated encryption."""
+    with serving(tmp_path, loopback(authority)) as server:
+        assert isinstance(server.address, TcpAddress)
+        port = server.address.port
+        assert "TLSv1.3" in handshakes.handshake(port)
+        spoken = handshakes.ciphers_of(port)
+        assert spoken
+        assert spoken <= handshakes.MODERN
+        assert handshakes.old_versions_of(port) == set()
+
+
+def test_the_test_of_versions_finds_a_server_that_is_weak(authority: Authority) -> None:
+    """OpenSSL's own server with everything allowed is found to speak what ours do not."""
+    pair, port = loopback(authority), free_port()
+    words = [
+        "openssl",
+        "s_server",
+        "-accept",
+        f"127.0.0.1:{port}",
+        "-cert",
+        str(pair.cert),
+        "-key",
+        str(pair.key),
+    ]
+    weak = [*words, "-cipher", "ALL:@SECLEVEL=0", "-quiet"]
+    with subprocess.Popen(weak, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as program:
+        try:
+            deadline = time.monotonic() + 20
+            spoken: set[str] = set()
+            while not spoken and time.monotonic() < deadline:
+                spoken = handshakes.ciphers_of(port)
+            assert spoken - handshakes.MODERN
+            assert handshakes.old_versions_of(port)
+        finally:
+            program.kill()

@@ -12,7 +12,7 @@ from aetcd.rpc import rpc_pb2_grpc as services
 from tests.api.daemon import Daemon
 
 Message = Any
-DEADLINE = 20
+DEADLINE = 60
 
 
 class Calling:

@@ -158,7 +158,7 @@ async def test_a_quiet_watch_is_told_of_progress() -> None:
     asked = rpc.WatchCreateRequest(key=b"/app/a", progress_notify=True)
     followed = following.Followed(5, asked, store.watch(b"/app/a"), headers, told.put, 0.01)
     running = asyncio.create_task(followed.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         first = await told.get()
         await store.put(b"/app/b", b"1")
         while (await told.get()).header.revision != 2:

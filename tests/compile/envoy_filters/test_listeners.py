@@ -23,7 +23,7 @@ from tests.compile.envoy_filters.patching import (
     untouched,
 )
 from xdsd.compile.envoy_filters.matching import Facts
-from xdsd.compile.gateways import gateway_listener
+from xdsd.compile.gateway_listeners import gateway_listener
 from xdsd.compile.inbound import InboundPort, virtual_inbound
 from xdsd.compile.listeners import outbound_http_listener
 from xdsd.model.catalog import Protocol

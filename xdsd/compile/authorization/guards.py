@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from envoy.config.rbac.v3.rbac_pb2 import RBAC
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as http_rbac
 from envoy.extensions.filters.network.rbac.v3 import rbac_pb2 as network_rbac
 
@@ -15,6 +16,12 @@ TRIED: Mapping[Action, str] = MappingProxyType(
     {Action.ALLOW: "istio_dry_run_allow_", Action.DENY: "istio_dry_run_deny_"}
 )
 """How the metrics of policies that only count begin."""
+
+AUDITED = "istio_audit_"
+"""The same of what is audited."""
+
+REVOKED = "revoked"
+"""How the rule is called that refuses identities that are revoked."""
 
 STATISTICS = "tcp."
 UNKNOWN_PROVIDER = "-deny-due-to-bad-CUSTOM-action"
@@ -38,6 +45,18 @@ def refused_custom(config: Any, policies: Iterable[AnyPolicy], domains: Domains,
         config.rules.action = made.action
         for name, policy in made.policies.items():
             config.rules.policies[name].CopyFrom(policy)
+    return config
+
+
+def refused_identities(config: Any, identities: Iterable[str]) -> Any:
+    """Adds to what the filter of DENY is told that nobody of these identities gets in, whatever other policies say."""
+    names = tuple(identities)
+    if names:
+        config.rules.action = RBAC.DENY
+        policy = config.rules.policies[REVOKED]
+        policy.permissions.add(any=True)
+        for name in names:
+            policy.principals.add().authenticated.principal_name.exact = name
     return config
 
 
@@ -65,11 +84,21 @@ def chosen_by(provider: str) -> str:
     return f"istio_ext_authz_{provider}_"
 
 
+def _name_audited(config: Any) -> None:
+    """Has the filter count what is audited, and leave the rule's name: by itself it only marks that something was."""
+    if config.HasField("rules"):
+        config.shadow_rules.CopyFrom(config.rules)
+        config.shadow_rules.action = RBAC.ALLOW
+        config.shadow_rules_stat_prefix = AUDITED
+
+
 def _told(config: Any, policies: Iterable[AnyPolicy], action: Action, domains: Domains, *, http: bool) -> Any:
     found = kept(policies, action)
     if found.enforced:
         config.rules.CopyFrom(rules(found.enforced, action, domains, http=http))
-    if found.tried and action is not Action.AUDIT:
+    if action is Action.AUDIT:
+        _name_audited(config)
+    elif found.tried:
         config.shadow_rules.CopyFrom(rules(found.tried, action, domains, http=http))
         config.shadow_rules_stat_prefix = TRIED[action]
     return config

@@ -11,5 +11,11 @@ _QUERIES = frozenset({claims_ahead, domains_ahead, edge_ahead, outbound_ahead})
 
 
 def is_ahead(query: Callable[..., Any] | None, arguments: tuple[Any, ...]) -> bool:
-    """Whether a part is one of these, patched or not: a part with patches applied has the query as its first argument."""
-    return query in _QUERIES or (bool(arguments) and callable(arguments[0]) and arguments[0] in _QUERIES)
+    """Whether a part is one of these, changed on its way or not: a part that is has the query as its first argument, and its
+    arguments as the second.
+    """
+    while query not in _QUERIES:
+        if not arguments or not callable(arguments[0]):
+            return False
+        query, arguments = arguments[:2]
+    return True

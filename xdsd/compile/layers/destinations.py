@@ -9,13 +9,15 @@ from envoy.config.route.v3.route_components_pb2 import Route
 from xdsd.compile.dynamic_forward import keep_to_port
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.defaults import cluster_policy
+from xdsd.compile.layers.peers import turn_of
 from xdsd.compile.names import outbound_cluster_name
 from xdsd.compile.policy import DEFAULT_POLICY, Policy, effective_policy
 from xdsd.compile.resolve import ALL_HOSTS, EgressHosts, Labels, destination_service, merged_rule, rules_for
 from xdsd.compile.tcp_proxies import TcpOptions, tcp_options
-from xdsd.compile.upstream_tls import is_automatic, uses_mesh
+from xdsd.compile.upstream_tls import is_automatic, passes_name_on, uses_mesh
 from xdsd.compile.world import read_service
 from xdsd.model.catalog import Location, Port, Protocol, Resolution, Service, ServiceKey
+from xdsd.model.global_names import is_global
 from xdsd.model.intent import ConsistentHashLB, Destination
 
 
@@ -33,10 +35,12 @@ def service_options(policy: Policy, service: Service | None, number: int) -> Tcp
     port = service.port(number) if service else None
     if service is None or port is None:
         return options
+    options = replace(options, insistent=is_global(service.hostname))
     if service.resolution is Resolution.DYNAMIC_DNS:
         return replace(options, sni_port=port.target)
     mutual = is_automatic(policy.tls) and service.location is Location.MESH_INTERNAL
-    return replace(options, opaque=port.protocol.is_auto and (mutual or uses_mesh(policy.tls)))
+    opaque = port.protocol.is_auto and (mutual or uses_mesh(policy.tls))
+    return replace(options, opaque=opaque, pass_name=passes_name_on(policy.tls))
 
 
 class MeshDestinations:
@@ -94,7 +98,7 @@ class MeshDestinations:
             return tcp_options(DEFAULT_POLICY)
         rules = self._graph.ask(rules_for, self._namespace, self._labels, service.key)
         policy = cluster_policy(self._graph, rules, port, destination.subset or "")
-        return service_options(policy, service, port)
+        return replace(service_options(policy, service, port), turn=self._graph.ask(turn_of, service.key))
 
     def _policy(self, destination: Destination, namespace: str, listener_port: int) -> Policy:
         """What its own rules say; how hashes find endpoints is nothing that the mesh decides."""

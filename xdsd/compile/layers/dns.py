@@ -7,10 +7,20 @@ pushed whole, so it names nothing that changes with endpoints, but for services 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from xdsd.compile.dns import DNS_LISTENER, answers, dns_listener, is_answered, spoken_names, virtual_domain
+from xdsd.compile.dns import (
+    DNS_LISTENER,
+    answers,
+    dns_listener,
+    is_answered,
+    is_known_outside,
+    spoken_names,
+    virtual_domain,
+)
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Member
 from xdsd.compile.layers.scope import SHARDS, shard_of, view_hosts
+from xdsd.compile.layers.unknown import unknown_cluster
+from xdsd.compile.names import BLACK_HOLE_CLUSTER
 from xdsd.compile.resolve import EgressHosts, View, scope_services, settings
 from xdsd.compile.world import read_endpoints, read_service, read_virtual_addresses
 from xdsd.model.catalog import Resolution, ServiceKey
@@ -29,10 +39,11 @@ class NameScope(NamedTuple):
 
 
 class NamePart(NamedTuple):
-    """The names of a service, with the encoded entry of each."""
+    """The names of a service, with the encoded entry of each. With ``asks`` resolvers outside know its addresses."""
 
     hostname: str
     entries: tuple[tuple[str, bytes], ...]
+    asks: bool = False
 
 
 class NameGroup(NamedTuple):
@@ -42,6 +53,7 @@ class NameGroup(NamedTuple):
     names: frozenset[str]
     total: int
     fields: bytes
+    asks: bool = False
 
 
 def dns_members(graph: Graph, view: View, at: str = "") -> tuple[Member, ...]:
@@ -54,17 +66,22 @@ def dns_members(graph: Graph, view: View, at: str = "") -> tuple[Member, ...]:
     groups = tuple(
         Member("", f"{DNS_LISTENER}/{shard}", name_group, (scope, shard)) for shard in range(SHARDS)
     )
-    arguments = (scope, address.strip("[]"), int(port))
+    closed = graph.ask(unknown_cluster, view) == BLACK_HOLE_CLUSTER
+    arguments = (scope, address.strip("[]"), int(port), closed)
     return (*groups, Member(LISTENER, DNS_LISTENER, name_listener, arguments))
 
 
-def name_listener(graph: Graph, scope: NameScope, address: str, port: int) -> Resource:
-    """The listener of a scope, at an address."""
+def name_listener(graph: Graph, scope: NameScope, address: str, port: int, closed: bool) -> Resource:
+    """The listener of a scope, at an address. Where nothing leaves that nobody declared (``closed``), resolvers are asked
+    only if some service needs them.
+    """
     groups = [graph.ask(name_group, scope, shard) for shard in range(SHARDS)]
     names = frozenset[str]().union(*(group.names for group in groups))
     if len(names) != sum(group.total for group in groups):
         groups = [_without_clashes([part for group in groups for part in group.parts])]
-    body = dns_listener(address, port, (group.fields for group in groups), settings(graph).dns_resolvers)
+    forwards = not closed or any(group.asks for group in groups)
+    fields = (group.fields for group in groups)
+    body = dns_listener(address, port, fields, settings(graph).dns_resolvers, forwards=forwards)
     return Resource.of(LISTENER, DNS_LISTENER, body, content_version(body))
 
 
@@ -114,7 +131,8 @@ def name_part(graph: Graph, key: ServiceKey, namespace: str, ipv6: bool, at: str
         at=at,
     )
     names = spoken_names(key.hostname, namespace, settings(graph).domain) if found else ()
-    return NamePart(key.hostname, tuple((name, virtual_domain(name, found)) for name in names))
+    entries = tuple((name, virtual_domain(name, found)) for name in names)
+    return NamePart(key.hostname, entries, asks=not found and is_known_outside(service))
 
 
 def _unanswered(key: ServiceKey) -> Problem:
@@ -128,7 +146,8 @@ def _unanswered(key: ServiceKey) -> Problem:
 def _group(parts: Sequence[NamePart]) -> NameGroup:
     names = frozenset(name for part in parts for name, _ in part.entries)
     total = sum(len(part.entries) for part in parts)
-    return NameGroup(tuple(parts), names, total, b"".join(data for part in parts for _, data in part.entries))
+    fields = b"".join(data for part in parts for _, data in part.entries)
+    return NameGroup(tuple(parts), names, total, fields, any(part.asks for part in parts))
 
 
 def _without_clashes(parts: Iterable[NamePart]) -> NameGroup:
@@ -139,7 +158,7 @@ def _without_clashes(parts: Iterable[NamePart]) -> NameGroup:
         for name, _ in part.entries:
             owners.setdefault(name, part.hostname)
     kept = [
-        NamePart(part.hostname, tuple(entry for entry in part.entries if owners[entry[0]] == part.hostname))
+        part._replace(entries=tuple(entry for entry in part.entries if owners[entry[0]] == part.hostname))
         for part in parts
     ]
     return _group(kept)

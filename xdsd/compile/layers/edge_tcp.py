@@ -1,108 +1,69 @@
-"""Ports of gateways whose connections are carried unread: what VirtualServices say of them, and where they lead."""
+"""Listeners of gateways' ports whose connections are carried unread."""
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any
 
+from envoy.config.listener.v3.listener_pb2 import Listener
+
+from xdsd.compile.access_logs import OFF
 from xdsd.compile.authorization.heads import Extras, heads
-from xdsd.compile.gateways import (
-    GatewayServer,
-    MergedPort,
-    gateway_tcp_listener,
-    hosts_for_namespace,
-    intersect_hosts,
-)
+from xdsd.compile.gateway_listeners import gateway_tcp_listener
+from xdsd.compile.gateways import MergedPort
 from xdsd.compile.graph import Graph
-from xdsd.compile.l4_matches import canonical_names
-from xdsd.compile.layers.base import Member, resource
-from xdsd.compile.layers.destinations import MeshDestinations, Target
+from xdsd.compile.layers.base import Member, encode, resource
+from xdsd.compile.layers.edge_connections import PORTION, edge_connections, port_rules, routed, unread
+from xdsd.compile.layers.edge_tables import port_guards
 from xdsd.compile.layers.guarding import Guards, extras_of, guarded, head_members
 from xdsd.compile.layers.settings import listener_settings
-from xdsd.compile.matches import Source, gateway_key
-from xdsd.compile.names import listener_name, resolve_host
-from xdsd.compile.resolve import View, sees, settings, virtual_service_spec
-from xdsd.compile.tcp_routes import TcpRule, rule_targets, tcp_rules, tls_rules
-from xdsd.compile.tcp_targets import TcpTarget
-from xdsd.compile.world import AnyObject, read_object, read_refs
-from xdsd.model.intent import VirtualService
-from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
+from xdsd.compile.listener_settings import ListenerSettings
+from xdsd.compile.resolve import View
+from xdsd.compile.tcp_chains import append_chains, asks_for_names
+from xdsd.compile.tcp_targets import TcpTarget, distinct
 from xdsd.snapshot import LISTENER, Resource
-
-
-class EdgeConnections(NamedTuple):
-    """Where connections to a port belong, and the clusters to which that leads."""
-
-    targets: tuple[TcpTarget, ...]
-    clusters: tuple[Target, ...]
 
 
 def edge_tcp_members(graph: Graph, view: View, port: MergedPort, guards: Guards) -> list[Member]:
     """The listener of a port, and what guards it; nothing while no rule is for it."""
-    found = graph.ask(edge_connections, view, port)
-    if not found.targets:
+    if not graph.ask(edge_connections, view, port).targets:
         return []
     extras = graph.ask(extras_of, guards.policies)
-    arguments = (port.bind, port.port, found.targets, extras)
     told = head_members(guards, heads(extras, place=port.listener_name, http=False))
-    return [Member(LISTENER, port.listener_name, edge_tcp_listener, arguments), *told]
+    return [Member(LISTENER, port.listener_name, edge_tcp_listener, (view, port, extras)), *told]
 
 
-def edge_connections(graph: Graph, view: View, port: MergedPort) -> EdgeConnections:
-    """What all VirtualServices of a port's gateways say of its connections, the oldest first."""
-    rules = [rule for obj in _bound(graph, view, port) for rule in _rules(graph, view, port, obj)]
-    destinations = MeshDestinations(graph, view.namespace, view.labels)
-    targets = tuple(rule_targets(rules, None, port.port, destinations))
-    if not targets:
-        for server in port.servers:
-            message = f"opens no port: no VirtualService of its gateway has a {port.section} rule for port {port.port}"
-            path = f"spec.servers[{server.index}]"
-            graph.report(
-                Problem(Reason.BROKEN_REFERENCE, message, server.gateway, path, severity=Severity.WARNING)
-            )
-    return EdgeConnections(targets, tuple(destinations.targets))
+def tcp_steps(graph: Graph, view: View, port: MergedPort) -> Iterator[tuple[Any, ...]]:
+    """What is to be asked for, one after the other, so that no step is long: queries with their arguments."""
+    count = len(graph.ask(port_rules, view, routed(unread(port))))
+    extras = graph.ask(extras_of, graph.ask(port_guards, view, port).policies)
+    if count > PORTION:
+        yield from ((tcp_chains, view, port, extras, at) for at in range(0, count, PORTION))
 
 
-def edge_tcp_listener(
-    graph: Graph, bind: str, number: int, targets: tuple[TcpTarget, ...], extras: Extras
-) -> Resource:
-    """The listener of a port."""
-    found = guarded(listener_settings(graph), extras, listener_name(bind, number))
-    listener = gateway_tcp_listener(bind, number, targets, settings=found)
+def edge_tcp_listener(graph: Graph, view: View, port: MergedPort, extras: Extras) -> Resource | None:
+    """The listener of a port; None where nothing leads on from it any more."""
+    kept = graph.ask(kept_targets, view, port)
+    if not kept:
+        return None
+    found = _settings(graph, view, port, extras)
+    listener = gateway_tcp_listener(port.bind, port.port, inspect=asks_for_names(kept), settings=found)
+    for at in range(0, len(kept), PORTION):
+        listener.MergeFromString(graph.ask(tcp_chains, view, port, extras, at))
     return resource(LISTENER, listener.name, listener)
 
 
-def _bound(graph: Graph, view: View, port: MergedPort) -> list[AnyObject]:
-    """The VirtualServices of the port's gateways that the view sees, older ones first."""
-    found: dict[ObjectRef, AnyObject] = {}
-    for gateway in dict.fromkeys(server.gateway_key for server in port.servers):
-        for ref in read_refs(graph, "gateway-virtual-services", gateway):
-            obj = read_object(graph, ref)
-            if obj is not None and sees(graph, view.namespace, ref, obj.spec.export_to):
-                found[ref] = obj
-    return sorted(found.values(), key=lambda obj: obj.age)
+def kept_targets(graph: Graph, view: View, port: MergedPort) -> tuple[TcpTarget, ...]:
+    """Where connections to a port belong, each to the first that takes it."""
+    return distinct(graph.ask(edge_connections, view, port).targets)[0]
 
 
-def _rules(graph: Graph, view: View, port: MergedPort, obj: AnyObject) -> Iterator[TcpRule]:
-    spec = virtual_service_spec(graph, obj.ref)
-    servers = [server for server in port.servers if _shows(graph, server, obj.ref, spec)]
-    if not servers:
-        return
-    gateways = frozenset(server.gateway_key for server in servers)
-    source = Source(gateways, view.namespace, dict(view.labels), port.port)
-    if port.section == "tcp":
-        yield from tcp_rules(spec, obj.ref, source)
-        return
-    served = [host for server in servers for host in hosts_for_namespace(server, obj.ref.namespace)]
-    for rule in tls_rules(spec, obj.ref, source):
-        names = intersect_hosts(rule.conditions.sni or ("*",), served)
-        if names:
-            yield replace(rule, conditions=rule.conditions._replace(sni=canonical_names(names)))
+def tcp_chains(graph: Graph, view: View, port: MergedPort, extras: Extras, at: int) -> bytes:
+    """The chains of a portion of these, as a listener that has nothing else."""
+    quiet = replace(_settings(graph, view, port, extras), access_log=OFF)
+    made = Listener()
+    append_chains(made, graph.ask(kept_targets, view, port)[at : at + PORTION], quiet)
+    return encode(made)
 
 
-def _shows(graph: Graph, server: GatewayServer, ref: ObjectRef, spec: VirtualService) -> bool:
-    """True if a VirtualService names a server's gateway, and their hosts overlap."""
-    if server.gateway_key not in {gateway_key(name, ref.namespace) for name in spec.gateways}:
-        return False
-    domain = settings(graph).domain
-    own = [resolve_host(host, ref.namespace, domain).lower() for host in spec.hosts]
-    return bool(intersect_hosts(hosts_for_namespace(server, ref.namespace), own))
+def _settings(graph: Graph, view: View, port: MergedPort, extras: Extras) -> ListenerSettings:
+    return guarded(listener_settings(graph, view.topology), extras, port.listener_name)

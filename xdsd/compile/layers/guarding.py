@@ -16,6 +16,7 @@ from xdsd.compile.authorization.guards import (
     network_choice,
     network_guard,
     refused_custom,
+    refused_identities,
 )
 from xdsd.compile.authorization.heads import ACTIONS, NO_EXTRAS, Extras, Head, Part, guarding, heads, told
 from xdsd.compile.authorization.rules import kept
@@ -23,7 +24,7 @@ from xdsd.compile.authorization.tokens import Issuer, token_guard
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.destinations import Target
-from xdsd.compile.layers.peers import trusted
+from xdsd.compile.layers.peers import shut_out, trusted
 from xdsd.compile.listener_settings import ListenerSettings
 from xdsd.compile.names import outbound_cluster_name, resolve_host
 from xdsd.compile.resolve import Labels, View, selects, settings
@@ -124,9 +125,9 @@ def extras_of(graph: Graph, policies: Refs) -> Extras:
 
 
 def provider_of(graph: Graph, name: str) -> MeshExtensionProvider | None:
-    """A provider that the mesh declares; None if it does not."""
+    """A provider of decisions that the mesh declares; None if it does not."""
     known: tuple[MeshExtensionProvider, ...] = read_mesh_default(graph, "extension_providers") or ()
-    return next((each for each in known if each.name == name), None)
+    return next((each for each in known if each.name == name and each.settings is not None), None)
 
 
 def guarded(found: ListenerSettings, extras: Extras = NO_EXTRAS, place: str = "") -> ListenerSettings:
@@ -156,7 +157,8 @@ def _config(graph: Graph, guards: Guards, head: Head) -> Any:
     unknown = [
         each for each in custom if each.spec.provider and not provider_of(graph, each.spec.provider.name)
     ]
-    return refused_custom(config, unknown, domains, http=head.http)
+    config = refused_custom(config, unknown, domains, http=head.http)
+    return refused_identities(config, graph.ask(shut_out))
 
 
 def _asking(graph: Graph, head: Head) -> Any:

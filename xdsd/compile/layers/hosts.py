@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
@@ -9,6 +10,7 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
 from xdsd.compile.delegates import routing
 from xdsd.compile.dynamic_forward import keep_to_port
+from xdsd.compile.everywhere import RETRIES
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Query, encode
 from xdsd.compile.layers.defaults import default_retries
@@ -36,7 +38,7 @@ from xdsd.compile.resolve import (
     virtual_service_for,
     virtual_service_spec,
 )
-from xdsd.compile.routes import concerns, default_http_route
+from xdsd.compile.routes import concerns, default_http_route, safe_route
 from xdsd.compile.virtual_hosts import (
     PortForm,
     allow_any_virtual_host,
@@ -48,6 +50,7 @@ from xdsd.compile.virtual_hosts import (
 )
 from xdsd.compile.world import read_routed_hosts, read_service
 from xdsd.model.catalog import Protocol, Resolution, Service, ServiceKey
+from xdsd.model.global_names import is_global
 from xdsd.model.problem import ObjectRef
 from xdsd.snapshot import ROUTE, Resource, content_version, field_bytes
 
@@ -132,13 +135,19 @@ def plain_host(
     policy = effective_policy(graph.ask(merged_rule, rules), number)
     hashing = policy.load_balancer.consistent_hash if policy.load_balancer else None
     web = port.protocol is Protocol.GRPC_WEB
+    retries = default_retries(graph, key.hostname)
     route = default_http_route(
-        outbound_cluster_name(number, "", key.hostname), hashing, default_retries(graph), grpc_web=web
+        outbound_cluster_name(number, "", key.hostname),
+        hashing,
+        retries,
+        everywhere=is_global(key.hostname),
+        grpc_web=web,
     )
     if service.resolution is Resolution.DYNAMIC_DNS:
         keep_to_port([route], port)
+    routes = [safe_route(route), route] if retries == RETRIES else [route]
     domains = _domains(graph, service, number, namespace, form)
-    return host_part(key.hostname, virtual_host(f"{key.hostname}:{number}", domains, [route]))
+    return host_part(key.hostname, virtual_host(f"{key.hostname}:{number}", domains, routes))
 
 
 def unregistered_host(graph: Graph, scope: HostScope, hostname: str, number: int) -> HostPart | None:
@@ -332,10 +341,15 @@ def without_clashes(groups: Iterable[HostGroup]) -> HostGroup:
 
 
 def join(
-    name: str, groups: Sequence[HostGroup], last: Sequence[HostPart] = (), *, ignore_port: bool = True
+    name: str,
+    groups: Sequence[HostGroup],
+    last: Sequence[HostPart] = (),
+    *,
+    ignore_port: bool = True,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Resource:
-    """A route configuration from finished virtual hosts; its version is made from theirs."""
-    head = route_configuration(name, (), ignore_port=ignore_port)
+    """A route configuration from finished virtual hosts; its version is made from theirs. All answers get ``headers``."""
+    head = route_configuration(name, (), ignore_port=ignore_port, headers=headers)
     tail = group(last)
     body = b"".join((head, *(each.fields for each in groups), tail.fields))
     version = content_version(head, *(each.version for each in groups), tail.version)

@@ -18,6 +18,7 @@ from xdsd.compile.matches import MESH
 from xdsd.compile.names import resolve_host
 from xdsd.compile.resolve import Labels, sees, selects, settings
 from xdsd.compile.world import read_object, read_refs, read_service, read_service_keys
+from xdsd.model.gateway_topology import UNSAID, GatewayTopology
 from xdsd.model.intent import Object, RateLimit, TargetKind, VirtualService
 from xdsd.model.problem import ObjectRef
 from xdsd.snapshot import CLUSTER, EXTENSION, Resource
@@ -85,11 +86,12 @@ def _ports(graph: Graph, spec: VirtualService, namespace: str) -> set[int]:
     return {HTTP_PORT, *(port.number for service in found if service for port in service.ports)}
 
 
-def limited(graph: Graph, refs: Refs, side: Side = Side.OUTBOUND) -> ListenerSettings:
+def limited(
+    graph: Graph, refs: Refs, side: Side = Side.OUTBOUND, topology: GatewayTopology = UNSAID
+) -> ListenerSettings:
     """What operators decide about a listener whose requests these RateLimits limit."""
-    if not refs:
-        return listener_settings(graph)
-    return replace(listener_settings(graph), limiting=limiting(graph.ask(limit_heads, refs, side)))
+    found = listener_settings(graph, topology)
+    return found if not refs else replace(found, limiting=limiting(graph.ask(limit_heads, refs, side)))
 
 
 def limit_heads(graph: Graph, refs: Refs, side: Side) -> Heads:
@@ -157,6 +159,15 @@ def limit_routes(
         if refs:
             limit_route(route, _objects(graph, refs), side, external=external)
     return routes
+
+
+def limit_unclaimed(graph: Graph, route: Any, gateway: ObjectRef) -> list[Any]:
+    """A route of a gateway that no VirtualService made, with what the RateLimits of its Gateway ask for."""
+    refs = target_limits(graph, gateway)
+    if refs:
+        external = bool(settings(graph).rate_limit_service)
+        limit_route(route, _objects(graph, refs), Side.GATEWAY, external=external)
+    return [route]
 
 
 def _through(graph: Graph, root: ObjectRef, owner: ObjectRef) -> Iterator[ObjectRef]:

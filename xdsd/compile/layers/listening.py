@@ -8,6 +8,8 @@ from xdsd.compile.layers.detecting import apart_members, by_place, detecting_lis
 from xdsd.compile.layers.dns import dns_members
 from xdsd.compile.layers.host_discovery import table_name
 from xdsd.compile.layers.limits import Refs, limited, outbound_limits
+from xdsd.compile.layers.own_ports import not_served, own_port
+from xdsd.compile.layers.reading import is_read, reading_member, route_members
 from xdsd.compile.layers.scope import Claim, PortTable, lost, port_tables
 from xdsd.compile.layers.settings import listener_settings
 from xdsd.compile.layers.tcp_listening import (
@@ -26,6 +28,7 @@ from xdsd.compile.listeners import (
 from xdsd.compile.names import HTTP_PROXY_ROUTE, VIRTUAL_OUTBOUND_LISTENER, listener_name
 from xdsd.compile.resolve import View
 from xdsd.compile.sidecar_bindings import egress_binding
+from xdsd.model.global_names import is_global
 from xdsd.snapshot import LISTENER, Resource
 
 
@@ -86,11 +89,18 @@ def _table_listeners(
     )
     members: list[Member] = []
     by_address: dict[str, list[Claim]] = defaultdict(list)
+    read = tuple(claim for claim in table.claims.tls if is_read(graph, view, claim))
     for claim in (*table.claims.tls, *table.claims.tcp):
         for address in tcp_addresses(graph, scope, claim):
             by_address[address].append(claim)
     limits = graph.ask(outbound_limits, view.namespace, table.number) if table.claims.http else ()
     shared, apart = by_place(graph, scope, table.claims.http)
+    own = own_port(graph, view, anywhere, table.number, bound=bound)
+    if own:
+        kept_out = (*shared, *by_address.pop(anywhere, ()))
+        for problem in not_served(table.number, kept_out, own, bound=bound):
+            graph.report(problem)
+        shared = ()
     if shared:
         routes = table_name(view, table.route_name)
         members.append(_shared_listener(scope, table, routes, shared, fallthrough, limits))
@@ -98,8 +108,15 @@ def _table_listeners(
             graph.report(lost(table.number, claim, shared[0], OWN_PORT if bound else OWN_ADDRESS))
     for address, found in by_address.items():
         unknown = fallthrough if address == anywhere else None
+        if any(claim in read for claim in found):
+            kept = tuple(claim for claim in found if claim not in read)
+            chosen = tuple(claim for claim in found if claim in read)
+            refs = graph.ask(outbound_limits, view.namespace, table.number)
+            members.append(reading_member(view, scope, address, table.number, kept, chosen, unknown, refs))
+            continue
         arguments_tcp = (scope, address, table.number, tuple(found), unknown)
         members.append(Member(LISTENER, listener_name(address, table.number), tcp_listener, arguments_tcp))
+    members += route_members(view, scope, table.number, read)
     for claim in apart:
         members += apart_members(graph, view, scope, claim, limits)
     return members
@@ -113,9 +130,12 @@ def _shared_listener(
     fallthrough: str | None,
     limits: Refs,
 ) -> Member:
-    """The listener of a port's routed services. What is not HTTP belongs to the undeclared one, if there is only one."""
+    """The listener of a port's routed services. What is not HTTP belongs to the undeclared one, if there is only one; names
+    of all meshes take it from none.
+    """
     name = listener_name(scope.anywhere, table.number)
-    undeclared = [claim for claim in claims if claim.port.protocol.is_auto]
+    found = [claim for claim in claims if claim.port.protocol.is_auto]
+    undeclared = [claim for claim in found if not is_global(claim.key.hostname)] or found
     if len(undeclared) == 1:
         detecting = (
             scope,

@@ -1,6 +1,7 @@
 """The outbound layer of a view: clusters and endpoints of what it may reach, listeners and routes towards them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from xdsd.compile.clusters import (
@@ -9,12 +10,20 @@ from xdsd.compile.clusters import (
     outbound_cluster,
     passthrough_cluster,
 )
-from xdsd.compile.endpoints import load_assignment
+from xdsd.compile.credential_names import selects_workloads
 from xdsd.compile.graph import Graph
 from xdsd.compile.health_checks import why_unchecked
+from xdsd.compile.layers.assignments import assignment_members, nodes_of, subset_labels
 from xdsd.compile.layers.base import LayerSpec, Member, resource
-from xdsd.compile.layers.checks import asked_port, check_for, check_spec
-from xdsd.compile.layers.defaults import cluster_nearness, cluster_policy, dns_refresh, passthrough_pool
+from xdsd.compile.layers.checks import check_for, check_spec
+from xdsd.compile.layers.credentials import client_lacks, rule_uses
+from xdsd.compile.layers.defaults import (
+    cluster_nearness,
+    cluster_policy,
+    dns_refresh,
+    passthrough_pool,
+    platform_word,
+)
 from xdsd.compile.layers.dns import dns_members
 from xdsd.compile.layers.host_discovery import discovery_parts, shell_member
 from xdsd.compile.layers.hosts import (
@@ -28,8 +37,9 @@ from xdsd.compile.layers.hosts import (
 )
 from xdsd.compile.layers.limits import limiter_members, outbound_limits
 from xdsd.compile.layers.listening import redirected_members
+from xdsd.compile.layers.networks import crosses
 from xdsd.compile.layers.outbound_ahead import outbound_ahead
-from xdsd.compile.layers.peers import cut_off, peers_for
+from xdsd.compile.layers.peers import cut_off, mutual_endpoints, peers_for
 from xdsd.compile.layers.portions import AHEAD
 from xdsd.compile.layers.scope import SHARDS, egress_for, port_tables, services_of_shard, shard_claims
 from xdsd.compile.layers.unknown import unknown_host_cluster
@@ -42,13 +52,23 @@ from xdsd.compile.names import (
     outbound_cluster_name,
 )
 from xdsd.compile.policy import Policy
-from xdsd.compile.resolve import Client, View, imports, merged_rule, rules_for, settings
-from xdsd.compile.upstream_tls import originates_tls
+from xdsd.compile.resolve import (
+    Client,
+    View,
+    client_towards,
+    imports,
+    merged_rule,
+    rule_spec,
+    rules_for,
+    settings,
+)
+from xdsd.compile.upstream_tls import begun_anew, originates_tls
 from xdsd.compile.world import read_endpoints, read_service
-from xdsd.model.catalog import Protocol, Resolution, Service, ServiceKey
+from xdsd.model.catalog import Protocol, Resolution, Service, ServiceKey, Spread
+from xdsd.model.global_names import is_global
 from xdsd.model.mesh import Interception
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
-from xdsd.snapshot import CLUSTER, ENDPOINT, ROUTE, LayerId, Resource
+from xdsd.snapshot import CLUSTER, ROUTE, LayerId, Resource
 
 Rules = tuple[ObjectRef, ...]
 
@@ -61,6 +81,8 @@ def outbound_layer(view: View) -> LayerSpec:
     words += [
         word for word, said in (("ipv6", view.ipv6), ("vhds", view.vhds), ("mutual", view.mutual)) if said
     ]
+    if view.account:
+        words.append(f"account={view.account}")
     if view.dns:
         words.append(f"dns={view.dns}")
     if view.sidecar:
@@ -106,8 +128,9 @@ def service_members(graph: Graph, key: ServiceKey, view: View) -> list[Member]:
         graph.report(_goes_nowhere(key))
     for port in service.ports if service else ():
         check = check_for(graph, view.namespace, view.labels, key, port.number)
+        client = client_towards(graph, view, key, port.number)
         for subset in ("", *graph.ask(subset_names, rules)):
-            members += cluster_members(graph, key, port.number, subset, rules, check, view.client)
+            members += cluster_members(graph, key, port.number, subset, rules, check, client)
     return members
 
 
@@ -130,16 +153,20 @@ def cluster_members(
     check: ObjectRef | None,
     client: Client,
 ) -> list[Member]:
-    """A cluster and its endpoints, but for what depends on where proxies are: see ``near_members``."""
+    """A cluster and its endpoints, but for what depends on where proxies are: see ``near_members``. Endpoints alone differ
+    from node to node.
+    """
     name = outbound_cluster_name(port, subset, key.hostname)
     arguments = (key, port, subset, rules, check)
+    client = as_needed(graph, rules, client)
     members = [
         Member(CLUSTER, name, cluster, (*arguments, client, NOWHERE)),
-        Member(ENDPOINT, name, assignment, (*arguments, NOWHERE)),
     ]
-    if not depends_on_place(graph, rules, port, subset):
+    if depends_on_node(graph, key, rules, port, subset):
         return members
-    return [] if _found_by_dns(graph, key) else members[:1]
+    if not depends_on_place(graph, key, rules, port, subset):
+        return [*members, *assignment_members(graph, name, (*arguments, NOWHERE))]
+    return [] if _found_by_dns(graph, key) else members
 
 
 def near_members(
@@ -155,26 +182,59 @@ def near_members(
     """What of a cluster that depends on places proxies at one place have: its endpoints, which stand inline for DNS."""
     name = outbound_cluster_name(port, subset, key.hostname)
     arguments = (key, port, subset, rules, check)
-    seen = _seen_from(graph, key, cluster_nearness(graph, rules, port, subset), place)
+    client = as_needed(graph, rules, client)
+    nearness = cluster_nearness(graph, rules, port, subset, key)
+    seen = _seen_from(graph, key, nearness, place, client)
     if _found_by_dns(graph, key):
         return [Member(CLUSTER, name, cluster, (*arguments, client, seen))]
-    return [Member(ENDPOINT, name, assignment, (*arguments, seen))]
+    if graph.ask(platform_word, key)[1] is Spread.OWN_NODE:
+        seen = seen._replace(node=place.node)
+    elif seen.node and seen.node not in graph.ask(nodes_of, key):
+        seen = seen._replace(node="")
+    return assignment_members(graph, name, (*arguments, seen))
 
 
-def depends_on_place(graph: Graph, rules: Rules, port: int, subset: str) -> bool:
+def as_needed(graph: Graph, rules: Rules, client: Client) -> Client:
+    """As much of a client as matters for a cluster: whose credentials it may have where rules name some."""
+    if rules and rule_uses(graph, rules):
+        return client
+    return client._replace(home=None, gateway=False)
+
+
+def depends_on_place(graph: Graph, key: ServiceKey, rules: Rules, port: int, subset: str) -> bool:
     """True if proxies at different places may see the endpoints of a cluster differently."""
-    nearness = cluster_nearness(graph, rules, port, subset)
+    if is_global(key.hostname):
+        return True
+    return ranks_places(graph, rules, port, subset, key) or graph.ask(crosses, key)
+
+
+def depends_on_node(graph: Graph, key: ServiceKey, rules: Rules, port: int, subset: str) -> bool:
+    """True if proxies on different nodes may see the endpoints of a cluster differently."""
+    spread = graph.ask(platform_word, key)[1]
+    if spread is Spread.OWN_NODE:
+        return True
+    nearness = cluster_nearness(graph, rules, port, subset, key) if spread is Spread.SAME_NODE else None
+    return nearness is not None and nearness.own_node
+
+
+def ranks_places(graph: Graph, rules: Rules, port: int, subset: str, key: ServiceKey | None = None) -> bool:
+    """True if a cluster, or any one without ``key``, prefers endpoints by where proxies are."""
+    nearness = cluster_nearness(graph, rules, port, subset, key)
     return nearness is not None and (nearness.needs_locality or bool(nearness.compared_labels))
 
 
-def _seen_from(graph: Graph, key: ServiceKey, nearness: Nearness | None, place: Place) -> Place:
-    """As much of a place as matters for a service: without other localities there is nothing to rank."""
-    if nearness is None:
-        return NOWHERE
-    seen = nearness.seen_from(place)
-    if not nearness.shares and len(graph.ask(localities, key)) < 2:
+def _seen_from(
+    graph: Graph, key: ServiceKey, nearness: Nearness | None, place: Place, client: Client
+) -> Place:
+    """As much of a place as matters for a service: without other localities there is nothing to rank, and without other
+    networks nothing to reach.
+    """
+    seen = nearness.seen_from(place) if nearness is not None else NOWHERE
+    if nearness is not None and not nearness.shares and len(graph.ask(localities, key)) < 2:
         seen = seen._replace(locality="")
-    return seen
+    if place.network and graph.ask(crosses, key):
+        seen = seen._replace(network=place.network, mutual=client.mutual)
+    return seen._replace(mutual=client.mutual) if is_global(key.hostname) else seen
 
 
 def localities(graph: Graph, key: ServiceKey) -> frozenset[str]:
@@ -193,12 +253,6 @@ def subset_names(graph: Graph, rules: Rules) -> tuple[str, ...]:
     return tuple(subset.name for subset in rule.subsets) if rule else ()
 
 
-def subset_labels(graph: Graph, rules: Rules, subset: str) -> dict[str, str]:
-    """The labels that endpoints of a subset have; empty for the whole service."""
-    rule = graph.ask(merged_rule, rules)
-    return next((dict(item.labels) for item in rule.subsets if item.name == subset), {}) if rule else {}
-
-
 def cluster(
     graph: Graph,
     key: ServiceKey,
@@ -215,9 +269,18 @@ def cluster(
     if service is None or port is None:
         return None
     name = outbound_cluster_name(number, subset, key.hostname)
-    policy = cluster_policy(graph, rules, number, subset)
+    policy = cluster_policy(graph, rules, number, subset, key.hostname)
     endpoints = read_endpoints(graph, key) if service.resolution is not Resolution.STATIC else ()
     labels = graph.ask(subset_labels, rules, subset)
+    read = client.reads and port.protocol.is_tls
+    if read:
+        tls = begun_anew(policy.tls)
+        policy, port = replace(policy, tls=tls), replace(port, protocol=Protocol.HTTP)
+        if key.namespace != settings(graph).root_namespace:
+            # Who is asked for is nobody's to say but the root's.
+            service = replace(service, subject_alt_names=())
+    selected = bool(rules) and selects_workloads(rule_spec(graph, rules[0]))
+    lacking = client_lacks(graph, client, policy.tls, selected=selected)
     message = outbound_cluster(
         name,
         service,
@@ -231,12 +294,23 @@ def cluster(
         place=place,
         check=check_spec(graph, check) if check else None,
         refresh=dns_refresh(graph) if service.resolution in _DNS else None,
+        closed=bool(lacking),
+        mutual=mutual_endpoints(graph, key, port) if endpoints else None,
+        negotiates=read,
     )
+    if lacking:
+        _report_lacking(graph, rules, f"port {number} of {key.hostname}", lacking)
     for problem in cut_off(rules, policy, client, f"port {number} of {key.hostname}"):
         graph.report(problem)
     if check is not None:
         _report_unchecked(graph, check, message, f"port {number} of {key.hostname}", port.protocol, policy)
     return resource(CLUSTER, name, message)
+
+
+def _report_lacking(graph: Graph, rules: Rules, what: str, why: str) -> None:
+    """Tells whom a rule's credential keeps from connecting."""
+    text = f"reaches nobody at {what}: {why}"
+    graph.report(Problem(Reason.BROKEN_REFERENCE, text, rules[0], "spec.trafficPolicy.tls.credentialName"))
 
 
 def _report_unchecked(
@@ -247,32 +321,6 @@ def _report_unchecked(
     if why:
         text = f"has no effect on {what}: {why}"
         graph.report(Problem(Reason.CONFLICT, text, check, "spec", severity=Severity.WARNING))
-
-
-def assignment(
-    graph: Graph,
-    key: ServiceKey,
-    number: int,
-    subset: str,
-    rules: Rules,
-    check: ObjectRef | None,
-    place: Place,
-) -> Resource | None:
-    """The endpoints of an EDS cluster, as proxies at a place prefer them; those that DNS finds are not discovered.
-
-    A service without resolution has EDS clusters where its proxies do not know where clients wanted to go. They have
-    no endpoints, but must hear so: Envoy waits for them.
-    """
-    service = read_service(graph, key)
-    port = service.port(number) if service else None
-    if service is None or port is None or service.resolution in _DNS:
-        return None
-    name = outbound_cluster_name(number, subset, key.hostname)
-    labels = graph.ask(subset_labels, rules, subset)
-    nearness = cluster_nearness(graph, rules, number, subset)
-    endpoints = read_endpoints(graph, key)
-    asked = graph.ask(asked_port, check) if check else 0
-    return resource(ENDPOINT, name, load_assignment(name, port, endpoints, labels, nearness, place, asked))
 
 
 def common_members(graph: Graph, view: View) -> tuple[Member, ...]:

@@ -11,7 +11,7 @@ from xdsd.compile.envoy_filters.matching import Facts
 from xdsd.compile.envoy_filters.patches import ReadyPatch
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import Member
-from xdsd.compile.layers.edge import edge_ports
+from xdsd.compile.layers.edge_tables import edge_ports
 from xdsd.compile.layers.scope import claims
 from xdsd.compile.layers.workload import Served
 from xdsd.compile.resolve import View
@@ -74,8 +74,9 @@ def servers_of(graph: Graph, view: View, routes: str) -> frozenset[tuple[str, st
     return frozenset(
         (server.gateway_key, _server_name(graph, server.gateway, server.index))
         for port in graph.ask(edge_ports, view)
-        if port.route_name == routes
-        for server in port.servers
+        for table in port.tables
+        if table.name == routes
+        for server in table.servers
     )
 
 

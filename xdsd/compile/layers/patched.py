@@ -15,6 +15,7 @@ from xdsd.compile.envoy_filters.matching import Facts, cluster_matches, routes_m
 from xdsd.compile.envoy_filters.patches import PatchRef, ReadyPatch
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, Query
+from xdsd.compile.layers.doing_without import whole_part
 from xdsd.compile.layers.near import NEAR
 from xdsd.compile.layers.patch_choices import CHOICES, MESSAGES, added, extension, patched
 from xdsd.compile.layers.patch_facts import facts_of
@@ -61,7 +62,7 @@ def with_patches(graph: Graph, node_id: str, specs: tuple[LayerSpec, ...]) -> tu
     if proxy is None or not patches:
         return specs
     first, *rest = CONTEXTS[proxy.role]
-    contexts = (first, *rest, first)
+    contexts = (first, *rest, *(first for _ in specs[1 + len(rest) :]))
     refused: tuple[Refused, ...] = graph.read(("refusals", node_id)) or ()
     if refused:
         refused = graph.ask(answered, graph.ask(patched_layers, specs, contexts, patches, refused), refused)
@@ -149,7 +150,8 @@ def patched_members(
     """The members of a part, those that patches may change put through them."""
     heads = [each for ref in patching.patches if (each := graph.ask(head, ref)) is not None]
     members: tuple[Member, ...] = graph.ask(query, *arguments)
-    return tuple(_put_through(graph, member, arguments, heads, patching) for member in members)
+    part = whole_part(query, arguments)
+    return tuple(_put_through(graph, member, part, heads, patching) for member in members)
 
 
 def _put_through(

@@ -54,6 +54,18 @@ def wide_policies(graph: Graph, namespace: str) -> list[ObjectRef]:
     return [ref for ref in read_refs(graph, INDEX, namespace) if peer_spec(graph, ref).is_wide]
 
 
+def takes_plaintext_alone(graph: Graph, namespace: str) -> bool:
+    """Whether some workload of a namespace is told to take no mutual TLS; while none is, nobody's labels matter."""
+    if graph.ask(namespace_policy, namespace).mode is MutualTLSMode.DISABLE:
+        return True
+    specs = [peer_spec(graph, ref) for ref in read_refs(graph, INDEX, namespace)]
+    return any(
+        mutual is not None and mutual.mode is MutualTLSMode.DISABLE
+        for spec in specs
+        for mutual in (spec.mtls, *spec.port_level_mtls.values())
+    )
+
+
 def workload_policy(graph: Graph, namespace: str, labels: Labels) -> PeerPolicy:
     """What connections a workload of these labels takes."""
     general = graph.ask(namespace_policy, namespace)

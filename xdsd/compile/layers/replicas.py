@@ -8,6 +8,7 @@ share of these. Replicas of a region share them.
 from xdsd.compile.endpoints import load_assignment
 from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import LayerSpec, Member, resource
+from xdsd.compile.layers.own import own_services
 from xdsd.compile.locality import split
 from xdsd.compile.resolve import rule_spec, sees, settings
 from xdsd.compile.world import (
@@ -17,7 +18,6 @@ from xdsd.compile.world import (
     read_proxy,
     read_refs,
     read_service,
-    read_service_keys,
 )
 from xdsd.model.catalog import Port, Protocol, ServiceKey
 from xdsd.model.mesh import Proxy
@@ -44,8 +44,7 @@ def replicas_layers(graph: Graph, node_id: str) -> tuple[LayerSpec, ...]:
 
 def own_service(graph: Graph, proxy: Proxy) -> ServiceKey | None:
     """The service that a proxy's workload is part of; the first by host, of several."""
-    keys = read_service_keys(graph, "services-at", proxy.address)
-    return next((key for key in keys if key.namespace == proxy.namespace), None)
+    return next(own_services(graph, proxy), None)
 
 
 def replicas_layer(graph: Graph, key: ServiceKey | None, region: str) -> tuple[LayerSpec, ...]:

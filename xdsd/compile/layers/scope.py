@@ -27,8 +27,10 @@ from xdsd.compile.resolve import (
     virtual_service_for,
     virtual_service_spec,
 )
+from xdsd.compile.sidecar_bindings import egress_binding
 from xdsd.compile.world import read_routed_hosts, read_service
 from xdsd.model.catalog import Port, Protocol, Service, ServiceKey
+from xdsd.model.global_names import is_global
 from xdsd.model.intent import Destination
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
 
@@ -134,7 +136,7 @@ def services_of_shard(graph: Graph, view: View, shard: int) -> tuple[ServiceKey,
 def shard_claims(graph: Graph, view: View, shard: int) -> tuple[tuple[int, Claim], ...]:
     """The ports that the services of one shard want, with their numbers."""
     return tuple(
-        (port.number, Claim(service.created, service.key, port))
+        (port.number, Claim(service.age, service.key, port))
         for key in graph.ask(services_of_shard, view, shard)
         if (service := read_service(graph, key)) is not None
         for port in service.ports
@@ -184,6 +186,32 @@ def _settle(graph: Graph, view: View, number: int, entries: Iterable[Claim]) -> 
         else:
             tcp.append(claim)
     return PortClaims(tuple(http), tuple(tls), tuple(tcp))
+
+
+def _told_apart(graph: Graph, view: View, number: int, entries: Iterable[Claim]) -> Iterator[Claim]:
+    """Who may want redirected connections, which are to any address: names of all meshes do not take what nothing but its
+    port is known of.
+    """
+    for claim in entries:
+        protocol = claim.port.protocol
+        if not is_global(claim.key.hostname) or not _anywhere(view, read_service(graph, claim.key), protocol):
+            yield claim
+        elif protocol.is_auto:
+            yield claim._replace(port=replace(claim.port, protocol=Protocol.HTTP))
+        elif protocol.is_http or protocol.is_tls:
+            yield claim
+        else:
+            graph.report(_untold(number, claim))
+
+
+def _untold(number: int, claim: Claim) -> Problem:
+    return Problem(
+        Reason.CONFLICT,
+        f"port {number} ({claim.port.protocol}) of {claim.key.hostname} is not served by some sidecars: they answer no DNS,"
+        " so nothing but the port tells connections to it from others; start them with DNS (xdsctl bootstrap --dns-capture)",
+        ObjectRef("Service", *claim.key),
+        severity=Severity.WARNING,
+    )
 
 
 def _anywhere(view: View, service: Service | None, protocol: Protocol) -> bool:
@@ -273,11 +301,12 @@ def _served(graph: Graph, view: View, egress: Egress, number: int, entries: Iter
     if egress.hosts != ALL_HOSTS:
         entries = [claim for claim in entries if imports(egress.hosts, claim.key)]
     spoken = egress.protocol
-    if spoken is None:
-        return _settle(graph, view, number, entries)
-    if egress.on_socket:
-        entries = [claim for claim in entries if _may_speak(claim.port.protocol, spoken)]
-    entries = [claim._replace(port=replace(claim.port, protocol=spoken)) for claim in entries]
+    if spoken is not None:
+        if egress.on_socket:
+            entries = [claim for claim in entries if _may_speak(claim.port.protocol, spoken)]
+        entries = [claim._replace(port=replace(claim.port, protocol=spoken)) for claim in entries]
+    if not egress_binding(egress.bind, egress.capture, view.interception).bind_to_port:
+        entries = _told_apart(graph, view, number, entries)
     return _settle(graph, view, number, entries)
 
 

@@ -13,6 +13,7 @@ from xdsd.compile.graph import Graph
 from xdsd.compile.layers.base import resource
 from xdsd.compile.layers.defaults import cluster_policy
 from xdsd.compile.layers.destinations import MeshDestinations, service_options
+from xdsd.compile.layers.peers import turn_of
 from xdsd.compile.layers.scope import Claim, lost, wants_virtual
 from xdsd.compile.layers.settings import listener_settings
 from xdsd.compile.listeners import outbound_tcp_listener
@@ -79,6 +80,7 @@ def claim_targets(graph: Graph, scope: TcpScope, claim: Claim, address: str) -> 
     applying = graph.ask(rules_for, scope.namespace, scope.labels, claim.key)
     policy = cluster_policy(graph, applying, claim.port.number)
     options = service_options(policy, read_service(graph, claim.key), claim.port.number)
+    options = replace(options, turn=graph.ask(turn_of, claim.key))
     own = TcpTarget(outbound_cluster_name(claim.port.number, "", claim.key.hostname), options=options)
     if address == scope.anywhere:
         ranges = tuple(each for each in _addresses(graph, scope, claim) or () if "/" in each)
@@ -131,6 +133,16 @@ def tcp_listener(
     """A listener that carries connections unread to the services that claim it, older ones first; None if it would serve
     nobody.
     """
+    kept = carried(graph, scope, address, number, claims)
+    if not kept and fallthrough is None:
+        return None
+    return graph.ask(built_tcp_listener, address, number, kept, fallthrough, scope.bound)
+
+
+def carried(
+    graph: Graph, scope: TcpScope, address: str, number: int, claims: tuple[Claim, ...]
+) -> tuple[TcpTarget, ...]:
+    """Where connections belong that arrive at an address, each match once; what has no effect is reported."""
     found = [
         (claim, target)
         for claim in claims
@@ -148,9 +160,7 @@ def tcp_listener(
     for target in shadowed:
         if target in by_target:
             _report_shadowed(graph, scope, number, by_target[target], target, found[0][0])
-    if not kept and fallthrough is None:
-        return None
-    return graph.ask(built_tcp_listener, address, number, kept, fallthrough, scope.bound)
+    return tuple(kept)
 
 
 def _is_foreign(claim: Claim, target: TcpTarget) -> bool:

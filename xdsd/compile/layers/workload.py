@@ -4,7 +4,7 @@ The layer is named after its content: replicas that serve the same ports share i
 another layer instead of changing the one that others use.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from hashlib import blake2b
 from types import MappingProxyType
@@ -14,13 +14,16 @@ from xdsd.compile.authorization.heads import NO_EXTRAS, Extras
 from xdsd.compile.clusters import inbound_cluster, inbound_passthrough_cluster
 from xdsd.compile.graph import Graph
 from xdsd.compile.inbound import InboundPort, inbound_listener, virtual_inbound
+from xdsd.compile.layers.admin_pages import proxy_admin_port
 from xdsd.compile.layers.base import LayerSpec, Member, resource
 from xdsd.compile.layers.defaults import inbound_pool, is_local
 from xdsd.compile.layers.guarding import extras_of, guarded, guards_of
 from xdsd.compile.layers.limits import limited, limiter_members, workload_limits
 from xdsd.compile.layers.listening import explicit_members
+from xdsd.compile.layers.own import own_departed, own_endpoints, own_services
 from xdsd.compile.layers.peer_policies import policy_for, unable, undeclared_ports
-from xdsd.compile.layers.peers import trusted
+from xdsd.compile.layers.peers import door_turn, let_in
+from xdsd.compile.layers.port_remarks import ports_in_vain
 from xdsd.compile.limits.terms import Side
 from xdsd.compile.names import (
     INBOUND_PASSTHROUGH_CLUSTER,
@@ -33,8 +36,9 @@ from xdsd.compile.policy import Policy
 from xdsd.compile.resolve import View, sidecar_for, sidecar_spec
 from xdsd.compile.sidecar_bindings import ingress_binding, ingress_target, wildcard
 from xdsd.compile.tcp_proxies import tcp_options
-from xdsd.compile.world import read_endpoints, read_proxy, read_service, read_service_keys
-from xdsd.model.catalog import Protocol, ServiceKey
+from xdsd.compile.world import read_proxy, read_service
+from xdsd.model.admin_page import exposed, is_admin_page
+from xdsd.model.catalog import NOT_SERVED, Protocol, ServiceKey
 from xdsd.model.intent import ConnectionPoolSettings, ServerTLSSettings
 from xdsd.model.mesh import Interception, Proxy
 from xdsd.model.problem import ObjectRef, Problem, Reason, Severity
@@ -52,7 +56,8 @@ class Served(NamedTuple):
     ``bound`` says that it has a listener of its own, which binds the port, even where all else is redirected. ``pool``
     names the Sidecar (and its ingress listener, or -1) whose connection pool applies. ``target`` is empty where the program
     is at the address that callers meant. ``limits`` are the RateLimits of the workload, for ports that speak HTTP.
-    ``admits`` says whom the port takes, ``extras`` what policies add to what guards it.
+    ``admits`` says whom the port takes, ``extras`` what policies add to what guards it, and ``turn`` is another when
+    connections of its peers are to end.
     """
 
     port: int
@@ -66,11 +71,12 @@ class Served(NamedTuple):
     limits: tuple[ObjectRef, ...] = ()
     admits: Admits = Admits.PLAINTEXT
     extras: Extras = NO_EXTRAS
+    turn: str = ""
 
     @property
     def onward(self) -> "Served":
         """As much of it as matters from here to the program."""
-        return self._replace(limits=(), admits=Admits.PLAINTEXT, extras=NO_EXTRAS)
+        return self._replace(limits=(), admits=Admits.PLAINTEXT, extras=NO_EXTRAS, turn="")
 
 
 class Explicit(NamedTuple):
@@ -113,6 +119,8 @@ def workload_members(
     if explicit is None:
         return tuple(members)
     taken = {member.name for member in members if member.type_url == LISTENER}
+    # The program may start later, and what is sent on to it would come back to the proxy for ever.
+    taken |= {listener_name(port.target, port.target_port) for port in served if port.target}
     outward = graph.ask(explicit_members, explicit.view, explicit.address, explicit.http_proxy_port)
     for member in outward:
         if member.name in taken:
@@ -125,8 +133,8 @@ def workload_members(
 def _collision(explicit: Explicit, name: str) -> Problem:
     return Problem(
         Reason.CONFLICT,
-        f"the outbound listener {name} of a proxy of namespace {explicit.view.namespace} is left out: the workload itself"
-        " is served there; set OUTBOUND_BIND in its bootstrap's metadata to another address",
+        f"the outbound listener {name} of a proxy of namespace {explicit.view.namespace} is left out: the workload or"
+        " its program is served there; start it with another address for calls out (xdsctl bootstrap --outbound-bind)",
         severity=Severity.WARNING,
     )
 
@@ -139,15 +147,19 @@ def served_by(graph: Graph, node_id: str) -> tuple[Served, ...]:
     limits = graph.ask(workload_limits, proxy.namespace, tuple(sorted(proxy.labels.items())))
     policy, proven = policy_for(graph, proxy), bool(proxy.identity)
     extras = graph.ask(extras_of, guards_of(graph, node_id).policies)
+    turn = _turn(graph, proxy)
     found = tuple(
         port._replace(
             limits=limits if port.protocol.carries_http else (),
-            admits=admits(policy.of(port.port).mode, proven=proven),
+            admits=(taken := admits(policy.of(port.port).mode, proven=proven)),
             extras=extras,
+            turn=turn if taken.is_mutual else "",
         )
-        for port in _ports(graph, proxy)
+        for port in _programs(graph, proxy)
     )
     for problem in () if proven else unable(proxy, policy, [port.port for port in found]):
+        graph.report(problem)
+    for problem in ports_in_vain(graph, proxy, policy, {port.port for port in found}):
         graph.report(problem)
     for port in found:
         if port.admits is Admits.MUTUAL and _tls(graph, port) is not None and port.pool is not None:
@@ -171,11 +183,45 @@ def undeclared_of(graph: Graph, node_id: str) -> Undeclared:
     proxy = read_proxy(graph, node_id)
     if proxy is None:
         return UNREAD
-    return undeclared_ports(policy_for(graph, proxy), proven=bool(proxy.identity))
+    found = undeclared_ports(policy_for(graph, proxy), proven=bool(proxy.identity))
+    taken = (found.admits, *(each for _, each in found.ports))
+    return found._replace(turn=_turn(graph, proxy) if any(each.is_mutual for each in taken) else "")
+
+
+def _turn(graph: Graph, proxy: Proxy) -> str:
+    """What is another when connections of its peers are to end."""
+    return graph.ask(door_turn, proxy.namespace, tuple(sorted(proxy.labels.items())))
+
+
+def _programs(graph: Graph, proxy: Proxy) -> Iterator[Served]:
+    """The ports that a workload serves, but for those at which its proxy's own admin page is."""
+    admin = proxy_admin_port(graph, proxy)
+    for port in _ports(graph, proxy):
+        if is_admin_page(port.target, port.target_port, admin):
+            graph.report(_exposed(graph, proxy, port))
+        else:
+            yield port
+
+
+def _exposed(graph: Graph, proxy: Proxy, port: Served) -> Problem:
+    if port.pool is not None and port.pool[1] >= 0:
+        ref, index = port.pool
+        field = (
+            "defaultEndpoint" if sidecar_spec(graph, ref).ingress[index].default_endpoint else "port.number"
+        )
+        return exposed(ref, f"spec.ingress[{index}].{field}", port.target_port)
+    message = (
+        f"port {port.port} of {proxy.namespace}/{proxy.name} is left out: its proxy's own admin page is there; give"
+        " the program another port, or that page (xdsctl bootstrap --admin-port)"
+    )
+    ref = ObjectRef("Service", proxy.namespace, port.host)
+    return Problem(Reason.CONFLICT, message, ref, severity=Severity.WARNING)
 
 
 def _ports(graph: Graph, proxy: Proxy) -> tuple[Served, ...]:
-    """The ports that a workload serves: as its Sidecar says, else those of the services at its address."""
+    """The ports that a workload serves: as its Sidecar says, else those of the services at its address, and on ports of
+    none of these what left it not long ago.
+    """
     ref = graph.ask(sidecar_for, proxy.namespace, tuple(sorted(proxy.labels.items())))
     spec = sidecar_spec(graph, ref) if ref else None
     if ref and spec and spec.ingress:
@@ -183,21 +229,27 @@ def _ports(graph: Graph, proxy: Proxy) -> tuple[Served, ...]:
         return tuple(served for served in declared if served is not None)
     pool = (ref, -1) if ref and spec and spec.inbound_connection_pool else None
     found: dict[int, Served] = {}
-    for key in read_service_keys(graph, "services-at", proxy.address):
+    for key in own_services(graph, proxy):
         service = read_service(graph, key)
-        if service is None or key.namespace != proxy.namespace:
+        if service is None:
             continue
-        for endpoint in read_endpoints(graph, key):
-            if endpoint.address != proxy.address:
-                continue
+        for endpoint in own_endpoints(graph, proxy, key):
             for port in service.ports:
                 number = endpoint.port_for(port)
+                if number == NOT_SERVED:
+                    continue
                 served = _discovered(proxy, number, port.protocol, key.hostname, pool, local=is_local(graph))
                 other = found.setdefault(number, served)
                 if other.protocol.is_auto:
                     found[number] = served
                 elif not port.protocol.is_auto and other.protocol.is_http != port.protocol.is_http:
                     graph.report(_contradiction(number, other.host, key, proxy))
+    for service, endpoint in own_departed(graph, proxy):
+        for port in service.ports:
+            number = endpoint.port_for(port)
+            if number != NOT_SERVED:
+                host, local = service.hostname, is_local(graph)
+                found.setdefault(number, _discovered(proxy, number, port.protocol, host, pool, local=local))
     return tuple(found[number] for number in sorted(found))
 
 
@@ -312,12 +364,13 @@ def redirected(
     ports = [_inbound(graph, port) for port in served]
     limits = next((port.limits for port in served if port.limits), ())
     extras = served[0].extras if served else NO_EXTRAS
+    turn = next((each.turn for each in served if each.turn), undeclared.turn)
     listener = virtual_inbound(
         ports,
         bind=bind,
-        settings=guarded(limited(graph, limits, Side.INBOUND), extras),
+        settings=replace(guarded(limited(graph, limits, Side.INBOUND), extras), turn=turn),
         undeclared=undeclared,
-        trust=graph.ask(trusted),
+        trust=graph.ask(let_in),
     )
     return resource(LISTENER, listener.name, listener)
 
@@ -325,5 +378,6 @@ def redirected(
 def own_listener(graph: Graph, served: Served) -> Resource:
     """The inbound listener of one port, which it binds itself."""
     found = guarded(limited(graph, served.limits, Side.INBOUND), served.extras)
-    listener = inbound_listener(_inbound(graph, served), settings=found, trust=graph.ask(trusted))
+    found = replace(found, turn=served.turn)
+    listener = inbound_listener(_inbound(graph, served), settings=found, trust=graph.ask(let_in))
     return resource(LISTENER, listener.name, listener)

@@ -92,6 +92,7 @@ from xdsd.model.intent.http_actions import (
     UnmatchedPreflights,
 )
 from xdsd.model.intent.http_match import HeaderOperations, Headers, HTTPMatchRequest, StringMatch
+from xdsd.model.intent.inspection import Inspection
 from xdsd.model.intent.kinds import KINDS, NOT_YET, Kind
 from xdsd.model.intent.load_balancer import (
     BackendUtilization,
@@ -110,7 +111,9 @@ from xdsd.model.intent.load_balancer import (
 )
 from xdsd.model.intent.mesh_config import (
     AccessLogEncoding,
+    DefaultProviders,
     DefaultTrafficPolicy,
+    ForwardClientCertDetails,
     InboundHTTPRetry,
     InboundTrafficPolicy,
     InboundTrafficPolicyMode,
@@ -121,9 +124,11 @@ from xdsd.model.intent.mesh_config import (
     MeshProxyConfig,
     PathNormalizationType,
     ProxyPathNormalization,
+    ProxyProtocolConfiguration,
     Topology,
 )
 from xdsd.model.intent.metadata import Metadata, Object
+from xdsd.model.intent.peer import Peer, PeerGateway, PeerServices
 from xdsd.model.intent.peer_authentication import MutualTLS, MutualTLSMode, PeerAuthentication
 from xdsd.model.intent.policy_target import PolicyTargetReference
 from xdsd.model.intent.proxy_config import ProxyConfig, ProxyImage
@@ -159,6 +164,7 @@ from xdsd.model.intent.request_authentication import (
     Presence,
     RequestAuthentication,
 )
+from xdsd.model.intent.residency import Residency
 from xdsd.model.intent.selector import Destination, LabelSelector, Percent, PortSelector, WorkloadSelector
 from xdsd.model.intent.service_entry import Location, Resolution, ServiceEntry, ServicePort, WorkloadEntry
 from xdsd.model.intent.sidecar import (
@@ -169,6 +175,16 @@ from xdsd.model.intent.sidecar import (
     OutboundTrafficPolicyMode,
     Sidecar,
     SidecarPort,
+)
+from xdsd.model.intent.telemetry import (
+    AccessLogging,
+    CustomTag,
+    Metrics,
+    ModeSelector,
+    ProviderRef,
+    Telemetry,
+    Tracing,
+    WorkloadMode,
 )
 from xdsd.model.intent.virtual_service import (
     Delegate,
@@ -181,12 +197,24 @@ from xdsd.model.intent.virtual_service import (
     TLSRoute,
     VirtualService,
 )
+from xdsd.model.intent.workload_group import (
+    ExecProbe,
+    GRPCProbe,
+    HTTPHeader,
+    HTTPProbe,
+    ReadinessProbe,
+    TCPProbe,
+    WorkloadGroup,
+    WorkloadGroupMetadata,
+    WorkloadTemplate,
+)
 
 __all__ = [
     "KINDS",
     "NOT_YET",
     "Abort",
     "AccessLogEncoding",
+    "AccessLogging",
     "Action",
     "ApplyTo",
     "AuthorizationPolicy",
@@ -203,6 +231,8 @@ __all__ = [
     "ConstantDescriptor",
     "CookieAttribute",
     "CorsPolicy",
+    "CustomTag",
+    "DefaultProviders",
     "DefaultTrafficPolicy",
     "Delay",
     "Delegate",
@@ -212,14 +242,17 @@ __all__ = [
     "EnvoyConfigObjectMatch",
     "EnvoyConfigObjectPatch",
     "EnvoyFilter",
+    "ExecProbe",
     "ExtensionProvider",
     "Failover",
     "FailureMode",
     "FilterChainMatch",
     "FilterClass",
     "FilterMatch",
+    "ForwardClientCertDetails",
     "From",
     "GRPCHealthCheck",
+    "GRPCProbe",
     "Gateway",
     "GlobalLimit",
     "GlobalLimits",
@@ -228,9 +261,11 @@ __all__ = [
     "HTTPCookie",
     "HTTPDirectResponse",
     "HTTPFaultInjection",
+    "HTTPHeader",
     "HTTPHealthCheck",
     "HTTPMatchRequest",
     "HTTPMirrorPolicy",
+    "HTTPProbe",
     "HTTPRedirect",
     "HTTPRetry",
     "HTTPRewrite",
@@ -245,6 +280,7 @@ __all__ = [
     "InboundHTTPRetry",
     "InboundTrafficPolicy",
     "InboundTrafficPolicyMode",
+    "Inspection",
     "IstioEgressListener",
     "IstioIngressListener",
     "JWTHeader",
@@ -268,6 +304,8 @@ __all__ = [
     "Message",
     "Metadata",
     "MethodDescriptor",
+    "Metrics",
+    "ModeSelector",
     "MutualTLS",
     "MutualTLSMode",
     "Object",
@@ -280,18 +318,23 @@ __all__ = [
     "PatchOperation",
     "PathDescriptor",
     "PathNormalizationType",
+    "Peer",
     "PeerAuthentication",
+    "PeerGateway",
+    "PeerServices",
     "Percent",
     "PolicyTargetReference",
     "Port",
     "PortSelector",
     "PortTrafficPolicy",
     "Presence",
+    "ProviderRef",
     "ProxyConfig",
     "ProxyImage",
     "ProxyMatch",
     "ProxyPathNormalization",
     "ProxyProtocol",
+    "ProxyProtocolConfiguration",
     "ProxyProtocolVersion",
     "QueryParameterDescriptor",
     "RateLimit",
@@ -300,10 +343,12 @@ __all__ = [
     "RateLimitResponse",
     "RateLimitTarget",
     "RateLimitUnit",
+    "ReadinessProbe",
     "RedirectPortSelection",
     "RegexRewrite",
     "RemoteAddressDescriptor",
     "RequestAuthentication",
+    "Residency",
     "Resolution",
     "RetryBudget",
     "RingHash",
@@ -326,6 +371,7 @@ __all__ = [
     "SubFilterMatch",
     "Subset",
     "TCPHealthCheck",
+    "TCPProbe",
     "TCPRoute",
     "TCPSettings",
     "TLSCertificate",
@@ -334,8 +380,10 @@ __all__ = [
     "TLSRoute",
     "TargetKind",
     "TcpKeepalive",
+    "Telemetry",
     "To",
     "Topology",
+    "Tracing",
     "TrafficPolicy",
     "TunnelSettings",
     "UnmatchedPreflights",
@@ -344,6 +392,10 @@ __all__ = [
     "VirtualService",
     "WarmupConfiguration",
     "WorkloadEntry",
+    "WorkloadGroup",
+    "WorkloadGroupMetadata",
+    "WorkloadMode",
     "WorkloadSelector",
+    "WorkloadTemplate",
     "ZoneAwareLoadBalancerSetting",
 ]

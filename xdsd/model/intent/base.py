@@ -14,7 +14,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 from pydantic_core import PydanticCustomError
 
 from xdsd.model.problem import Reason
@@ -163,3 +163,13 @@ UPercent = Annotated[int, Strict(), Field(ge=0, le=100), Notation("integer")]
 Double = Annotated[float, Strict(), Field(allow_inf_nan=False), Notation("number(double)")]
 PortOrZero = Annotated[int, Strict(), Field(ge=0, le=65535), Notation("integer")]
 PortNumber = Annotated[int, Strict(), Field(ge=1, le=65535), Notation("integer")]
+
+
+def _map(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise invalid(f"{shown(value)} is not a map of fields", Reason.WRONG_TYPE)
+    return value
+
+
+Whole = Annotated[dict[str, Any], BeforeValidator(_map), Notation("object")]
+"""A message that is refused as a whole, whatever is in it."""

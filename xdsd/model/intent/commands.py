@@ -1,10 +1,12 @@
 """Header values as Envoy reads them: text with commands such as ``%DOWNSTREAM_REMOTE_ADDRESS%`` in it.
 
 A proxy refuses the whole route configuration for one command that it does not know, so commands are checked by name
-and by whether they take an argument. The names are those that Envoy 1.40 accepts in a header.
+and by what they take. The names are those that Envoy 1.40 accepts in a header.
 """
 
 import re
+
+from xdsd.model.intent.command_arguments import argument_fault, length_fault
 
 PLAIN = frozenset(
     [
@@ -176,7 +178,7 @@ ARGUMENT = frozenset(
 )
 EXPRESSIONS = frozenset({"CEL", "TYPED_CEL", "COALESCE"})
 
-_COMMAND = re.compile(r"%%|%([A-Z0-9_]+)(\([^)]*\))?(?::[0-9]+)?%")
+_COMMAND = re.compile(r"%%|%([A-Z0-9_]+)(\([^)]*\))?(?::([0-9]+))?%")
 
 
 def command_fault(text: str) -> str | None:
@@ -184,15 +186,23 @@ def command_fault(text: str) -> str | None:
     if "%" in _COMMAND.sub("", text):
         return "holds a lone %; write %% for the sign, or a command such as %HOSTNAME%"
     for found in _COMMAND.finditer(text):
-        name, argument = found[1], found[2]
-        if name is None:
-            continue
-        if name in EXPRESSIONS:
-            return f"holds {name}, an expression that is not supported in headers"
-        if name not in PLAIN | OPTIONAL_ARGUMENT | ARGUMENT:
-            return f"holds %{name[:40]}%, which is no command of Envoy's"
-        if argument and name in PLAIN:
-            return f"gives {name} an argument, and it takes none"
-        if not argument and name in ARGUMENT:
-            return f"gives {name} no argument, and it needs one, as in %{name}(…)%"
+        name = found[1]
+        fault = _fault(name, found[2], found[3]) if name is not None else None
+        if fault:
+            return fault
     return None
+
+
+def _fault(name: str, brackets: str | None, length: str | None) -> str | None:
+    if name in EXPRESSIONS:
+        return f"holds {name}, an expression that is not supported in headers"
+    if name not in PLAIN | OPTIONAL_ARGUMENT | ARGUMENT:
+        return f"holds %{name[:40]}%, which is no command of Envoy's"
+    if brackets and name in PLAIN:
+        return f"gives {name} an argument, and it takes none"
+    argument = brackets[1:-1] if brackets else ""
+    if not argument and name in ARGUMENT:
+        return f"gives {name} no argument, and it needs one, as in %{name}(…)%"
+    if length is not None and (fault := length_fault(name, length, needs_argument=name in ARGUMENT)):
+        return fault
+    return argument_fault(name, argument) if brackets else None

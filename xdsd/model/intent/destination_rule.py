@@ -61,6 +61,9 @@ class ClientTLSMode(StrEnum):
     ISTIO_MUTUAL = "ISTIO_MUTUAL"
 
 
+ANY_NAME = "*"
+"""A server name that stands for the one that is asked for inside."""
+
 MAX_SNI = 255
 
 
@@ -75,7 +78,10 @@ class ClientTLSSettings(Message):
     )
     credential_name: Str | None = absent("Secret with key, certificate and authorities.")
     subject_alt_names: tuple[Str, ...] = many("Names of which the server's certificate must hold one.")
-    sni: Str | None = absent("Server name to ask for; the host of the request if left out.")
+    sni: Str | None = absent(
+        "Server name to ask for. If left out the host of the request, or in mode ISTIO_MUTUAL a name of the mesh's own,"
+        " where * stands for the host of the request, or the server that the TLS inside names."
+    )
     insecure_skip_verify: Bool | None = absent("Do not verify the server.", nullable=True)
     ca_crl: Str | None = absent("File with revoked certificates.")
 
@@ -114,6 +120,8 @@ class ClientTLSSettings(Message):
         for index, name in enumerate(self.subject_alt_names):
             if not name:
                 yield wrong("is empty; name whom the certificate is for", "subjectAltNames", index)
+        if self.sni == ANY_NAME and self.mode is not ClientTLSMode.ISTIO_MUTUAL:
+            yield wrong("* is for mode ISTIO_MUTUAL; leave it out to ask for the host of the request", "sni")
         if self.sni and len(self.sni.encode()) > MAX_SNI:
             yield wrong(f"is longer than {MAX_SNI} bytes", "sni")
 

@@ -250,7 +250,9 @@ class Patch(Message):
     """A change."""
 
     operation: PatchOperation | None = absent("How the value is applied.")
-    value: JsonObject | None = absent("The message of Envoy's API, as JSON; REMOVE needs none.")
+    value: JsonObject | None = absent(
+        "The message of Envoy's API, as JSON; REMOVE needs none.", keep_empty=True
+    )
     filter_class: FilterClass | None = absent("Where ADD puts a filter: behind authentication, and so on.")
 
     def findings(self) -> Iterator[Finding]:

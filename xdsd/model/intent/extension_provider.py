@@ -1,4 +1,6 @@
-"""Services outside of proxies that are asked for a decision: what CUSTOM policies name as their provider."""
+"""Services outside of proxies that are asked for a decision, or told of requests: what CUSTOM policies and Telemetry name as
+their provider.
+"""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -12,6 +14,7 @@ from xdsd.model.intent.base import (
     PortNumber,
     Str,
     UInt32,
+    Whole,
     absent,
     invalid,
     many,
@@ -21,22 +24,27 @@ from xdsd.model.intent.base import (
     table,
     wrong,
 )
-from xdsd.model.intent.durations import Duration
-from xdsd.model.intent.hosts import is_label, name_fault
+from xdsd.model.intent.provider_values import Path, ProviderName, ServiceName, Timeout
+from xdsd.model.intent.telemetry_provider import (
+    DatadogTracingProvider,
+    EnvoyFileAccessLogProvider,
+    EnvoyHttpGrpcV3LogProvider,
+    EnvoyOpenTelemetryLogProvider,
+    EnvoyTcpGrpcV3LogProvider,
+    OpenTelemetryTracingProvider,
+    PrometheusMetricsProvider,
+    SkyWalkingTracingProvider,
+    ZipkinTracingProvider,
+)
 from xdsd.model.intent.values import HeaderName, HeaderValue
+
+BUILT_IN = "envoy"
+"""The provider of access logs that there is without being declared: the mesh's own log."""
 
 DEFAULT_TIMEOUT = 600
 """Seconds that a provider has to answer unless told otherwise, as published."""
 
 _STATUSES = frozenset({*range(400, 418), *range(421, 425), 426, 428, 429, 431, *range(500, 509), 510, 511})
-
-
-def _service(text: str) -> str:
-    namespace, slash, host = text.rpartition("/")
-    fault = name_fault(host, wildcard=False)
-    if fault or (slash and not is_label(namespace)) or "/" in namespace:
-        raise invalid(f"{shown(text)} is no service; write HOST or NAMESPACE/HOST")
-    return text
 
 
 def _status(text: str) -> str:
@@ -45,15 +53,7 @@ def _status(text: str) -> str:
     return text
 
 
-def _path_prefix(text: str) -> str:
-    if not text.startswith("/") or not text.isprintable() or " " in text:
-        raise invalid(f"{shown(text)} is no path: begin it with /")
-    return text
-
-
-ServiceName = Annotated[Str, AfterValidator(_service)]
 StatusText = Annotated[Str, AfterValidator(_status)]
-PathPrefix = Annotated[Str, AfterValidator(_path_prefix)]
 
 
 class IncludeRequestBodyInCheck(Message):
@@ -73,7 +73,7 @@ class ExtAuthzProvider(Message):
 
     service: ServiceName = needed("Service that decides: HOST or NAMESPACE/HOST.")
     port: PortNumber = needed("Port of the service.")
-    timeout: Duration | None = absent("How long it has to answer; 600s if left out.")
+    timeout: Timeout | None = absent("How long it has to answer; 600s if left out.")
     fail_open: Bool | None = absent(
         "Let requests pass while it cannot be asked; they are refused if left out."
     )
@@ -87,7 +87,7 @@ class ExtAuthzProvider(Message):
 class EnvoyExternalAuthorizationHttpProvider(ExtAuthzProvider):
     """A provider that is asked by the request's head, over HTTP: 200 lets the request pass."""
 
-    path_prefix: PathPrefix | None = absent("What is put before the path of the request.")
+    path_prefix: Path | None = absent("What is put before the path of the request.")
     include_request_headers_in_check: tuple[HeaderName, ...] = many(
         "Headers of the request that it sees, beside Host, Method, Path, Content-Length and Authorization."
     )
@@ -107,29 +107,82 @@ class EnvoyExternalAuthorizationGrpcProvider(ExtAuthzProvider):
     """A provider that speaks Envoy's protocol for this, over gRPC."""
 
 
+_KINDS = (
+    "envoyExtAuthzHttp",
+    "envoyExtAuthzGrpc",
+    "zipkin",
+    "opentelemetry",
+    "datadog",
+    "skywalking",
+    "prometheus",
+    "envoyFileAccessLog",
+    "envoyHttpAls",
+    "envoyTcpAls",
+    "envoyOtelAls",
+    "lightstep",
+    "opencensus",
+    "sds",
+    "stackdriver",
+)
+
+Tracer = (
+    ZipkinTracingProvider | OpenTelemetryTracingProvider | DatadogTracingProvider | SkyWalkingTracingProvider
+)
+"""Where spans go."""
+
+Logger = (
+    EnvoyFileAccessLogProvider
+    | EnvoyHttpGrpcV3LogProvider
+    | EnvoyTcpGrpcV3LogProvider
+    | EnvoyOpenTelemetryLogProvider
+)
+"""Where access logs go."""
+
+
 class MeshExtensionProvider(Message):
-    """A provider, by the name that policies call it by."""
+    """A provider, by the name that policies and Telemetry call it by."""
 
-    at_most_one = (("envoyExtAuthzHttp", "envoyExtAuthzGrpc"),)
+    at_most_one = (_KINDS,)
 
-    name: Str = needed("Name of the provider.", min_length=1, max_length=128)
+    name: ProviderName = needed("Name of the provider.", min_length=1, max_length=128)
     envoy_ext_authz_http: EnvoyExternalAuthorizationHttpProvider | None = absent(
         "One that is asked over HTTP."
     )
     envoy_ext_authz_grpc: EnvoyExternalAuthorizationGrpcProvider | None = absent(
         "One that is asked over gRPC."
     )
+    zipkin: ZipkinTracingProvider | None = absent("One that takes spans, as Zipkin does.")
+    opentelemetry: OpenTelemetryTracingProvider | None = absent("One that takes spans in OTLP.")
+    datadog: DatadogTracingProvider | None = absent("One that takes spans, an agent of Datadog's.")
+    skywalking: SkyWalkingTracingProvider | None = absent("One that takes spans, as SkyWalking does.")
+    prometheus: PrometheusMetricsProvider | None = absent("One that reads statistics.")
+    envoy_file_access_log: EnvoyFileAccessLogProvider | None = absent("Access logs in a file.")
+    envoy_http_als: EnvoyHttpGrpcV3LogProvider | None = absent("One that takes logs of requests over gRPC.")
+    envoy_tcp_als: EnvoyTcpGrpcV3LogProvider | None = absent("One that takes logs of connections over gRPC.")
+    envoy_otel_als: EnvoyOpenTelemetryLogProvider | None = absent("One that takes logs in OTLP.")
+    lightstep: Whole | None = absent("One that takes spans, as Lightstep did.")
+    opencensus: Whole | None = absent("One that takes spans, as OpenCensus' agent did.")
+    sds: Whole | None = absent("One that gives secrets.")
+    stackdriver: Whole | None = absent("Google Cloud's.")
 
     @property
     def settings(self) -> ExtAuthzProvider | None:
-        """What both kinds have."""
+        """What both kinds of those have that decide; None for others."""
         return self.envoy_ext_authz_http or self.envoy_ext_authz_grpc
 
+    @property
+    def tracer(self) -> Tracer | None:
+        """Where spans go; None for others."""
+        return self.zipkin or self.opentelemetry or self.datadog or self.skywalking
+
+    @property
+    def logger(self) -> Logger | None:
+        """Where access logs go; None for others."""
+        return self.envoy_file_access_log or self.envoy_http_als or self.envoy_tcp_als or self.envoy_otel_als
+
     def findings(self) -> Iterator[Finding]:
-        if self.settings is None:
-            yield missing("is empty; give envoyExtAuthzHttp or envoyExtAuthzGrpc")
-        if not self.name.isprintable() or any(char in self.name for char in " |[]"):
-            yield wrong(f"{shown(self.name)} holds a blank, a bar or a bracket", "name")
+        if all(getattr(self, name) is None for name in type(self).model_fields if name != "name"):
+            yield missing(f"is empty; give one of {', '.join(_KINDS[:-4])}")
 
 
 def provider_findings(providers: tuple[MeshExtensionProvider, ...], field: str) -> Iterator[Finding]:

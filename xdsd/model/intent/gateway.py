@@ -19,7 +19,7 @@ from xdsd.model.intent.base import (
     table,
     wrong,
 )
-from xdsd.model.intent.hosts import BindAddress, ServerHost
+from xdsd.model.intent.hosts import BindAddress, ServerHost, unix_fault
 from xdsd.model.intent.values import Labels, PortProtocol
 from xdsd.model.problem import Reason
 
@@ -50,10 +50,20 @@ class TLSCertificate(Message):
 
     server_certificate: Str | None = absent("File with the server's certificate.")
     private_key: Str | None = absent("File with the server's key.")
-    ca_certificates: Str | None = absent("File with the authorities that vouch for clients.")
+    ca_certificates: Str | None = absent("File with the authorities that vouch for clients; without effect.")
 
 
 VERIFIES = (ServerTLSMode.MUTUAL, ServerTLSMode.OPTIONAL_MUTUAL)
+UNREAD = (None, ServerTLSMode.PASSTHROUGH, ServerTLSMode.AUTO_PASSTHROUGH)
+OF_SERVERS = (
+    *("server_certificate", "private_key", "ca_certificates"),
+    *("credential_name", "credential_names", "tls_certificates"),
+    *("min_protocol_version", "max_protocol_version", "cipher_suites", "ecdh_curves"),
+)
+OF_CLIENTS = (
+    *("ca_crl", "ca_cert_credential_name", "subject_alt_names", "verify_certificate_spki"),
+    *("verify_certificate_hash", "insecure_skip_verify"),
+)
 CREDENTIALS = ("credential_name", "credential_names", "tls_certificates")
 
 
@@ -88,6 +98,13 @@ class ServerTLSSettings(Message):
     def findings(self) -> Iterator[Finding]:
         if self.mode is ServerTLSMode.ISTIO_MUTUAL:
             yield from self._own_identity_findings()
+        elif self.mode in UNREAD:
+            for field in (*OF_SERVERS, *OF_CLIENTS):
+                if self.is_set(field):
+                    yield wrong(
+                        "has no effect where TLS is passed through; write mode SIMPLE or MUTUAL",
+                        published_name(field),
+                    )
         elif self.mode in VERIFIES or self.mode is ServerTLSMode.SIMPLE:
             yield from self._certificate_findings()
 
@@ -98,14 +115,31 @@ class ServerTLSSettings(Message):
                     "mode ISTIO_MUTUAL uses the proxy's own certificate, so none may be named",
                     published_name(field),
                 )
+        for field in OF_CLIENTS:
+            if field != "subject_alt_names" and self.is_set(field):
+                yield wrong(
+                    "has no effect in mode ISTIO_MUTUAL, which believes whom the mesh vouches for",
+                    published_name(field),
+                )
 
     def _certificate_findings(self) -> Iterator[Finding]:
+        if self.mode is ServerTLSMode.SIMPLE:
+            for field in OF_CLIENTS:
+                if self.is_set(field):
+                    yield wrong(
+                        "has no effect in mode SIMPLE, which asks clients for no certificate",
+                        published_name(field),
+                    )
         if self.credential_name or self.credential_names:
+            for field in ("server_certificate", "private_key"):
+                if self.is_set(field):
+                    yield wrong(
+                        "a credential takes the place of files; name one of both", published_name(field)
+                    )
             return
-        if self.mode in VERIFIES and not self.ca_certificates:
+        vouched = self.ca_certificates or self.ca_cert_credential_name or self.insecure_skip_verify
+        if self.mode in VERIFIES and not vouched:
             yield missing(f"is missing; mode {self.mode} verifies clients", "caCertificates")
-        if self.mode is ServerTLSMode.SIMPLE and self.ca_crl:
-            yield wrong("has no effect in mode SIMPLE, which asks clients for no certificate", "caCrl")
         if self.tls_certificates:
             return
         for field, value in (
@@ -122,7 +156,18 @@ class Port(Message):
     number: PortOrZero = needed("Port number; 0 where bind is a Unix socket.")
     protocol: PortProtocol = needed("Protocol: HTTP, HTTPS, HTTP2, GRPC, GRPC-WEB, MONGO, TCP or TLS.")
     name: Str = needed("Name of the port, unique in the object.", min_length=1)
-    target_port: PortNumber | None = absent("Port of the pod behind it.")
+    target_port: PortNumber | None = absent("Port of the pod behind it; without effect.")
+
+
+def _endpoint_fault(text: str) -> str | None:
+    """Says why ``text`` is no endpoint on the gateway's own machine, to follow it, or None."""
+    if text.startswith("unix://"):
+        return unix_fault(text)
+    host, _, port = text.rpartition(":")
+    if host not in ("127.0.0.1", "[::1]"):
+        return "is not on the gateway's machine; write 127.0.0.1:PORT, [::1]:PORT or unix:///path"
+    valid = port.isascii() and port.isdecimal() and len(port) <= 5 and 1 <= int(port) <= 65535
+    return None if valid else "has no port between 1 and 65535"
 
 
 class Server(Message):
@@ -132,7 +177,9 @@ class Server(Message):
     bind: BindAddress | None = absent("Address to listen on; all if left out.")
     hosts: tuple[ServerHost, ...] = needed("Hosts served; namespace/host limits who may bind routes.")
     tls: ServerTLSSettings | None = absent("TLS of the server.")
-    default_endpoint: Str | None = absent("Where traffic goes by default.")
+    default_endpoint: Str | None = absent(
+        "Program on the gateway's machine that gets what no rule leads elsewhere: 127.0.0.1:PORT or unix:///path."
+    )
     name: Str | None = absent("Name of the server, unique in the object.")
 
     def findings(self) -> Iterator[Finding]:
@@ -145,12 +192,28 @@ class Server(Message):
             yield wrong("0 is below 1", "port", "number", reason=Reason.OUT_OF_RANGE)
         if self.port.protocol in ("HTTPS", "TLS") and self.tls is None:
             yield missing(f"is missing; protocol {self.port.protocol} needs it", "tls")
+        if self.tls is not None and self.tls.https_redirect and self.port.protocol in ("HTTPS", "TLS"):
+            yield wrong(
+                "has no effect on HTTPS; write it in a server of protocol HTTP", "tls", "httpsRedirect"
+            )
         if (
             self.tls is not None
             and self.port.protocol not in ("HTTPS", "TLS")
             and not self.tls.https_redirect
         ):
             yield wrong(f"protocol {self.port.protocol} is not secured; write HTTPS or TLS", "tls")
+        yield from self._default_findings()
+
+    def _default_findings(self) -> Iterator[Finding]:
+        if not self.default_endpoint:
+            return
+        fault = _endpoint_fault(self.default_endpoint)
+        if fault:
+            yield wrong(f"{shown(self.default_endpoint)} {fault}", "defaultEndpoint")
+        if self.tls is not None and self.tls.mode is ServerTLSMode.AUTO_PASSTHROUGH:
+            yield wrong("has no effect in mode AUTO_PASSTHROUGH, where names say all", "defaultEndpoint")
+        if self.tls is not None and self.tls.https_redirect:
+            yield wrong("has no effect where all are sent to HTTPS", "defaultEndpoint")
 
 
 class Gateway(Message):

@@ -183,11 +183,17 @@ def _address(text: str) -> str:
     return text
 
 
+LONGEST_SOCKET = 107
+"""Bytes of the path of a Unix socket on Linux, with the sign of an abstract one."""
+
+
 def unix_fault(text: str) -> str | None:
     """Says why ``unix://…`` is no socket, to follow its text, or None."""
     path = text.removeprefix("unix://")
     if not path.startswith(("/", "@")):
         return "is no absolute path nor abstract socket; write unix:///path or unix://@name"
+    if "\0" in path or len(path.encode()) > LONGEST_SOCKET:
+        return f"is no path that a socket can have: {LONGEST_SOCKET} bytes at most, and none that is zero"
     return "is a folder; name a socket" if path.endswith("/") else None
 
 

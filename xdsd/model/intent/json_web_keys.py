@@ -11,13 +11,15 @@ MAX_KEYS = 100
 MAX_JWKS = 256 * 1024
 
 _NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x"), "oct": ("k",)}
+    {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
 )
 _CURVES: Mapping[str, frozenset[str]] = MappingProxyType(
     {"EC": frozenset({"P-256", "P-384", "P-521"}), "OKP": frozenset({"Ed25519"})}
 )
 _IS_PRIVATE = "holds a private part; publish the public one"
-_PRIVATE = ("d", "p", "q", "dp", "dq", "qi")
+_IS_SYMMETRIC = "is symmetric: whoever can check tokens by it can make them; publish a public one"
+_PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "priv")
+_SECRET = frozenset({*_PRIVATE, "k"})
 
 
 def jwks_fault(text: str) -> str | None:
@@ -32,6 +34,19 @@ def jwks_fault(text: str) -> str | None:
     if not isinstance(keys, list):
         return 'is no set of keys: write {"keys": [...]}'
     return _keys_fault(keys)
+
+
+def secret_fault(text: str) -> str | None:
+    """Says that a text holds a private or symmetric key somewhere, to follow it, or None. Nothing of it is repeated."""
+    names: set[str] = set()
+    try:
+        json.loads(text, object_pairs_hook=lambda pairs: names.update(name for name, _ in pairs))
+    except (ValueError, RecursionError):
+        return None
+    if names.isdisjoint(_SECRET):
+        return None
+    what = "private" if not names.isdisjoint(_PRIVATE) else "symmetric"
+    return f"holds a {what} key, with which whoever reads this makes tokens; write public keys alone, and replace that one"
 
 
 def _keys_fault(keys: list[Any]) -> str | None:
@@ -50,8 +65,8 @@ def key_fault(key: Any) -> str | None:
     """Says why a member of ``keys`` is no public key, or None. Others' keys beside ours are passed over, as published."""
     kind = key.get("kty") if isinstance(key, dict) else None
     if not isinstance(kind, str) or kind not in _NEEDED:
-        return "has no kty of RSA, EC, OKP or oct"
-    if kind != "oct" and any(name in key for name in _PRIVATE):
+        return _IS_SYMMETRIC if kind == "oct" else "has no kty of RSA, EC or OKP"
+    if any(name in key for name in _PRIVATE):
         return _IS_PRIVATE
     for name in _NEEDED[kind]:
         value = key.get(name)

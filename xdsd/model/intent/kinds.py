@@ -10,22 +10,31 @@ from xdsd.model.intent.destination_rule import DestinationRule
 from xdsd.model.intent.envoy_filter import EnvoyFilter
 from xdsd.model.intent.gateway import Gateway
 from xdsd.model.intent.health_check import HealthCheck
+from xdsd.model.intent.inspection import Inspection
 from xdsd.model.intent.mesh_config import MeshConfig
+from xdsd.model.intent.peer import Peer
 from xdsd.model.intent.peer_authentication import PeerAuthentication
 from xdsd.model.intent.proxy_config import ProxyConfig
 from xdsd.model.intent.rate_limit import RateLimit
 from xdsd.model.intent.request_authentication import RequestAuthentication
+from xdsd.model.intent.residency import Residency
 from xdsd.model.intent.service_entry import ServiceEntry, WorkloadEntry
 from xdsd.model.intent.sidecar import Sidecar
+from xdsd.model.intent.telemetry import Telemetry
 from xdsd.model.intent.virtual_service import VirtualService
+from xdsd.model.intent.workload_group import WorkloadGroup
 
 NETWORKING = "networking.istio.io"
 SECURITY = "security.istio.io"
+TELEMETRY = "telemetry.istio.io"
 POLICY = "policy.xdsd.io"
 """The group of our own kinds that are for workloads and routes."""
 
 MESH = "mesh.xdsd.io"
 """The group of our own kinds that are for the mesh as a whole, after the package of Istio's message of that name."""
+
+CATALOG = "catalog.xdsd.io"
+"""The group of what registries report, which is shown as objects are and never written."""
 
 OWN_GROUPS = frozenset({MESH, POLICY})
 
@@ -71,6 +80,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ),
             _networking("Gateway", "gateways", ("gw",), Gateway),
             Kind("HealthCheck", POLICY, "healthchecks", "healthcheck", ("hc",), ("v1",), HealthCheck),
+            Kind("Inspection", MESH, "inspections", "inspection", (), ("v1",), Inspection),
+            Kind("Peer", MESH, "peers", "peer", (), ("v1",), Peer),
             Kind(
                 "PeerAuthentication",
                 SECURITY,
@@ -84,19 +95,20 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Kind("ProxyConfig", NETWORKING, "proxyconfigs", "proxyconfig", (), ("v1beta1",), ProxyConfig),
             Kind("RateLimit", POLICY, "ratelimits", "ratelimit", ("rl",), ("v1",), RateLimit),
             _security("RequestAuthentication", "requestauthentications", ("ra",), RequestAuthentication),
+            Kind("Residency", MESH, "residencies", "residency", (), ("v1",), Residency),
             _networking("ServiceEntry", "serviceentries", ("se",), ServiceEntry),
             _networking("Sidecar", "sidecars", (), Sidecar),
+            Kind("Telemetry", TELEMETRY, "telemetries", "telemetry", (), ("v1", "v1alpha1"), Telemetry),
             _networking("VirtualService", "virtualservices", ("vs",), VirtualService),
             _networking("WorkloadEntry", "workloadentries", ("we",), WorkloadEntry),
+            _networking("WorkloadGroup", "workloadgroups", ("wg",), WorkloadGroup),
         )
     }
 )
 
 NOT_YET: Mapping[str, str] = MappingProxyType(
     {
-        "Telemetry": "telemetry.istio.io",
         "TrafficExtension": "extensions.istio.io",
         "WasmPlugin": "extensions.istio.io",
-        "WorkloadGroup": "networking.istio.io",
     }
 )

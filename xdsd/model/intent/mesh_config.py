@@ -1,39 +1,34 @@
 """MeshConfig: what holds for the whole mesh wherever nothing closer says otherwise.
 
-The kind is our own, its fields are those of Istio's MeshConfig, which is a file there and no object. There is one:
+The kind is our own, its fields are those of Istio's MeshConfig, which is a file there and no object, and the networks of
+its MeshNetworks. There is one:
 ``default`` in the root namespace. What is decided elsewhere (by the daemon's settings, by a proxy's bootstrap) is not
 decided here a second time, but for ``outboundTrafficPolicy``, where the object goes before the setting.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator
-
-from xdsd.model.identity import InvalidIdentity, check_trust_domain
 from xdsd.model.intent.base import (
     Bool,
     Count,
     Finding,
     Int32,
     Message,
-    Notation,
     PortNumber,
     Str,
     UInt32,
+    Whole,
     absent,
-    invalid,
     many,
     missing,
     shown,
     table,
     wrong,
 )
-from xdsd.model.intent.commands import command_fault
+from xdsd.model.intent.certificate_data import CertificateData, TrustDomain
 from xdsd.model.intent.connection_pool import ConnectionPoolSettings, TcpKeepalive
 from xdsd.model.intent.destination_rule import OutlierDetection
 from xdsd.model.intent.durations import Duration, DurationOrZero
@@ -41,6 +36,9 @@ from xdsd.model.intent.extension_provider import MeshExtensionProvider, provider
 from xdsd.model.intent.hosts import ExportTo, ServiceExportTo
 from xdsd.model.intent.http_actions import HTTPRetry
 from xdsd.model.intent.load_balancer import LocalityLoadBalancerSetting, ZoneAwareLoadBalancerSetting
+from xdsd.model.intent.log_formats import log_format_fault
+from xdsd.model.intent.mesh_networks import Network, network_findings
+from xdsd.model.intent.provider_values import ProviderName
 from xdsd.model.intent.proxy_config import ProxyImage, Variables
 from xdsd.model.intent.selector import export_findings
 from xdsd.model.intent.values import RetryOn
@@ -50,16 +48,6 @@ NAME = "default"
 """The name of the one MeshConfig."""
 
 _RUNTIME_KEY = re.compile(r"[A-Za-z0-9_.\-]+")
-
-
-def _map(value: Any) -> Any:
-    if not isinstance(value, dict):
-        raise invalid(f"{shown(value)} is not a map of fields", Reason.WRONG_TYPE)
-    return value
-
-
-Whole = Annotated[dict[str, Any], BeforeValidator(_map), Notation("object")]
-"""A message that is refused as a whole, whatever is in it."""
 
 
 class MeshOutboundTrafficPolicyMode(StrEnum):
@@ -158,14 +146,33 @@ class InboundHTTPRetry(Message):
             yield missing("is 0, which switches retries off; give the number of retries", "attempts")
 
 
+class ForwardClientCertDetails(StrEnum):
+    """What a gateway does with the header ``x-forwarded-client-cert``."""
+
+    UNDEFINED = "UNDEFINED"
+    SANITIZE = "SANITIZE"
+    FORWARD_ONLY = "FORWARD_ONLY"
+    APPEND_FORWARD = "APPEND_FORWARD"
+    SANITIZE_SET = "SANITIZE_SET"
+    ALWAYS_FORWARD_ONLY = "ALWAYS_FORWARD_ONLY"
+
+
+class ProxyProtocolConfiguration(Message):
+    """That connections begin with a header of the PROXY protocol, of version 1 or 2."""
+
+
 class Topology(Message):
     """What stands in front of gateways."""
 
     num_trusted_proxies: UInt32 | None = absent(
         "Proxies in front of gateways whose x-forwarded-for is believed."
     )
-    forward_client_cert_details: Str | None = absent("What gateways do with x-forwarded-client-cert.")
-    proxy_protocol: Whole | None = absent("That gateways are spoken to in the PROXY protocol.")
+    forward_client_cert_details: ForwardClientCertDetails | None = absent(
+        "What gateways do with x-forwarded-client-cert; SANITIZE_SET if left out."
+    )
+    proxy_protocol: ProxyProtocolConfiguration | None = absent(
+        "That gateways are spoken to in the PROXY protocol; then connections without it are refused."
+    )
 
 
 class MeshProxyConfig(Message):
@@ -226,15 +233,14 @@ class MeshProxyConfig(Message):
                 yield wrong(f"{shown(key)} is no key of Envoy's runtime", "runtimeValues", key)
 
 
-def _trust_domain(text: str) -> str:
-    try:
-        check_trust_domain(text)
-    except InvalidIdentity as error:
-        raise invalid(str(error)) from error
-    return text
+class DefaultProviders(Message):
+    """Providers, by their names, of proxies for which no Telemetry names any."""
 
-
-TrustDomain = Annotated[Str, AfterValidator(_trust_domain)]
+    access_logging: tuple[ProviderName, ...] = many(
+        "Where access logs go; envoy, the log above, if left out."
+    )
+    tracing: tuple[ProviderName, ...] = many("Where spans go; the first counts.")
+    metrics: tuple[ProviderName, ...] = many("Who is given statistics: prometheus.")
 
 
 class MeshConfig(Message):
@@ -280,11 +286,14 @@ class MeshConfig(Message):
         "How long a client may be silent where its protocol is found out; 0s (no limit) if left out."
     )
     default_config: MeshProxyConfig | None = absent("What proxies are started with.")
+    networks: dict[Str, Network] = table("Networks by name, and the gateways through which each is reached.")
     ca: Whole | None = absent("Authority that issues workloads' certificates.")
-    ca_certificates: tuple[Whole, ...] = many("Further authorities of workloads' certificates.")
+    ca_certificates: tuple[CertificateData, ...] = many("Further authorities of workloads' certificates.")
     certificates: tuple[Whole, ...] = many("Certificates of the control plane.")
     config_sources: tuple[Whole, ...] = many("Where objects come from.")
-    default_providers: Whole | None = absent("Extension providers that are used by default.")
+    default_providers: DefaultProviders | None = absent(
+        "Providers of proxies for which no Telemetry names any."
+    )
     disable_envoy_listener_log: Bool | None = absent("Whether listeners write no log.")
     discovery_selectors: tuple[Whole, ...] = many("Kubernetes namespaces to look at.")
     enable_auto_mtls: Bool | None = absent(
@@ -295,7 +304,9 @@ class MeshConfig(Message):
         "Whether programs' metrics are joined to proxies'.", nullable=True
     )
     enable_tracing: Bool | None = absent("Whether proxies trace.")
-    extension_providers: tuple[MeshExtensionProvider, ...] = many("Services that CUSTOM policies ask.")
+    extension_providers: tuple[MeshExtensionProvider, ...] = many(
+        "Services that CUSTOM policies ask, and where logs and traces of Telemetry go."
+    )
     hbone_idle_timeout: DurationOrZero | None = absent("How long tunnels of ambient meshes are kept.")
     inbound_cluster_stat_name: Str | None = absent("Pattern of statistics' names.")
     ingress_class: Str | None = absent("Class of Kubernetes' Ingress.")
@@ -328,38 +339,13 @@ class MeshConfig(Message):
         if self.dns_refresh_rate is not None and self.dns_refresh_rate <= timedelta(milliseconds=1):
             yield wrong("0.001s is not above 0.001s", "dnsRefreshRate", reason=Reason.OUT_OF_RANGE)
         yield from provider_findings(self.extension_providers, "extensionProviders")
-        fault = _log_format_fault(self.access_log_format, self.access_log_encoding)
+        yield from network_findings(self.networks, "networks")
+        fault = log_format_fault(
+            self.access_log_format, json_encoded=self.access_log_encoding is AccessLogEncoding.JSON
+        )
         if fault:
             yield wrong(fault, "accessLogFormat")
         if self.access_log_file and not self.access_log_file.startswith("/"):
             yield wrong(
                 f"{shown(self.access_log_file)} is no path of a file, such as /dev/stdout", "accessLogFile"
             )
-
-
-def _log_format_fault(text: str | None, encoding: AccessLogEncoding | None) -> str | None:
-    """Says why Envoy would refuse a log's format, or None."""
-    if not text:
-        return None
-    if encoding is not AccessLogEncoding.JSON:
-        fault = command_fault(text)
-        return f"{shown(text)} {fault}" if fault else None
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        return f"is no JSON, as accessLogEncoding wants: {error}"
-    if not isinstance(fields, dict) or not fields:
-        return 'is no map of JSON\'s, such as {"path": "%REQ(:PATH)%"}'
-    return next((f"{shown(each)} {fault}" for each in _texts(fields) if (fault := command_fault(each))), None)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case dict():
-            for each in value.values():
-                yield from _texts(each)
-        case list():
-            for each in value:
-                yield from _texts(each)

@@ -9,7 +9,7 @@ _INGRESS = "Kubernetes' Ingress is not read; write a Gateway and a VirtualServic
 _AMBIENT = "there are no ambient meshes here, only proxies"
 _STATISTICS = "statistics are read from each proxy's admin page"
 _AGENT = "there is no agent beside Envoy"
-_TRACES = "proxies do not trace; an EnvoyFilter makes them"
+_TRACES = "write extensionProviders, and a Telemetry whose tracing names one"
 _BOOTSTRAP = "it is a proxy's own; write xdsctl bootstrap"
 _PORTS = "redirection is set up for the ports 15001 and 15006"
 _NAMES = "clusters' names are those of statistics"
@@ -17,13 +17,11 @@ _NAMES = "clusters' names are those of statistics"
 REFUSED_OF_MESHES: Mapping[str, str] = MappingProxyType(
     {
         "ca": _CA,
-        "caCertificates": _ROOTS,
         "certificates": "the daemon's own certificates are files that its settings name",
         "configSources": "objects are in the daemon's store, which is its setting store",
-        "defaultProviders": "there are no extension providers",
         "disableEnvoyListenerLog": "listeners log connections into the access log itself; write accessLogFile",
         "discoverySelectors": "platforms are chosen by the daemon's setting registry",
-        "enableEnvoyAccessLogService": "access logs go to a file; write accessLogFile",
+        "enableEnvoyAccessLogService": "write extensionProviders with envoyHttpAls, and name that in a Telemetry",
         "enablePrometheusMerge": "programs and proxies are scraped apart",
         "enableTracing": _TRACES,
         "hboneIdleTimeout": _AMBIENT,
@@ -58,7 +56,7 @@ REFUSED_OF_PROXIES: Mapping[str, str] = MappingProxyType(
         "customConfigFile": f"{_AGENT}; an EnvoyFilter for BOOTSTRAP changes what xdsctl bootstrap prints",
         "discoveryAddress": f"{_BOOTSTRAP} --xds-address",
         "discoveryRefreshDelay": "nothing is polled",
-        "envoyAccessLogService": "access logs go to a file; write accessLogFile",
+        "envoyAccessLogService": "write extensionProviders with envoyHttpAls, and name that in a Telemetry",
         "envoyMetricsService": _STATISTICS,
         "envoyMetricsServiceAddress": _STATISTICS,
         "extraStatTags": f"{_STATISTICS}; an EnvoyFilter for BOOTSTRAP adds tags",
@@ -95,9 +93,13 @@ REFUSED_OF_INBOUND_RETRIES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-REFUSED_OF_TOPOLOGIES: Mapping[str, str] = MappingProxyType(
+_GONE = "Envoy has no such tracer any more; write opentelemetry"
+
+REFUSED_OF_PROVIDERS: Mapping[str, str] = MappingProxyType(
     {
-        "forwardClientCertDetails": "gateways replace the header by what they verified themselves (SANITIZE_SET)",
-        "proxyProtocol": "an EnvoyFilter for LISTENER_FILTER makes gateways read it",
+        "lightstep": _GONE,
+        "opencensus": _GONE,
+        "sds": "secrets come from the daemon; keep them with xdsctl credential",
+        "stackdriver": "it is a filter of Istio's own Envoy; write opentelemetry, and envoyOtelAls",
     }
 )

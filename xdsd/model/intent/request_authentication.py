@@ -28,7 +28,7 @@ from xdsd.model.intent.base import (
     wrong,
 )
 from xdsd.model.intent.durations import Duration
-from xdsd.model.intent.json_web_keys import jwks_fault
+from xdsd.model.intent.json_web_keys import jwks_fault, secret_fault
 from xdsd.model.intent.policy_target import PolicyTargetReference, target_findings
 from xdsd.model.intent.selector import LabelSelector
 from xdsd.model.intent.values import HeaderName, is_header
@@ -76,9 +76,9 @@ def _url(text: str) -> str:
 
 
 def _jwks(text: str) -> str:
-    fault = jwks_fault(text)
-    if fault:
-        raise invalid(f"{shown(text)} {fault}")
+    fault = secret_fault(text) or jwks_fault(text)
+    if fault:  # not shown: what is no set of public keys may hold secret ones
+        raise invalid(fault)
     return text
 
 

@@ -42,6 +42,8 @@ def _leaves(
         case MapOf(value):
             yield from _leaves(value, f"{path}{{}}", supported=supported, note=note)
         case MessageShape(message, fields):
+            if not fields:
+                yield path, Leaf("object"), supported, note
             for field in fields.values():
                 here = supported and not is_refused(message, field.name)
                 said = note or _note(message, field.name)

@@ -75,9 +75,6 @@ class IngressTLSSettings(ServerTLSSettings):
             yield wrong(f"{self.mode} has no meaning for a sidecar", "mode")
         else:
             yield from super().findings()
-            if self.mode is ServerTLSMode.SIMPLE and self.subject_alt_names:
-                why = "has no effect in mode SIMPLE, which asks clients for no certificate"
-                yield wrong(why, "subjectAltNames")
             for index, pair in enumerate(self.tls_certificates):
                 if not pair.server_certificate or not pair.private_key:
                     why = "needs both serverCertificate and privateKey"

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from xdsd.model.intent.base import Message
-from xdsd.model.intent.destination_rule import ClientTLSSettings
-from xdsd.model.intent.gateway import Port, Server, ServerTLSMode, ServerTLSSettings, TLSCertificate
+from xdsd.model.intent.certificate_data import CertificateData
+from xdsd.model.intent.extension_provider import MeshExtensionProvider
+from xdsd.model.intent.gateway import Port
 from xdsd.model.intent.http_actions import Abort, Delay
 from xdsd.model.intent.mesh_config import (
     InboundHTTPRetry,
@@ -16,49 +17,49 @@ from xdsd.model.intent.mesh_config import (
     MeshOutboundTrafficPolicy,
     MeshOutboundTrafficPolicyMode,
     MeshProxyConfig,
-    Topology,
 )
+from xdsd.model.intent.mesh_networks import NetworkEndpoints, NetworkGateway
 from xdsd.model.intent.mesh_refusals import (
     REFUSED_OF_INBOUND_RETRIES,
     REFUSED_OF_MESHES,
+    REFUSED_OF_PROVIDERS,
     REFUSED_OF_PROXIES,
-    REFUSED_OF_TOPOLOGIES,
 )
 from xdsd.model.intent.proxy_config import ProxyImage
 from xdsd.model.intent.service_entry import ServicePort
 from xdsd.model.intent.sidecar import IngressTLSSettings, SidecarPort
+from xdsd.model.intent.telemetry import Metrics
+from xdsd.model.intent.telemetry_provider import (
+    HttpHeader,
+    OpenTelemetryTracingProvider,
+    SkyWalkingTracingProvider,
+)
 from xdsd.model.intent.values import PROTOCOLS, UNCOMMON_PROTOCOLS
+from xdsd.model.intent.workload_group import ReadinessProbe, WorkloadTemplate
 
-_TLS_TERMINATION = frozenset(
-    str(info.alias) for name, info in ServerTLSSettings.model_fields.items() if name != "mode"
-)
-
-_NOT_A_SIDECARS = frozenset(
-    {
-        "httpsRedirect",
-        "credentialName",
-        "credentialNames",
-        "caCertCredentialName",
-    }
-)
-"""What the published API has for gateways alone."""
+_NOT_A_SIDECARS = frozenset({"credentialName", "credentialNames", "caCertCredentialName"})
+"""What sidecars take from files alone."""
 
 REFUSED_FIELDS: Mapping[type[Message], frozenset[str]] = MappingProxyType(
     {
         Delay: frozenset({"exponentialDelay"}),
         Abort: frozenset({"http2Error"}),
-        ClientTLSSettings: frozenset({"credentialName"}),
-        IngressTLSSettings: _NOT_A_SIDECARS,
-        Server: frozenset({"defaultEndpoint"}),
-        ServerTLSSettings: _TLS_TERMINATION,
-        Port: frozenset({"targetPort"}),
-        TLSCertificate: frozenset({"caCertificates"}),
+        IngressTLSSettings: frozenset({"httpsRedirect", *_NOT_A_SIDECARS}),
+        CertificateData: frozenset({"certSigners"}),
         InboundHTTPRetry: frozenset(REFUSED_OF_INBOUND_RETRIES),
         MeshConfig: frozenset(REFUSED_OF_MESHES),
+        MeshExtensionProvider: frozenset(REFUSED_OF_PROVIDERS),
+        HttpHeader: frozenset({"envName"}),
+        OpenTelemetryTracingProvider: frozenset({"dynatraceSampler", "serviceAttributeEnrichment"}),
+        SkyWalkingTracingProvider: frozenset({"accessToken"}),
+        Metrics: frozenset({"overrides", "reportingInterval"}),
         MeshOutboundTrafficPolicy: frozenset({"tls"}),
         MeshProxyConfig: frozenset(REFUSED_OF_PROXIES),
+        NetworkEndpoints: frozenset({"fromRegistry"}),
+        NetworkGateway: frozenset({"locality"}),
         ProxyImage: frozenset({"imageType"}),
-        Topology: frozenset(REFUSED_OF_TOPOLOGIES),
+        WorkloadTemplate: frozenset({"address"}),
+        ReadinessProbe: frozenset({"exec"}),
     }
 )
 
@@ -66,7 +67,6 @@ GATEWAY_PROTOCOLS = ("HTTP", "HTTP2", "GRPC", "GRPC-WEB", "HTTPS", "TLS", "TCP",
 
 REFUSED_VALUES: Mapping[tuple[type[Message], str], frozenset[str]] = MappingProxyType(
     {
-        (ServerTLSSettings, "mode"): frozenset(ServerTLSMode) - {ServerTLSMode.PASSTHROUGH},
         (MeshOutboundTrafficPolicy, "mode"): frozenset(
             {MeshOutboundTrafficPolicyMode.ALLOW_ANY_DYNAMIC_DNS.value}
         ),
@@ -82,7 +82,28 @@ REASONS: Mapping[tuple[type[Message], str], str] = MappingProxyType(
         **{(InboundHTTPRetry, field): why for field, why in REFUSED_OF_INBOUND_RETRIES.items()},
         **{(MeshConfig, field): why for field, why in REFUSED_OF_MESHES.items()},
         **{(MeshProxyConfig, field): why for field, why in REFUSED_OF_PROXIES.items()},
-        **{(Topology, field): why for field, why in REFUSED_OF_TOPOLOGIES.items()},
+        **{(MeshExtensionProvider, field): why for field, why in REFUSED_OF_PROVIDERS.items()},
+        (HttpHeader, "envName"): "the daemon passes its environment on to nobody; write value",
+        (
+            OpenTelemetryTracingProvider,
+            "dynatraceSampler",
+        ): "write a Telemetry's randomSamplingPercentage; an EnvoyFilter gives tracers other samplers",
+        (
+            OpenTelemetryTracingProvider,
+            "serviceAttributeEnrichment",
+        ): "services are called by their workload; write resourceDetectors for more",
+        (
+            SkyWalkingTracingProvider,
+            "accessToken",
+        ): "no secrets are kept in objects; let the proxies' network in",
+        (
+            Metrics,
+            "overrides",
+        ): "Envoy without Istio's filter has its own statistics alone, without tags of requests",
+        (Metrics, "reportingInterval"): "Envoy counts connections as they come and go",
+        (CertificateData, "certSigners"): "Kubernetes signs for nobody here; take it out",
+        (WorkloadTemplate, "address"): "each machine has its own, by which it registers",
+        (ReadinessProbe, "exec"): "Envoy runs no commands; write httpGet, tcpSocket or grpc",
         (MeshOutboundTrafficPolicy, "mode"): "proxies look up no names for strangers; write ALLOW_ANY",
         (
             MeshOutboundTrafficPolicy,
@@ -91,19 +112,17 @@ REASONS: Mapping[tuple[type[Message], str], str] = MappingProxyType(
         (ProxyImage, "imageType"): "no containers are started here, so there is no image to choose",
         (Delay, "exponentialDelay"): "Envoy holds requests for a fixed time only; write fixedDelay",
         (Abort, "http2Error"): "Envoy aborts with a status only; write httpStatus or grpcStatus",
-        (ServerTLSSettings, "mode"): "gateways end no TLS; write PASSTHROUGH, which leaves it to the service",
+        (NetworkEndpoints, "fromRegistry"): "registries say of which network their endpoints are",
+        (NetworkGateway, "locality"): "what is behind a gateway says where it is",
         **{
-            (IngressTLSSettings, field): "it is for gateways; name files instead" for field in _NOT_A_SIDECARS
+            (
+                IngressTLSSettings,
+                field,
+            ): "sidecars end TLS with files of their machine, in Istio too; name files instead, "
+            "or end TLS at a Gateway"
+            for field in _NOT_A_SIDECARS
         },
-        **{(ServerTLSSettings, field): "gateways end no TLS; take it out" for field in _TLS_TERMINATION},
-        (
-            TLSCertificate,
-            "caCertificates",
-        ): "clients are verified alike whatever the certificate that they see; write tls.caCertificates",
-        (
-            ClientTLSSettings,
-            "credentialName",
-        ): "proxies are given certificates of the mesh alone; name files instead",
+        (IngressTLSSettings, "httpsRedirect"): "it is for gateways, which know what is behind HTTPS",
     }
 )
 """Why fields and values are refused and what to write instead, where there is more to say than that they are."""

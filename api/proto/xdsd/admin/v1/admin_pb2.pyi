@@ -514,6 +514,113 @@ class ProxyStatus(_message.Message):
     identity: str
     def __init__(self, node_id: _Optional[str] = ..., role: _Optional[str] = ..., name: _Optional[str] = ..., namespace: _Optional[str] = ..., address: _Optional[str] = ..., peer: _Optional[str] = ..., connected: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., types: _Optional[_Iterable[_Union[TypeStatus, _Mapping]]] = ..., version: _Optional[str] = ..., identity: _Optional[str] = ...) -> None: ...
 
+class CertificateInfo(_message.Message):
+    __slots__ = ("subject", "issuer", "names", "serial", "fingerprint", "begins", "ends", "key")
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    BEGINS_FIELD_NUMBER: _ClassVar[int]
+    ENDS_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    subject: str
+    issuer: str
+    names: _containers.RepeatedScalarFieldContainer[str]
+    serial: str
+    fingerprint: str
+    begins: _timestamp_pb2.Timestamp
+    ends: _timestamp_pb2.Timestamp
+    key: str
+    def __init__(self, subject: _Optional[str] = ..., issuer: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., serial: _Optional[str] = ..., fingerprint: _Optional[str] = ..., begins: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ends: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., key: _Optional[str] = ...) -> None: ...
+
+class Credential(_message.Message):
+    __slots__ = ("namespace", "name", "kind", "certificates", "authorities", "revoked", "lists", "stapled", "service_accounts", "created", "changed", "author")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
+    AUTHORITIES_FIELD_NUMBER: _ClassVar[int]
+    REVOKED_FIELD_NUMBER: _ClassVar[int]
+    LISTS_FIELD_NUMBER: _ClassVar[int]
+    STAPLED_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    name: str
+    kind: str
+    certificates: _containers.RepeatedCompositeFieldContainer[CertificateInfo]
+    authorities: _containers.RepeatedCompositeFieldContainer[CertificateInfo]
+    revoked: int
+    lists: bool
+    stapled: bool
+    service_accounts: _containers.RepeatedScalarFieldContainer[str]
+    created: _timestamp_pb2.Timestamp
+    changed: _timestamp_pb2.Timestamp
+    author: str
+    def __init__(self, namespace: _Optional[str] = ..., name: _Optional[str] = ..., kind: _Optional[str] = ..., certificates: _Optional[_Iterable[_Union[CertificateInfo, _Mapping]]] = ..., authorities: _Optional[_Iterable[_Union[CertificateInfo, _Mapping]]] = ..., revoked: _Optional[int] = ..., lists: _Optional[bool] = ..., stapled: _Optional[bool] = ..., service_accounts: _Optional[_Iterable[str]] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., changed: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., author: _Optional[str] = ...) -> None: ...
+
+class PutCredentialRequest(_message.Message):
+    __slots__ = ("namespace", "name", "kind", "files", "service_accounts", "replace", "dry_run", "any_service_account")
+    class FilesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: bytes
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[bytes] = ...) -> None: ...
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    REPLACE_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    ANY_SERVICE_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    name: str
+    kind: str
+    files: _containers.ScalarMap[str, bytes]
+    service_accounts: _containers.RepeatedScalarFieldContainer[str]
+    replace: bool
+    dry_run: bool
+    any_service_account: bool
+    def __init__(self, namespace: _Optional[str] = ..., name: _Optional[str] = ..., kind: _Optional[str] = ..., files: _Optional[_Mapping[str, bytes]] = ..., service_accounts: _Optional[_Iterable[str]] = ..., replace: _Optional[bool] = ..., dry_run: _Optional[bool] = ..., any_service_account: _Optional[bool] = ...) -> None: ...
+
+class PutCredentialResponse(_message.Message):
+    __slots__ = ("credential", "warnings", "replaced")
+    CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    REPLACED_FIELD_NUMBER: _ClassVar[int]
+    credential: Credential
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    replaced: bool
+    def __init__(self, credential: _Optional[_Union[Credential, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., replaced: _Optional[bool] = ...) -> None: ...
+
+class ListCredentialsRequest(_message.Message):
+    __slots__ = ("namespace", "name")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    name: str
+    def __init__(self, namespace: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class ListCredentialsResponse(_message.Message):
+    __slots__ = ("credentials",)
+    CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
+    credentials: _containers.RepeatedCompositeFieldContainer[Credential]
+    def __init__(self, credentials: _Optional[_Iterable[_Union[Credential, _Mapping]]] = ...) -> None: ...
+
+class DeleteCredentialRequest(_message.Message):
+    __slots__ = ("namespace", "name")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    name: str
+    def __init__(self, namespace: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
 class JoinToken(_message.Message):
     __slots__ = ("id", "namespace", "service_account", "created", "expires", "single_use", "networks", "description", "author", "used")
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -555,12 +662,14 @@ class CreateJoinTokenRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., service_account: _Optional[str] = ..., ttl_seconds: _Optional[int] = ..., single_use: _Optional[bool] = ..., networks: _Optional[_Iterable[str]] = ..., description: _Optional[str] = ...) -> None: ...
 
 class CreateJoinTokenResponse(_message.Message):
-    __slots__ = ("token", "info")
+    __slots__ = ("token", "info", "warnings")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     INFO_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     token: str
     info: JoinToken
-    def __init__(self, token: _Optional[str] = ..., info: _Optional[_Union[JoinToken, _Mapping]] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, token: _Optional[str] = ..., info: _Optional[_Union[JoinToken, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListJoinTokensRequest(_message.Message):
     __slots__ = ()
@@ -583,46 +692,78 @@ class GetTrustRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Trust(_message.Message):
-    __slots__ = ("trust_domain", "bundle", "server_identity", "tls_address", "mtls_address")
+    __slots__ = ("trust_domain", "bundle", "server_identity", "tls_address", "mtls_address", "issuers", "mesh_domain")
     TRUST_DOMAIN_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_FIELD_NUMBER: _ClassVar[int]
     SERVER_IDENTITY_FIELD_NUMBER: _ClassVar[int]
     TLS_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     MTLS_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    ISSUERS_FIELD_NUMBER: _ClassVar[int]
+    MESH_DOMAIN_FIELD_NUMBER: _ClassVar[int]
     trust_domain: str
     bundle: bytes
     server_identity: str
     tls_address: str
     mtls_address: str
-    def __init__(self, trust_domain: _Optional[str] = ..., bundle: _Optional[bytes] = ..., server_identity: _Optional[str] = ..., tls_address: _Optional[str] = ..., mtls_address: _Optional[str] = ...) -> None: ...
+    issuers: bytes
+    mesh_domain: str
+    def __init__(self, trust_domain: _Optional[str] = ..., bundle: _Optional[bytes] = ..., server_identity: _Optional[str] = ..., tls_address: _Optional[str] = ..., mtls_address: _Optional[str] = ..., issuers: _Optional[bytes] = ..., mesh_domain: _Optional[str] = ...) -> None: ...
 
 class RevokeRequest(_message.Message):
-    __slots__ = ("identity", "serial", "ttl_seconds", "reason")
+    __slots__ = ("identity", "serial", "ttl_seconds", "reason", "keep_connections", "everywhere")
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
     SERIAL_FIELD_NUMBER: _ClassVar[int]
     TTL_SECONDS_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    KEEP_CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
+    EVERYWHERE_FIELD_NUMBER: _ClassVar[int]
     identity: str
     serial: str
     ttl_seconds: int
     reason: str
-    def __init__(self, identity: _Optional[str] = ..., serial: _Optional[str] = ..., ttl_seconds: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    keep_connections: bool
+    everywhere: bool
+    def __init__(self, identity: _Optional[str] = ..., serial: _Optional[str] = ..., ttl_seconds: _Optional[int] = ..., reason: _Optional[str] = ..., keep_connections: _Optional[bool] = ..., everywhere: _Optional[bool] = ...) -> None: ...
 
 class Revocation(_message.Message):
-    __slots__ = ("identity", "serial", "since", "until", "reason", "author")
+    __slots__ = ("identity", "serial", "since", "until", "reason", "author", "warnings")
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
     SERIAL_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     UNTIL_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     identity: str
     serial: str
     since: _timestamp_pb2.Timestamp
     until: _timestamp_pb2.Timestamp
     reason: str
     author: str
-    def __init__(self, identity: _Optional[str] = ..., serial: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., author: _Optional[str] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, identity: _Optional[str] = ..., serial: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., author: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListIssuedRequest(_message.Message):
+    __slots__ = ("identity",)
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    identity: str
+    def __init__(self, identity: _Optional[str] = ...) -> None: ...
+
+class IssuedCertificate(_message.Message):
+    __slots__ = ("serial", "expires", "revoked")
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    REVOKED_FIELD_NUMBER: _ClassVar[int]
+    serial: str
+    expires: _timestamp_pb2.Timestamp
+    revoked: bool
+    def __init__(self, serial: _Optional[str] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revoked: _Optional[bool] = ...) -> None: ...
+
+class ListIssuedResponse(_message.Message):
+    __slots__ = ("certificates",)
+    CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
+    certificates: _containers.RepeatedCompositeFieldContainer[IssuedCertificate]
+    def __init__(self, certificates: _Optional[_Iterable[_Union[IssuedCertificate, _Mapping]]] = ...) -> None: ...
 
 class ListRevocationsRequest(_message.Message):
     __slots__ = ()
@@ -659,7 +800,7 @@ class ListSecretsRequest(_message.Message):
     def __init__(self, node: _Optional[str] = ...) -> None: ...
 
 class SecretStatus(_message.Message):
-    __slots__ = ("name", "subject", "serial", "fingerprint", "begins", "ends", "renewal")
+    __slots__ = ("name", "subject", "serial", "fingerprint", "begins", "ends", "renewal", "trust_domain")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     SERIAL_FIELD_NUMBER: _ClassVar[int]
@@ -667,6 +808,7 @@ class SecretStatus(_message.Message):
     BEGINS_FIELD_NUMBER: _ClassVar[int]
     ENDS_FIELD_NUMBER: _ClassVar[int]
     RENEWAL_FIELD_NUMBER: _ClassVar[int]
+    TRUST_DOMAIN_FIELD_NUMBER: _ClassVar[int]
     name: str
     subject: str
     serial: str
@@ -674,7 +816,8 @@ class SecretStatus(_message.Message):
     begins: _timestamp_pb2.Timestamp
     ends: _timestamp_pb2.Timestamp
     renewal: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., subject: _Optional[str] = ..., serial: _Optional[str] = ..., fingerprint: _Optional[str] = ..., begins: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ends: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., renewal: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    trust_domain: str
+    def __init__(self, name: _Optional[str] = ..., subject: _Optional[str] = ..., serial: _Optional[str] = ..., fingerprint: _Optional[str] = ..., begins: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ends: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., renewal: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trust_domain: _Optional[str] = ...) -> None: ...
 
 class ListSecretsResponse(_message.Message):
     __slots__ = ("node_id", "secrets")
@@ -717,24 +860,301 @@ class ListRegistriesRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class RegistryStatus(_message.Message):
-    __slots__ = ("name", "synced", "stale", "services", "workloads")
+    __slots__ = ("name", "synced", "stale", "services", "workloads", "kind", "state", "since", "last_sync", "last_change", "endpoints", "problems", "outages", "last_error")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SYNCED_FIELD_NUMBER: _ClassVar[int]
     STALE_FIELD_NUMBER: _ClassVar[int]
     SERVICES_FIELD_NUMBER: _ClassVar[int]
     WORKLOADS_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    LAST_SYNC_FIELD_NUMBER: _ClassVar[int]
+    LAST_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    OUTAGES_FIELD_NUMBER: _ClassVar[int]
+    LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
     name: str
     synced: bool
     stale: str
     services: int
     workloads: int
-    def __init__(self, name: _Optional[str] = ..., synced: _Optional[bool] = ..., stale: _Optional[str] = ..., services: _Optional[int] = ..., workloads: _Optional[int] = ...) -> None: ...
+    kind: str
+    state: str
+    since: _timestamp_pb2.Timestamp
+    last_sync: _timestamp_pb2.Timestamp
+    last_change: _timestamp_pb2.Timestamp
+    endpoints: int
+    problems: int
+    outages: int
+    last_error: str
+    def __init__(self, name: _Optional[str] = ..., synced: _Optional[bool] = ..., stale: _Optional[str] = ..., services: _Optional[int] = ..., workloads: _Optional[int] = ..., kind: _Optional[str] = ..., state: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_sync: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_change: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., endpoints: _Optional[int] = ..., problems: _Optional[int] = ..., outages: _Optional[int] = ..., last_error: _Optional[str] = ...) -> None: ...
 
 class ListRegistriesResponse(_message.Message):
     __slots__ = ("registries",)
     REGISTRIES_FIELD_NUMBER: _ClassVar[int]
     registries: _containers.RepeatedCompositeFieldContainer[RegistryStatus]
     def __init__(self, registries: _Optional[_Iterable[_Union[RegistryStatus, _Mapping]]] = ...) -> None: ...
+
+class ListCatalogRequest(_message.Message):
+    __slots__ = ("namespace", "name", "label_selector")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LABEL_SELECTOR_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    name: str
+    label_selector: str
+    def __init__(self, namespace: _Optional[str] = ..., name: _Optional[str] = ..., label_selector: _Optional[str] = ...) -> None: ...
+
+class CatalogPort(_message.Message):
+    __slots__ = ("number", "name", "protocol", "basis", "target", "sources")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    BASIS_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    name: str
+    protocol: str
+    basis: str
+    target: int
+    sources: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, number: _Optional[int] = ..., name: _Optional[str] = ..., protocol: _Optional[str] = ..., basis: _Optional[str] = ..., target: _Optional[int] = ..., sources: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CatalogAddress(_message.Message):
+    __slots__ = ("address", "sources")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    sources: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, address: _Optional[str] = ..., sources: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CatalogService(_message.Message):
+    __slots__ = ("namespace", "host", "ports", "addresses", "resolution", "location", "export_to", "selector", "created", "sources", "endpoints", "healthy", "subject_alt_names", "spread")
+    class SelectorEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    PORTS_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    RESOLUTION_FIELD_NUMBER: _ClassVar[int]
+    LOCATION_FIELD_NUMBER: _ClassVar[int]
+    EXPORT_TO_FIELD_NUMBER: _ClassVar[int]
+    SELECTOR_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    HEALTHY_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_ALT_NAMES_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    host: str
+    ports: _containers.RepeatedCompositeFieldContainer[CatalogPort]
+    addresses: _containers.RepeatedCompositeFieldContainer[CatalogAddress]
+    resolution: str
+    location: str
+    export_to: _containers.RepeatedScalarFieldContainer[str]
+    selector: _containers.ScalarMap[str, str]
+    created: str
+    sources: _containers.RepeatedScalarFieldContainer[str]
+    endpoints: int
+    healthy: int
+    subject_alt_names: _containers.RepeatedScalarFieldContainer[str]
+    spread: str
+    def __init__(self, namespace: _Optional[str] = ..., host: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[CatalogPort, _Mapping]]] = ..., addresses: _Optional[_Iterable[_Union[CatalogAddress, _Mapping]]] = ..., resolution: _Optional[str] = ..., location: _Optional[str] = ..., export_to: _Optional[_Iterable[str]] = ..., selector: _Optional[_Mapping[str, str]] = ..., created: _Optional[str] = ..., sources: _Optional[_Iterable[str]] = ..., endpoints: _Optional[int] = ..., healthy: _Optional[int] = ..., subject_alt_names: _Optional[_Iterable[str]] = ..., spread: _Optional[str] = ...) -> None: ...
+
+class ListServicesResponse(_message.Message):
+    __slots__ = ("services",)
+    SERVICES_FIELD_NUMBER: _ClassVar[int]
+    services: _containers.RepeatedCompositeFieldContainer[CatalogService]
+    def __init__(self, services: _Optional[_Iterable[_Union[CatalogService, _Mapping]]] = ...) -> None: ...
+
+class ListGlobalRequest(_message.Message):
+    __slots__ = ("namespace", "name", "locality", "client_namespace")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LOCALITY_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    name: str
+    locality: str
+    client_namespace: str
+    def __init__(self, namespace: _Optional[str] = ..., name: _Optional[str] = ..., locality: _Optional[str] = ..., client_namespace: _Optional[str] = ...) -> None: ...
+
+class ListGlobalResponse(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedCompositeFieldContainer[GlobalName]
+    def __init__(self, names: _Optional[_Iterable[_Union[GlobalName, _Mapping]]] = ...) -> None: ...
+
+class GlobalName(_message.Message):
+    __slots__ = ("namespace", "host", "places")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    host: str
+    places: _containers.RepeatedCompositeFieldContainer[GlobalPlace]
+    def __init__(self, namespace: _Optional[str] = ..., host: _Optional[str] = ..., places: _Optional[_Iterable[_Union[GlobalPlace, _Mapping]]] = ...) -> None: ...
+
+class GlobalPlace(_message.Message):
+    __slots__ = ("peer", "locality", "healthy", "total", "weight", "priority", "percent")
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    LOCALITY_FIELD_NUMBER: _ClassVar[int]
+    HEALTHY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    PERCENT_FIELD_NUMBER: _ClassVar[int]
+    peer: str
+    locality: str
+    healthy: int
+    total: int
+    weight: int
+    priority: int
+    percent: float
+    def __init__(self, peer: _Optional[str] = ..., locality: _Optional[str] = ..., healthy: _Optional[int] = ..., total: _Optional[int] = ..., weight: _Optional[int] = ..., priority: _Optional[int] = ..., percent: _Optional[float] = ...) -> None: ...
+
+class CatalogEndpoint(_message.Message):
+    __slots__ = ("namespace", "host", "address", "ports", "labels", "locality", "weight", "network", "service_account", "health", "workload", "sources", "health_sources", "node")
+    class PortsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    PORTS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    LOCALITY_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    WORKLOAD_FIELD_NUMBER: _ClassVar[int]
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_SOURCES_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    host: str
+    address: str
+    ports: _containers.ScalarMap[str, int]
+    labels: _containers.ScalarMap[str, str]
+    locality: str
+    weight: int
+    network: str
+    service_account: str
+    health: str
+    workload: str
+    sources: _containers.RepeatedScalarFieldContainer[str]
+    health_sources: _containers.RepeatedScalarFieldContainer[str]
+    node: str
+    def __init__(self, namespace: _Optional[str] = ..., host: _Optional[str] = ..., address: _Optional[str] = ..., ports: _Optional[_Mapping[str, int]] = ..., labels: _Optional[_Mapping[str, str]] = ..., locality: _Optional[str] = ..., weight: _Optional[int] = ..., network: _Optional[str] = ..., service_account: _Optional[str] = ..., health: _Optional[str] = ..., workload: _Optional[str] = ..., sources: _Optional[_Iterable[str]] = ..., health_sources: _Optional[_Iterable[str]] = ..., node: _Optional[str] = ...) -> None: ...
+
+class ListEndpointsResponse(_message.Message):
+    __slots__ = ("endpoints",)
+    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    endpoints: _containers.RepeatedCompositeFieldContainer[CatalogEndpoint]
+    def __init__(self, endpoints: _Optional[_Iterable[_Union[CatalogEndpoint, _Mapping]]] = ...) -> None: ...
+
+class CatalogWorkload(_message.Message):
+    __slots__ = ("namespace", "name", "source", "address", "ports", "labels", "locality", "weight", "network", "service_account", "health", "services", "node")
+    class PortsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    PORTS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    LOCALITY_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    SERVICES_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    name: str
+    source: str
+    address: str
+    ports: _containers.ScalarMap[str, int]
+    labels: _containers.ScalarMap[str, str]
+    locality: str
+    weight: int
+    network: str
+    service_account: str
+    health: str
+    services: _containers.RepeatedScalarFieldContainer[str]
+    node: str
+    def __init__(self, namespace: _Optional[str] = ..., name: _Optional[str] = ..., source: _Optional[str] = ..., address: _Optional[str] = ..., ports: _Optional[_Mapping[str, int]] = ..., labels: _Optional[_Mapping[str, str]] = ..., locality: _Optional[str] = ..., weight: _Optional[int] = ..., network: _Optional[str] = ..., service_account: _Optional[str] = ..., health: _Optional[str] = ..., services: _Optional[_Iterable[str]] = ..., node: _Optional[str] = ...) -> None: ...
+
+class ListWorkloadsResponse(_message.Message):
+    __slots__ = ("workloads",)
+    WORKLOADS_FIELD_NUMBER: _ClassVar[int]
+    workloads: _containers.RepeatedCompositeFieldContainer[CatalogWorkload]
+    def __init__(self, workloads: _Optional[_Iterable[_Union[CatalogWorkload, _Mapping]]] = ...) -> None: ...
+
+class DescribeServiceRequest(_message.Message):
+    __slots__ = ("namespace", "host")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    host: str
+    def __init__(self, namespace: _Optional[str] = ..., host: _Optional[str] = ...) -> None: ...
+
+class Concerning(_message.Message):
+    __slots__ = ("ref", "how")
+    REF_FIELD_NUMBER: _ClassVar[int]
+    HOW_FIELD_NUMBER: _ClassVar[int]
+    ref: ObjectRef
+    how: str
+    def __init__(self, ref: _Optional[_Union[ObjectRef, _Mapping]] = ..., how: _Optional[str] = ...) -> None: ...
+
+class DescribeServiceResponse(_message.Message):
+    __slots__ = ("service", "endpoints", "objects", "problems", "visible_to", "identities")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    OBJECTS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    VISIBLE_TO_FIELD_NUMBER: _ClassVar[int]
+    IDENTITIES_FIELD_NUMBER: _ClassVar[int]
+    service: CatalogService
+    endpoints: _containers.RepeatedCompositeFieldContainer[CatalogEndpoint]
+    objects: _containers.RepeatedCompositeFieldContainer[Concerning]
+    problems: _containers.RepeatedCompositeFieldContainer[Problem]
+    visible_to: _containers.RepeatedScalarFieldContainer[str]
+    identities: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, service: _Optional[_Union[CatalogService, _Mapping]] = ..., endpoints: _Optional[_Iterable[_Union[CatalogEndpoint, _Mapping]]] = ..., objects: _Optional[_Iterable[_Union[Concerning, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., visible_to: _Optional[_Iterable[str]] = ..., identities: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListProblemsRequest(_message.Message):
     __slots__ = ("namespace",)
@@ -861,7 +1281,7 @@ class CanResponse(_message.Message):
     def __init__(self, verdicts: _Optional[_Iterable[_Union[AuthorizationVerdict, _Mapping]]] = ...) -> None: ...
 
 class AuthorizationVerdict(_message.Message):
-    __slots__ = ("source", "target", "port", "http", "allowed", "why", "by", "asked", "audited", "tried", "nearest", "failures")
+    __slots__ = ("source", "target", "port", "http", "allowed", "why", "by", "asked", "audited", "tried", "nearest", "failures", "identity_lost")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     PORT_FIELD_NUMBER: _ClassVar[int]
@@ -874,6 +1294,7 @@ class AuthorizationVerdict(_message.Message):
     TRIED_FIELD_NUMBER: _ClassVar[int]
     NEAREST_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_LOST_FIELD_NUMBER: _ClassVar[int]
     source: AuthorizationParty
     target: AuthorizationParty
     port: int
@@ -886,7 +1307,8 @@ class AuthorizationVerdict(_message.Message):
     tried: _containers.RepeatedCompositeFieldContainer[AuthorizationRule]
     nearest: AuthorizationRule
     failures: _containers.RepeatedCompositeFieldContainer[AuthorizationFailure]
-    def __init__(self, source: _Optional[_Union[AuthorizationParty, _Mapping]] = ..., target: _Optional[_Union[AuthorizationParty, _Mapping]] = ..., port: _Optional[int] = ..., http: _Optional[bool] = ..., allowed: _Optional[bool] = ..., why: _Optional[str] = ..., by: _Optional[_Union[AuthorizationRule, _Mapping]] = ..., asked: _Optional[_Iterable[_Union[AuthorizationRule, _Mapping]]] = ..., audited: _Optional[_Iterable[_Union[AuthorizationRule, _Mapping]]] = ..., tried: _Optional[_Iterable[_Union[AuthorizationRule, _Mapping]]] = ..., nearest: _Optional[_Union[AuthorizationRule, _Mapping]] = ..., failures: _Optional[_Iterable[_Union[AuthorizationFailure, _Mapping]]] = ...) -> None: ...
+    identity_lost: str
+    def __init__(self, source: _Optional[_Union[AuthorizationParty, _Mapping]] = ..., target: _Optional[_Union[AuthorizationParty, _Mapping]] = ..., port: _Optional[int] = ..., http: _Optional[bool] = ..., allowed: _Optional[bool] = ..., why: _Optional[str] = ..., by: _Optional[_Union[AuthorizationRule, _Mapping]] = ..., asked: _Optional[_Iterable[_Union[AuthorizationRule, _Mapping]]] = ..., audited: _Optional[_Iterable[_Union[AuthorizationRule, _Mapping]]] = ..., tried: _Optional[_Iterable[_Union[AuthorizationRule, _Mapping]]] = ..., nearest: _Optional[_Union[AuthorizationRule, _Mapping]] = ..., failures: _Optional[_Iterable[_Union[AuthorizationFailure, _Mapping]]] = ..., identity_lost: _Optional[str] = ...) -> None: ...
 
 class AuthorizationParty(_message.Message):
     __slots__ = ("name", "identity", "address", "labels")
@@ -954,3 +1376,83 @@ class MatrixCell(_message.Message):
     port: int
     outlook: str
     def __init__(self, source: _Optional[str] = ..., target: _Optional[str] = ..., port: _Optional[int] = ..., outlook: _Optional[str] = ...) -> None: ...
+
+class GetRotationRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RotateRequest(_message.Message):
+    __slots__ = ("action", "names")
+    class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        ACTION_UNSPECIFIED: _ClassVar[RotateRequest.Action]
+        BEGIN: _ClassVar[RotateRequest.Action]
+        ABORT: _ClassVar[RotateRequest.Action]
+        LEAVE: _ClassVar[RotateRequest.Action]
+        ROOTS_GIVEN: _ClassVar[RotateRequest.Action]
+    ACTION_UNSPECIFIED: RotateRequest.Action
+    BEGIN: RotateRequest.Action
+    ABORT: RotateRequest.Action
+    LEAVE: RotateRequest.Action
+    ROOTS_GIVEN: RotateRequest.Action
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    action: RotateRequest.Action
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, action: _Optional[_Union[RotateRequest.Action, str]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CaRoot(_message.Message):
+    __slots__ = ("id", "state", "subject", "expires", "trusting", "certified")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    TRUSTING_FIELD_NUMBER: _ClassVar[int]
+    CERTIFIED_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    state: str
+    subject: str
+    expires: _timestamp_pb2.Timestamp
+    trusting: int
+    certified: int
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., subject: _Optional[str] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trusting: _Optional[int] = ..., certified: _Optional[int] = ...) -> None: ...
+
+class RotationHold(_message.Message):
+    __slots__ = ("name", "why", "away")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    AWAY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    why: str
+    away: bool
+    def __init__(self, name: _Optional[str] = ..., why: _Optional[str] = ..., away: _Optional[bool] = ...) -> None: ...
+
+class Rotation(_message.Message):
+    __slots__ = ("roots", "step", "back", "old", "new", "author", "begun", "entered", "asked", "holds", "left", "roots_given", "by_token")
+    ROOTS_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    BACK_FIELD_NUMBER: _ClassVar[int]
+    OLD_FIELD_NUMBER: _ClassVar[int]
+    NEW_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    BEGUN_FIELD_NUMBER: _ClassVar[int]
+    ENTERED_FIELD_NUMBER: _ClassVar[int]
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    HOLDS_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    ROOTS_GIVEN_FIELD_NUMBER: _ClassVar[int]
+    BY_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    roots: _containers.RepeatedCompositeFieldContainer[CaRoot]
+    step: str
+    back: bool
+    old: str
+    new: str
+    author: str
+    begun: _timestamp_pb2.Timestamp
+    entered: _timestamp_pb2.Timestamp
+    asked: int
+    holds: _containers.RepeatedCompositeFieldContainer[RotationHold]
+    left: _containers.RepeatedScalarFieldContainer[str]
+    roots_given: bool
+    by_token: int
+    def __init__(self, roots: _Optional[_Iterable[_Union[CaRoot, _Mapping]]] = ..., step: _Optional[str] = ..., back: _Optional[bool] = ..., old: _Optional[str] = ..., new: _Optional[str] = ..., author: _Optional[str] = ..., begun: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., entered: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., asked: _Optional[int] = ..., holds: _Optional[_Iterable[_Union[RotationHold, _Mapping]]] = ..., left: _Optional[_Iterable[str]] = ..., roots_given: _Optional[bool] = ..., by_token: _Optional[int] = ...) -> None: ...

@@ -991,10 +991,25 @@ class JoiningStub:
                 request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRevocationsRequest.SerializeToString,
                 response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRevocationsResponse.FromString,
                 _registered_method=True)
+        self.ListIssued = channel.unary_unary(
+                '/xdsd.admin.v1.Joining/ListIssued',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListIssuedRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListIssuedResponse.FromString,
+                _registered_method=True)
         self.Restore = channel.unary_unary(
                 '/xdsd.admin.v1.Joining/Restore',
                 request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RestoreRequest.SerializeToString,
                 response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Revocation.FromString,
+                _registered_method=True)
+        self.GetRotation = channel.unary_unary(
+                '/xdsd.admin.v1.Joining/GetRotation',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.GetRotationRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Rotation.FromString,
+                _registered_method=True)
+        self.Rotate = channel.unary_unary(
+                '/xdsd.admin.v1.Joining/Rotate',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RotateRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Rotation.FromString,
                 _registered_method=True)
 
 
@@ -1043,8 +1058,29 @@ class JoiningServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListIssued(self, request, context):
+        """The certificates of an identity that hold, also of proxies that are gone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Restore(self, request, context):
         """Takes a revocation back. NOT_FOUND where there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRotation(self, request, context):
+        """How far the rotation of roots is. FAILED_PRECONDITION where the roots are not the daemon's to make.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Rotate(self, request, context):
+        """Begins one, or says something of the one that goes on. FAILED_PRECONDITION where that cannot be done now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1083,10 +1119,25 @@ def add_JoiningServicer_to_server(servicer, server):
                     request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRevocationsRequest.FromString,
                     response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRevocationsResponse.SerializeToString,
             ),
+            'ListIssued': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListIssued,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListIssuedRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListIssuedResponse.SerializeToString,
+            ),
             'Restore': grpc.unary_unary_rpc_method_handler(
                     servicer.Restore,
                     request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RestoreRequest.FromString,
                     response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Revocation.SerializeToString,
+            ),
+            'GetRotation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRotation,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.GetRotationRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Rotation.SerializeToString,
+            ),
+            'Rotate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rotate,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RotateRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Rotation.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1263,6 +1314,33 @@ class Joining:
             _registered_method=True)
 
     @staticmethod
+    def ListIssued(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Joining/ListIssued',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListIssuedRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListIssuedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Restore(request,
             target,
             options=(),
@@ -1279,6 +1357,227 @@ class Joining:
             '/xdsd.admin.v1.Joining/Restore',
             api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RestoreRequest.SerializeToString,
             api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Revocation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRotation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Joining/GetRotation',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.GetRotationRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Rotation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rotate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Joining/Rotate',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.RotateRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Rotation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class CredentialsStub:
+    """Certificates with their keys, and authorities, that are kept for proxies. No call gives back what is secret of one.
+    FAILED_PRECONDITION where the daemon serves no identities.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Put = channel.unary_unary(
+                '/xdsd.admin.v1.Credentials/Put',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.PutCredentialRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.PutCredentialResponse.FromString,
+                _registered_method=True)
+        self.List = channel.unary_unary(
+                '/xdsd.admin.v1.Credentials/List',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListCredentialsRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListCredentialsResponse.FromString,
+                _registered_method=True)
+        self.Delete = channel.unary_unary(
+                '/xdsd.admin.v1.Credentials/Delete',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DeleteCredentialRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Credential.FromString,
+                _registered_method=True)
+
+
+class CredentialsServicer:
+    """Certificates with their keys, and authorities, that are kept for proxies. No call gives back what is secret of one.
+    FAILED_PRECONDITION where the daemon serves no identities.
+    """
+
+    def Put(self, request, context):
+        """ALREADY_EXISTS where there is one of that name that is not to be replaced.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def List(self, request, context):
+        """Those of the namespaces whose secrets the caller may write.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Delete(self, request, context):
+        """NOT_FOUND where there is none. Servers that need it close.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_CredentialsServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Put': grpc.unary_unary_rpc_method_handler(
+                    servicer.Put,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.PutCredentialRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.PutCredentialResponse.SerializeToString,
+            ),
+            'List': grpc.unary_unary_rpc_method_handler(
+                    servicer.List,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListCredentialsRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListCredentialsResponse.SerializeToString,
+            ),
+            'Delete': grpc.unary_unary_rpc_method_handler(
+                    servicer.Delete,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DeleteCredentialRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Credential.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'xdsd.admin.v1.Credentials', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('xdsd.admin.v1.Credentials', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Credentials:
+    """Certificates with their keys, and authorities, that are kept for proxies. No call gives back what is secret of one.
+    FAILED_PRECONDITION where the daemon serves no identities.
+    """
+
+    @staticmethod
+    def Put(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Credentials/Put',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.PutCredentialRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.PutCredentialResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def List(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Credentials/List',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListCredentialsRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListCredentialsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Delete(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Credentials/Delete',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DeleteCredentialRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.Credential.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1517,6 +1816,255 @@ class Registries:
             '/xdsd.admin.v1.Registries/List',
             api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRegistriesRequest.SerializeToString,
             api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListRegistriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class CatalogStub:
+    """Services and what is behind them, as all registries together report it, with who reports what.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ListServices = channel.unary_unary(
+                '/xdsd.admin.v1.Catalog/ListServices',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListCatalogRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListServicesResponse.FromString,
+                _registered_method=True)
+        self.ListEndpoints = channel.unary_unary(
+                '/xdsd.admin.v1.Catalog/ListEndpoints',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListCatalogRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListEndpointsResponse.FromString,
+                _registered_method=True)
+        self.ListWorkloads = channel.unary_unary(
+                '/xdsd.admin.v1.Catalog/ListWorkloads',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListCatalogRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListWorkloadsResponse.FromString,
+                _registered_method=True)
+        self.DescribeService = channel.unary_unary(
+                '/xdsd.admin.v1.Catalog/DescribeService',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DescribeServiceRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DescribeServiceResponse.FromString,
+                _registered_method=True)
+        self.ListGlobal = channel.unary_unary(
+                '/xdsd.admin.v1.Catalog/ListGlobal',
+                request_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListGlobalRequest.SerializeToString,
+                response_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListGlobalResponse.FromString,
+                _registered_method=True)
+
+
+class CatalogServicer:
+    """Services and what is behind them, as all registries together report it, with who reports what.
+    """
+
+    def ListServices(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEndpoints(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWorkloads(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DescribeService(self, request, context):
+        """NOT_FOUND where no registry reports such a host in the namespace.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListGlobal(self, request, context):
+        """Names that mean the same service in all meshes: what of it is where, and where traffic would go now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_CatalogServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ListServices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListServices,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListCatalogRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListServicesResponse.SerializeToString,
+            ),
+            'ListEndpoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEndpoints,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListCatalogRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListEndpointsResponse.SerializeToString,
+            ),
+            'ListWorkloads': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWorkloads,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListCatalogRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListWorkloadsResponse.SerializeToString,
+            ),
+            'DescribeService': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeService,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DescribeServiceRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DescribeServiceResponse.SerializeToString,
+            ),
+            'ListGlobal': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGlobal,
+                    request_deserializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListGlobalRequest.FromString,
+                    response_serializer=api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListGlobalResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'xdsd.admin.v1.Catalog', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('xdsd.admin.v1.Catalog', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Catalog:
+    """Services and what is behind them, as all registries together report it, with who reports what.
+    """
+
+    @staticmethod
+    def ListServices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Catalog/ListServices',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListCatalogRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListServicesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEndpoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Catalog/ListEndpoints',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListCatalogRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListEndpointsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWorkloads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Catalog/ListWorkloads',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListCatalogRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListWorkloadsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Catalog/DescribeService',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DescribeServiceRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.DescribeServiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGlobal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xdsd.admin.v1.Catalog/ListGlobal',
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListGlobalRequest.SerializeToString,
+            api_dot_proto_dot_xdsd_dot_admin_dot_v1_dot_admin__pb2.ListGlobalResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,1 @@
+"""What the daemons of different meshes tell each other, by version."""

@@ -1,0 +1,1 @@
+"""Credentials that are kept for proxies."""
