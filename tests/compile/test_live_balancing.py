@@ -22,6 +22,8 @@ from xdsd.model.catalog import Endpoint, Protocol
 pytestmark = pytest.mark.e2e
 
 NAMES = ("a", "b", "c", "d")
+MANY = 100
+"""Values enough for each of four endpoints to be reached by some: that one is not happens once in 10**12 times."""
 
 
 @asynccontextmanager
@@ -59,7 +61,7 @@ async def test_equal_hashes_reach_the_same_endpoint(tmp_path: Path) -> None:
         cookie = fronts.add(hashed(httpCookie={"name": "user"}), behind)
         async with Envoy(fronts.bootstrap(), tmp_path) as envoy:
             reached: dict[str, set[str]] = {"ring": set(), "table": set(), "cookie": set()}
-            for number in range(24):
+            for number in range(MANY):
                 user = f"user-{number}"
                 answers = {
                     "ring": [await get(ring, headers={"x-user": user}) for _ in range(2)],
@@ -109,7 +111,7 @@ async def test_the_address_of_the_client_is_hashed(tmp_path: Path) -> None:
         async with Envoy(fronts.bootstrap(), tmp_path):
             assert len({await first_line("127.0.0.1", opaque) for _ in range(12)}) == 1
             assert len({(await get(routed))[1] for _ in range(12)}) == 1
-            connections = [await _line_from(f"127.0.1.{number}", opaque) for number in range(1, 25)]
+            connections = [await _line_from(f"127.0.1.{number}", opaque) for number in range(1, MANY)]
             assert {line[:1] for line in connections} == {"x", "y", "z"}
 
 

@@ -18,7 +18,7 @@ from tests.lab.ports import free_ports
 from tests.lab.sites import Site
 from xdsd.manifest import parse_manifest
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 WEB, ALICE, DORA = "127.0.0.46", "127.0.0.47", "127.0.0.48"
 DRAIN = 1.0

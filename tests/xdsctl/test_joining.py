@@ -400,10 +400,11 @@ def test_revocations_live_from_revoke_to_restore(server: Daemon) -> None:
     assert run(server, *words).stdout.startswith(f"{REVIEWS} revoked until ")
     assert run(server, "cert", "revoke", "--serial", "1F:3A").stdout.startswith("1f3a revoked until ")
     listed = json.loads(run(server, "cert", "revocations", "-o", "json").stdout)["revocations"]
-    assert [(each["identity"], each["serial"], each["reason"]) for each in listed] == [
+    assert {(each["identity"], each["serial"], each["reason"]) for each in listed} == {
         (None, "1f3a", ""),
         (REVIEWS, None, "stolen"),
-    ]
+    }
+    assert len(listed) == 2
     assert "stolen" in run(server, "cert", "revocations").stdout
     assert run(server, "cert", "restore", REVIEWS).exit_code == 0
     assert run(server, "cert", "restore", "--serial", "1f3a").exit_code == 0
