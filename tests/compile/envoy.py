@@ -165,7 +165,7 @@ def _run(bootstrap: Any) -> str:
             ],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=580,  # many resources at once take a busy machine minutes
             check=False,
         )
     log = done.stderr + done.stdout

@@ -238,8 +238,8 @@ async def test_envoy_does_what_the_api_says(tmp_path: Path, seed: int) -> None:
     async with (
         upstream(behind),
         Envoy(MessageToDict(bootstrap(port, behind, rules)), tmp_path, log_level="warning"),
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session,
-        asyncio.timeout(60),
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120)) as session,
+        asyncio.timeout(600),
     ):
         for host, rule in rules.items():
             kinds.update(rule.keys())

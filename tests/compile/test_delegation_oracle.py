@@ -193,8 +193,8 @@ async def test_delegates_take_what_is_handed_to_them(tmp_path: Path) -> None:
     wrong, by = [], Counter[str]()
     async with (
         Envoy(MessageToDict(bootstrap(port, routes(specs))), tmp_path, log_level="warning"),
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session,
-        asyncio.timeout(90),
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120)) as session,
+        asyncio.timeout(600),
     ):
         for host, roots, delegates in cases:
             own = {rule["directResponse"]["status"] for rules in delegates.values() for rule in rules}

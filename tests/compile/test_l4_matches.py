@@ -4,6 +4,7 @@ import time
 from ipaddress import ip_address, ip_network
 from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,13 +104,14 @@ def test_ranges_and_names_have_one_spelling() -> None:
     assert canonical_names(["a.com", "*"]) == ()
 
 
+@pytest.mark.alone
 def test_many_rules_are_quick_and_too_many_regions_are_told() -> None:
     """2,000 rules cost a moment; ranges against names that would multiply beyond bounds are not even tried."""
-    started = time.monotonic()
+    started = time.thread_time()
     many = [Conditions((f"10.{index // 250}.{index % 250}.0/24",)) for index in range(2000)]
     found = regions(many)
     assert found is not None
     assert len(found) == 2000
     named = [Conditions((), (f"a{index}.com",)) for index in range(200)]
     assert regions([*many[:200], *named]) is None
-    assert time.monotonic() - started < 5
+    assert time.thread_time() - started < 5

@@ -250,7 +250,7 @@ async def test_both_versions_of_http_are_spoken_beside_anything_else(tmp_path: P
     async with Envoy(bootstrap, tmp_path) as envoy:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(preface)
-        frame = await asyncio.wait_for(reader.readexactly(9), 10)
+        frame = await asyncio.wait_for(reader.readexactly(9), 60)
         assert frame[3] == 4  # SETTINGS, the first frame of a server
         writer.close()
         assert await envoy.stat(f"http.outbound_127.0.0.1_{port};.downstream_cx_http2_total") == 1
@@ -259,7 +259,7 @@ async def test_both_versions_of_http_are_spoken_beside_anything_else(tmp_path: P
 
 async def test_a_changed_target_leaves_other_connections_alone(tmp_path: Path) -> None:
     """Adding and removing targets replaces only their chains: an open connection of another one goes on."""
-    port, first_port, second_port = free_ports(3)
+    (port,), (first_port, second_port) = free_ports(1, "0.0.0.0"), free_ports(2)
     first, second = TcpTarget("first", ("127.0.0.1",)), TcpTarget("second", ("127.0.0.2",))
     file = tmp_path / "listeners.json"
 

@@ -19,6 +19,7 @@ import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 _CHECK = "/grpc.health.v1.Health/Check"
+_PATIENCE = 120  # seconds: a daemon may take long to start on a busy machine
 # An HTTP/2 client's first words: its preface and empty settings.
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 
@@ -61,7 +62,7 @@ class Knocking:
         while not self._over.is_set():
             started = time.monotonic()
             try:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(_PATIENCE):
                     await visit()
             except (grpc.aio.AioRpcError, aiohttp.ClientError, OSError, EOFError) as failure:
                 self.failed[repr(failure)] += 1
@@ -71,7 +72,11 @@ class Knocking:
             self.longest = max(self.longest, time.monotonic() - started)
 
     async def _call(self) -> None:
-        options = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
+        options = (
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.enable_retries", 0),
+            ("grpc.min_reconnect_backoff_ms", 1000 * _PATIENCE),  # how long it waits to be greeted, too
+        )
         async with grpc.aio.insecure_channel(self._target, options=options) as channel:
             call = channel.unary_unary(
                 _CHECK, HealthCheckRequest.SerializeToString, HealthCheckResponse.FromString

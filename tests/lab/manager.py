@@ -102,9 +102,9 @@ class Manager:
             )
 
     async def ended(self) -> int:
-        """The exit code, at most 20 seconds later."""
+        """The exit code, at most a minute later."""
         assert self._process is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await self._process.wait()
 
     async def stop(self) -> int:

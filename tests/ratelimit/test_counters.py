@@ -1,5 +1,6 @@
 """Counters in memory and in Redis."""
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +10,12 @@ from redis.asyncio import Redis
 from tests.contracts.counters import LONG, CountersContract
 from tests.lab.redis import RedisServer
 from xdsd.ratelimit import CountersUnavailableError, Hit, MemoryCounters, RedisAddress, RedisCounters
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis on a busy machine may take longer to answer than a proxy waits for a verdict."""
+    monkeypatch.setattr("xdsd.ratelimit.redis_counters.SECONDS", 120.0)
 
 
 class Clock:
@@ -63,12 +70,15 @@ async def test_what_is_kept_in_redis_ends_with_its_window(tmp_path: Path) -> Non
     """Each key is ours by its name and goes by itself, soon after its window."""
     async with RedisServer(tmp_path, password="s3cret") as server:
         counters = RedisCounters(RedisAddress("127.0.0.1", server.port, database=3), "s3cret")
-        await counters.add([Hit("a", 1, 0.5), Hit("b", 1, LONG)])
+        started = time.monotonic()
+        await counters.add([Hit("a", 1, LONG / 2 - 0.5), Hit("b", 1, LONG)])
         await counters.close()
         async with Redis(port=server.port, password="s3cret", db=3) as client:
             assert sorted(await client.keys()) == [b"xdsd:limit:a", b"xdsd:limit:b"]
-            assert 0 < await client.ttl("xdsd:limit:a") <= 6
-            assert LONG < await client.ttl("xdsd:limit:b") <= LONG + 5
+            left = [await client.pttl(f"xdsd:limit:{key}") / 1000 for key in "ab"]
+        passed = time.monotonic() - started
+        for ends, found in zip((LONG / 2, LONG), left, strict=True):
+            assert ends + 5 - passed - 0.1 <= found <= ends + 5  # Redis has a clock of its own
 
 
 @pytest.mark.e2e

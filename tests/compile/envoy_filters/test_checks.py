@@ -255,13 +255,14 @@ def test_endless_nesting_is_refused_by_the_model() -> None:
     ]
 
 
+@pytest.mark.alone
 def test_many_mistakes_are_told_quickly() -> None:
     """A large value with a mistake in each entry costs seconds to nobody."""
     hosts = [{"name": f"h{number}", "domains": 5, "unknown": 1} for number in range(2_000)]
-    started = time.perf_counter()
+    started = time.thread_time()
     problems = told("ROUTE_CONFIGURATION", "MERGE", {"virtual_hosts": hosts})
     assert len(problems) == 1_000
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 @pytest.mark.parametrize(
