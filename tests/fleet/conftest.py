@@ -1,6 +1,7 @@
 """A store in memory that can be away, and helpers to run what works until it is cancelled."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from io import StringIO
@@ -20,10 +21,10 @@ T = TypeVar("T")
 
 
 class Away(MemoryStore):
-    """A store that cannot be reached while ``away``."""
+    """A store that cannot be reached while ``away``; ``clock`` counts the seconds of its leases."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(clock=clock)
         self._access = _Gate(self._access, self)
         self.away = False
         self.refused = 0

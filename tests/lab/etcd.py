@@ -23,6 +23,8 @@ from tests.lab.ports import free_ports
 from xdsd.demo.program import Program
 
 _READY_SECONDS = 60.0
+_PATIENT = {"deadline": 20.0, "patience": 20.0}
+"""Seconds that a call may take, and a watch be without an etcd, where a test says nothing of it: a disk may be busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,7 @@ class EtcdServer:
     async def etcdctl(self, *words: str, text: str = "", check: bool = True) -> str:
         """Runs its own ``etcdctl``; what it printed."""
         command = [self.release.program("etcdctl"), "--endpoints", self.url]
+        command += ["--dial-timeout", "60s", "--command-timeout", "60s"]
         if self.tls:
             command += ["--cacert", str(self.tls.ca)]
             command += ["--cert", str(self.tls.client_cert), "--key", str(self.tls.client_key)]
@@ -295,7 +298,7 @@ def settings(members: Sequence[EtcdServer], **more: object) -> EtcdSettings:
         else None
     )
     endpoints = tuple((each.host, each.port) for each in members)
-    return EtcdSettings(**{"endpoints": endpoints, "tls": files, **more})  # type: ignore[arg-type]
+    return EtcdSettings(**{"endpoints": endpoints, "tls": files, **_PATIENT, **more})  # type: ignore[arg-type]
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -234,16 +234,17 @@ async def test_a_wall_clock_that_jumps(tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.setattr(time, "time", lambda jump=jump: wall() + jump)
         store = await open_embedded(path)
         lease = lease or await store.grant(600)
-        assert (await store.time_to_live(lease)).left >= 598
+        assert 500 < (await store.time_to_live(lease)).left <= 600
         short = await store.grant(1)
-        await store.put(b"short", b"1", lease=short)
-        await eventually(lambda: gone(store, b"short"), "the lease ends")  # noqa: B023 - awaited here
+        with suppress(LeaseNotFound):  # a disk that is busy may take longer than the lease lasts
+            await store.put(b"short", b"1", lease=short)
+        await eventually(lambda: ended(store, short, b"short"), "the lease ends")  # noqa: B023 - awaited here
         await store.close()
 
 
-async def gone(store: Store, key: bytes) -> bool:
-    """True once there is no such key."""
-    return await store.get(key) is None
+async def ended(store: Store, lease: int, key: bytes) -> bool:
+    """True once there is no such lease, nor its key."""
+    return lease not in await store.leases() and await store.get(key) is None
 
 
 LEASED = """
