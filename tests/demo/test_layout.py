@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tests.lab.ports import free_ports
+from tests.lab.ports import free_ports, free_row
 from xdsd.demo.layout import DemoOptions, LayoutError, check_ports, lay_out
 
 
@@ -66,8 +66,8 @@ def test_a_taken_port_is_named_with_its_flag() -> None:
 
 def test_free_ports_pass() -> None:
     """Nothing is said where nothing is taken."""
-    port, xds_port, http_port = free_ports(3)  # all from 20000 on, beyond the programs' ports
+    port, xds_port, http_port = free_ports(3)
     options = DemoOptions(
-        port=port, xds_port=xds_port, http_port=http_port, network="127.42.1", app_port=19080
+        port=port, xds_port=xds_port, http_port=http_port, network="127.250.1", app_port=free_row(6)[0]
     )
     check_ports(lay_out(options))

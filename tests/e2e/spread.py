@@ -239,7 +239,7 @@ async def spread(folder: Path) -> AsyncIterator[Spread]:
 async def _daemon(folder: Path, kube: KubeServer, wires: Mapping[str, Relay], neighbour: Machine) -> Daemon:
     """It is where machines reach it: at the router."""
     here = f"{neighbour.address.rpartition('.')[0]}.1"
-    (port,) = free_ports(1, here)
+    (port,) = free_ports(1)
     await kube.kubectl("apply", "-f", _RBAC)
     token = await kube.account("xdsd", "xdsd")
     kubeconfig = kube.write_kubeconfig(folder / "kubeconfig", token, port=wires[KUBERNETES].port)

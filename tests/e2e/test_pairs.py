@@ -257,7 +257,7 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
             "old": (LEGACY, program),
             "witness": (LEGACY, seen),
         }
-        ports = dict(zip(SERVERS, free_ports(len(SERVERS), WIRE), strict=True))
+        ports = dict(zip(SERVERS, free_ports(len(SERVERS)), strict=True))
         taps = {
             name: await stack.enter_async_context(Tap(WIRE, ports[name], *target))
             for name, target in targets.items()

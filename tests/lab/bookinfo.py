@@ -16,11 +16,12 @@ from tests.lab.admin import Admin
 from tests.lab.daemon import plain_environment, xdsctl
 from tests.lab.envoy import envoy_binary
 from tests.lab.eventually import eventually
-from tests.lab.ports import free_ports
+from tests.lab.ports import free_ports, free_row
 from tests.lab.remains import forget, watch
 from xdsd.demo.layout import DemoOptions, LayoutError, check_ports, lay_out
 
-_START_SECONDS = 90.0
+_START_SECONDS = 180.0
+_INSTANCES = len(lay_out(DemoOptions()).instances)
 _RUNNING = "Ctrl-C stops everything."
 
 
@@ -164,14 +165,16 @@ def _free_options(state_dir: Path) -> DemoOptions:
 
 
 def _candidates(state_dir: Path) -> Iterator[DemoOptions]:
-    for attempt in range(20):
-        port, xds, http, app = free_ports(4)
+    for _ in range(20):
+        port, xds, http = free_ports(3)
+        below = port - 20000
         yield DemoOptions(
             port=port,
             xds_port=xds,
             http_port=http,
-            app_port=min(app, 65000),
-            network=f"127.{1 + (port + attempt) % 254}.{1 + xds % 254}",
+            app_port=free_row(_INSTANCES)[0],
+            # One of its own, as the port is; beyond those that tests name.
+            network=f"127.{16 + below // 250}.{1 + below % 250}",
             state_dir=str(state_dir),
         )
 

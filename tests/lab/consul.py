@@ -59,7 +59,7 @@ class ConsulAgent:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = self.folder / "data"
         self.host = host
-        self.port, self.serf, server = free_ports(3, host)
+        self.port, self.serf, server = free_ports(3)
         self.url = f"{'https' if tls else 'http'}://{host}:{self.port}"
         self.root = "5e5ef0a0-0000-4000-8000-000000000001" if acl else ""
         self.client: Pair | None = None

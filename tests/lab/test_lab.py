@@ -1,7 +1,9 @@
 """The lab itself: what it starts is real, and nothing stays."""
 
 import os
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -11,7 +13,7 @@ from tests.lab.envoy import Envoy, validate
 from tests.lab.eventually import eventually
 from tests.lab.missing import missing
 from tests.lab.netns import require, run, sweep
-from tests.lab.ports import free_port, free_ports
+from tests.lab.ports import Ports, free_port, free_ports, free_row
 
 
 def answering(port: int, text: str) -> dict[str, object]:
@@ -117,8 +119,35 @@ def test_what_a_killed_run_left_is_taken_away() -> None:
 
 
 def test_free_ports_are_distinct() -> None:
-    """No port comes twice."""
-    assert len(set(free_ports(20))) == 20
+    """No port comes twice, neither alone nor in a row; of a row each is the one after the other."""
+    row = free_row(6)
+    assert list(row) == list(range(row[0], row[0] + 6))
+    assert len({*free_ports(20), *row, *free_ports(20)}) == 46
+
+
+def test_ports_of_one_run_are_no_others() -> None:
+    """What a process was given nobody else is, as long as it runs, whether or not it listens there."""
+    ours = free_ports(5)
+    asked = f"from tests.lab.ports import Ports; own = Ports(); print([own.takes(port) for port in {ours}])"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(
+        [sys.executable, "-c", asked], stdout=subprocess.PIPE, text=True, env=environment
+    ) as other:
+        assert other.communicate()[0] == f"{[False] * 5}\n"
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=["stream", "datagram"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.8.7", "::1"])
+def test_a_port_that_someone_has_anywhere_is_not_free(kind: socket.SocketKind, address: str) -> None:
+    """Whichever address it is on: a program may listen on all of them."""
+    port, family = free_port(), socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, kind) as taken:
+        try:
+            taken.bind((address, port))
+        except OSError as error:
+            missing("IPv6", str(error))
+        assert not Ports().takes(port)
+    assert Ports().takes(port)
 
 
 def test_a_missing_part_skips_here_and_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,4 +163,5 @@ def test_a_missing_part_skips_here_and_fails_in_ci(monkeypatch: pytest.MonkeyPat
 def test_free_ports_are_not_those_of_outgoing_connections() -> None:
     """A port that was free stays so: no connection of any program is given it meanwhile."""
     low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
-    assert low < 22000 or not {*range(low, high + 1)} & set(free_ports(20))
+    others = {*range(20000, 65536)} - {*range(low, high + 1)}
+    assert len(others) < 2000 or set(free_ports(50)) <= others
