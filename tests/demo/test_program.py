@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,12 @@ def exists(pid: int) -> bool:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return False
+
+
+def await_the_end(pid: int) -> None:
+    """Returns once somebody has waited for the process."""
+    while Path(f"/proc/{pid}").exists():
+        time.sleep(0.01)
 
 
 @pytest.mark.e2e
@@ -67,6 +74,17 @@ async def test_a_program_that_will_not_end_is_killed(tmp_path: Path) -> None:
     await program.start()
     await eventually(lambda: "ready" in program.tail())
     assert await program.stop(grace=0.05) == -signal.SIGKILL
+
+
+@pytest.mark.e2e
+async def test_a_program_that_ends_by_itself_may_be_ended_all_the_same(tmp_path: Path) -> None:
+    """Also in the moment in which it is over and its exit code is not known yet; nothing fails, and the code is its own."""
+    program = Program("brief", ["sh", "-c", "exit 7"], tmp_path / "log")
+    await program.start()
+    await_the_end(program.pid)  # without the loop, which is not to learn of it yet
+    assert program.running
+    program.signal(signal.SIGTERM)
+    assert await program.kill() == 7
 
 
 @pytest.mark.e2e

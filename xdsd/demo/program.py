@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from xdsd.demo import tied
@@ -59,7 +60,9 @@ class Program:
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal if it still runs."""
         if self.running:
-            self._started.send_signal(number)
+            # Not asyncio's way: it may wait for a child that has just ended, and then nobody learns its exit code.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     async def wait(self, timeout: float | None = None) -> int:
         """The exit code, once it ended (negative: ended by that signal).
@@ -81,7 +84,8 @@ class Program:
     async def kill(self) -> int:
         """Ends it and what it started at once with SIGKILL; the exit code."""
         if self.running:
-            os.killpg(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.killpg(self.pid, signal.SIGKILL)
         return await self.wait()
 
     def tail(self, lines: int = 40) -> str:
