@@ -4,7 +4,7 @@ import signal
 from collections.abc import Generator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.lab.remains import remains
 
@@ -12,7 +12,9 @@ from tests.lab.remains import remains
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test is timed, not even example by example: a machine may be busy.
-settings.register_profile("untimed", settings.get_profile(settings.get_current_profile_name()), deadline=None)
+_chosen = settings.get_profile(settings.get_current_profile_name())
+_unchecked = {*_chosen.suppress_health_check, HealthCheck.too_slow}
+settings.register_profile("untimed", _chosen, deadline=None, suppress_health_check=_unchecked)
 settings.load_profile("untimed")
 
 

@@ -366,7 +366,7 @@ def test_any_text_is_taken_or_refused(field: str, text: str) -> None:
     content=st.binary(max_size=80)
     | st.text(alphabet="-{}[]:&*!|> \nabstate-dir01", max_size=60).map(str.encode)
 )
-@settings_of_hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings_of_hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_file_is_taken_or_refused(tmp_path: Path, content: bytes) -> None:
     """No content of a file makes loading fail in any other way than with problems."""
     file = tmp_path / "xdsd.yaml"
@@ -380,7 +380,7 @@ def test_any_file_is_taken_or_refused(tmp_path: Path, content: bytes) -> None:
     longer=st.integers(0, 10**6).map(lambda seconds: timedelta(seconds=seconds)),
     streams=st.integers(1, 10**6),
 )
-@settings_of_hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings_of_hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_what_is_dumped_loads_to_the_same(
     tmp_path: Path, quiet: timedelta, longer: timedelta, streams: int
 ) -> None:

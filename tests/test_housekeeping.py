@@ -49,7 +49,12 @@ async def chores_done(nights: int, *, idle: bool) -> list[int]:
     clock, done = Nights(nights), list[int]()
     with pytest.raises(asyncio.CancelledError):
         await keep_house(
-            lambda: idle, lambda: done.append(clock.slept), every=10.0, glance=1.0, sleep=clock.sleep
+            lambda: idle,
+            lambda: done.append(clock.slept),
+            every=10.0,
+            glance=1.0,
+            sleep=clock.sleep,
+            walk=lambda: 0.0,
         )
     return done
 

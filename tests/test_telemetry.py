@@ -8,6 +8,7 @@ import time
 import warnings
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain, repeat
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -283,7 +284,7 @@ async def test_a_store_that_fails_or_hangs_is_not_up() -> None:
     """It is up while its probe answers, down while the probe fails or takes too long, and up again after."""
     metrics = Metrics(CollectorRegistry(), "1")
     asked: asyncio.Queue[int] = asyncio.Queue()
-    answers = iter(["fine", "fails", "hangs", "fine", "fine"])
+    answers = chain(["fine", "fails", "hangs"], repeat("fine"))
     seen: list[float | None] = []
 
     async def probe() -> None:
@@ -301,4 +302,4 @@ async def test_a_store_that_fails_or_hangs_is_not_up() -> None:
     watch.cancel()
     with pytest.raises(asyncio.CancelledError):
         await watch
-    assert seen == [0, 1, 0, 0, 1]
+    assert seen[:5] == [0, 1, 0, 0, 1]

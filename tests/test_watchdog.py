@@ -34,8 +34,23 @@ async def test_without_a_watchdog_nothing_is_sent() -> None:
     await asyncio.wait_for(tell_watchdog({}), 20)
 
 
+async def test_signs_come_three_times_an_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that one that is late, or lost, ends nothing."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("xdsd.watchdog.asyncio.sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await tell_watchdog({"WATCHDOG_USEC": "1500000"})
+    assert slept == [0.5, 0.5]
+
+
 async def test_a_stalled_loop_sends_nothing() -> None:
-    """Signs come three times an interval, and only when the loop turns."""
+    """Signs come when the loop turns, and only then."""
     with (
         TemporaryDirectory(prefix="xdsd-") as folder,
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
