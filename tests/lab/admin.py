@@ -52,7 +52,7 @@ class Admin:
         return {each["route_config"]["name"] for each in routes}
 
     async def _ask(self, method: str, path: str) -> str:
-        timeout = aiohttp.ClientTimeout(total=10)
+        timeout = aiohttp.ClientTimeout(total=20)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
             session.request(method, f"http://{self.admin}{path}") as response,

@@ -108,7 +108,7 @@ async def asks_incrementally(channel: grpc.aio.Channel, token: str, claims: Clai
         wanted = {each: set(names.get(each, ())) | {"no-such-thing"} for each in TYPES}
         for type_url, found in wanted.items():
             await call.asks(type_url, *sorted(found))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while any(not wanted[each] <= given.answered(each) for each in TYPES):
                 await _take_one(call, given)
             # Whatever comes now without being asked for comes before the answer to a last question.
@@ -130,7 +130,7 @@ async def asks_by_state(
     try:
         await call.asks(type_url, *sorted({*names, known}), node=claims.node())
         while known not in given.found[type_url]:
-            heard = await call.hears(20)
+            heard = await call.hears(60)
             await call.acks(heard)
             for each in heard.resources:
                 given.found[type_url][_name(each)] = each.value
@@ -158,7 +158,7 @@ def _follow(message: Any, routes: set[str], filters: set[str]) -> None:
 
 
 async def _take_one(call: Call, given: Given) -> None:
-    heard = await call.hears(20)
+    heard = await call.hears(60)
     for each in heard.resources:
         given.found[heard.type_url][each.name] = each.resource.value
         given.refused[heard.type_url].discard(each.name)

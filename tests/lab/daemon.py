@@ -116,16 +116,17 @@ class Daemon:
 
     def events(self, name: str = "") -> list[dict[str, Any]]:
         """Its log lines as values, oldest first; those whose ``event`` contains ``name``."""
-        lines = (
-            json.loads(line) for line in self.program.log.read_text().splitlines() if line.startswith("{")
-        )
+        whole = self.program.log.read_text().rpartition("\n")[
+            0
+        ]  # the last line may be one that is being written
+        lines = (json.loads(line) for line in whole.splitlines() if line.startswith("{"))
         return [line for line in lines if name in str(line.get("event", ""))]
 
     async def _is_ready(self) -> bool:
         # A daemon that has ended will never be ready: no use in waiting for the deadline.
         if not self.program.running:
             raise RuntimeError(f"the daemon ended with {self.program.returncode}:\n{self.program.tail()}")
-        timeout = aiohttp.ClientTimeout(total=5)
+        timeout = aiohttp.ClientTimeout(total=15)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             try:
                 async with session.get(f"{self.http_url}/readyz") as response:

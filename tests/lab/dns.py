@@ -38,7 +38,7 @@ class Answer:
 
 
 async def ask(
-    name: str, kind: Kind = Kind.A, server: tuple[str, int] = ("127.0.0.1", 15053), timeout: float = 5
+    name: str, kind: Kind = Kind.A, server: tuple[str, int] = ("127.0.0.1", 15053), timeout: float = 20
 ) -> Answer:
     """What a server says to one question over UDP. Raises TimeoutError if it says nothing."""
     loop = asyncio.get_running_loop()

@@ -24,12 +24,22 @@ async def http_server(name: str, address: str, port: int) -> AsyncIterator[None]
         await web.TCPSite(runner, address, port).start()
         yield
     finally:
-        await begun()
-        await runner.cleanup()
+        await ended(runner)
+
+
+async def ended(runner: web.AppRunner) -> None:
+    """Ends a server, with every connection that it has accepted."""
+    for site in list(runner.sites):
+        await site.stop()
+    await begun()
+    await runner.cleanup()
 
 
 async def begun() -> None:
-    """Lets connections begin that were accepted just now: nobody closes one whose task is cancelled before it has begun."""
+    """Lets connections begin that were accepted just now: nobody closes one whose task is cancelled before it has begun.
+
+    None must be accepted any more.
+    """
     for _ in range(5):
         await asyncio.sleep(0)
 
@@ -52,10 +62,11 @@ async def tcp_server(name: str, address: str, port: int) -> AsyncIterator[None]:
         try:
             yield
         finally:
+            server.close()
             await begun()
 
 
-async def first_line(address: str, port: int, say: bytes = b"", timeout: float = 10) -> str:
+async def first_line(address: str, port: int, say: bytes = b"", timeout: float = 20) -> str:
     """The first line that a server there says, after ``say``; empty if it closes or resets instead."""
     async with asyncio.timeout(timeout):
         reader, writer = await asyncio.open_connection(address, port)

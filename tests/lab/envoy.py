@@ -119,6 +119,6 @@ class Envoy(Admin):
             await self.get("/ready")
         except AssertionError:
             return not self._wait_ready
-        except aiohttp.ClientConnectionError:
+        except (aiohttp.ClientError, TimeoutError):
             return False
         return True

@@ -33,7 +33,7 @@ def handshake(
         warnings.simplefilter("ignore", DeprecationWarning)  # old versions are what is tried
         prepare(context)
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=5) as raw,
+        socket.create_connection(("127.0.0.1", port), timeout=20) as raw,
         context.wrap_socket(raw, server_hostname="xdsd") as wrapped,
     ):
         cipher = wrapped.cipher()

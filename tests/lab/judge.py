@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from tests.lab.echo import ended as end
+
 
 @asynccontextmanager
 async def judge(address: str, port: int) -> AsyncIterator[list[str]]:
@@ -31,4 +33,4 @@ async def judge(address: str, port: int) -> AsyncIterator[list[str]]:
         yield asked
     finally:
         ended.set()
-        await runner.cleanup()
+        await end(runner)

@@ -122,7 +122,7 @@ class Load:
                 server_hostname=self._server_name,
             ) as response:
                 return self._judge(response.status, await response.text())
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             return f"{type(error).__name__}: {error}"
 
     async def _rest(self, seconds: float) -> None:

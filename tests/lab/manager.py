@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from types import TracebackType
@@ -102,10 +103,12 @@ class Manager:
             )
 
     async def ended(self) -> int:
-        """The exit code, at most a minute later."""
+        """The exit code, at most a minute later; whatever it said is heard."""
         assert self._process is not None
         async with asyncio.timeout(60):
-            return await self._process.wait()
+            code = await self._process.wait()
+        self._hear()
+        return code
 
     async def stop(self) -> int:
         """Ends it with SIGTERM; the exit code."""
@@ -126,6 +129,11 @@ class Manager:
         return "READY=1" in self.heard
 
     def _hear(self) -> None:
+        with suppress(BlockingIOError):
+            while True:
+                self._take()
+
+    def _take(self) -> None:
         message, ancillary, _, _ = self._socket.recvmsg(4096, socket.CMSG_SPACE(64), socket.MSG_CMSG_CLOEXEC)
         fds = array.array("i")
         for _level, _type, data in ancillary:

@@ -163,7 +163,7 @@ async def booted(
         await program.start()
         try:
             machine = Machine(await eventually(lambda: _leader(program), "the machine's systemd"))
-            await eventually(lambda: _is_up(program, machine), "the machine is up")
+            await eventually(lambda: _is_up(program, machine), "the machine is up", timeout=300)
             try:
                 yield machine
             finally:

@@ -26,7 +26,7 @@ async def raw_request(
     """Sends one request on a connection of its own."""
     lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in headers]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         reader, writer = await asyncio.open_connection(address, port)
         try:
             writer.write("\r\n".join((*lines, "", "")).encode("latin-1"))

@@ -69,7 +69,7 @@ class RedisServer:
         assert self.program.running, self.program.tail()
         async with Redis(port=self.port, password=self.password or None) as client:
             try:
-                async with asyncio.timeout(1):
+                async with asyncio.timeout(10):
                     return bool(await client.ping())
             except RedisError:
                 return False

@@ -5,6 +5,7 @@ import contextlib
 from types import TracebackType
 from typing import Self
 
+from tests.lab.echo import begun
 from tests.lab.ports import free_port
 
 
@@ -34,6 +35,7 @@ class Relay:
         if self._server is not None:
             self._server.close()
             self._server = None
+            await begun()
         for task in tuple(self._open):
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)

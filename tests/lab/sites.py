@@ -8,7 +8,7 @@ from typing import Self
 
 from aiohttp import web
 
-from tests.lab.echo import begun
+from tests.lab.echo import ended
 
 
 class Site:
@@ -57,8 +57,7 @@ class Site:
     async def stop(self) -> None:
         """Listens no more: connections are refused."""
         if self._runner is not None:
-            await begun()
-            await self._runner.cleanup()
+            await ended(self._runner)
             self._runner = None
 
     async def _answer(self, request: web.Request) -> web.Response:

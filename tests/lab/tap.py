@@ -4,6 +4,8 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
+from tests.lab.echo import begun
+
 _HANDSHAKE = b"\x16"
 """What a connection in TLS begins with."""
 
@@ -31,6 +33,7 @@ class Tap:
     ) -> None:
         assert self._server is not None
         self._server.close()
+        await begun()
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
@@ -43,9 +46,11 @@ class Tap:
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             other_reader, other_writer = await asyncio.open_connection(*self._target)
-        except OSError:
+        except BaseException as error:
             writer.transport.abort()
-            return
+            if isinstance(error, OSError):
+                return
+            raise
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._pass(reader, other_writer, listens=True))
