@@ -12,6 +12,7 @@ import structlog
 from cryptography import x509
 
 from tests.ca.making import DAY, root
+from tests.lab.ports import free_port
 from xdsd.ca.authority import Credential
 from xdsd.ca.issuer import Ca, Request, bundle, issue, pem
 from xdsd.ca.keys import new_key, private_pem
@@ -81,7 +82,7 @@ class Installation:
             revoked=lambda identity, serial, now: serial if serial in self.shut_out else None,
         )
         self.revoking = asyncio.Event()
-        self.port = 0
+        self.port = free_port()
         self._stack = AsyncExitStack()
         self._server: grpc.aio.Server | None = None
 

@@ -125,7 +125,7 @@ async def test_what_a_peer_said_holds_while_it_is_gone_and_then_goes() -> None:
     async with Installation("east") as east, Installation("west") as west:
         east.has(a(local()))
         east.declare(west, addresses=[])
-        west.declare(east, keepFor="1s")
+        west.declare(east, keepFor="2s")
         await eventually(lambda: west.at(*GLOBAL) == ["192.0.2.1"])
         await east.deaf()
         await eventually(lambda: west.sources["peer:east"].state.startswith("STALE"))

@@ -56,7 +56,7 @@ class Call:
     async def raw(self, data: bytes) -> None:
         await self._call.write(data)
 
-    async def hears(self, timeout: float = 30.0) -> Any:  # Any: generated messages have no types
+    async def hears(self, timeout: float = 60.0) -> Any:  # Any: generated messages have no types
         """The next response."""
         async with asyncio.timeout(timeout):
             data = await self._call.read()
@@ -67,7 +67,7 @@ class Call:
     async def acks(self, heard: Any) -> None:
         await self.asks(heard.type_url, nonce=heard.nonce)
 
-    async def ends(self, timeout: float = 30.0) -> tuple[grpc.StatusCode, str]:
+    async def ends(self, timeout: float = 60.0) -> tuple[grpc.StatusCode, str]:
         """How the server ended the stream."""
         async with asyncio.timeout(timeout):
             return await self._call.code(), await self._call.details()

@@ -50,7 +50,7 @@ async def ask(
     )
     text = csr if isinstance(csr, str) else csr.decode()
     request = pb.IstioCertificateRequest(csr=text, validity_duration=seconds)
-    response = await call(request, metadata=bearer(token) if token else None, timeout=10)
+    response = await call(request, metadata=bearer(token) if token else None, timeout=60)
     assert len(response.cert_chain) >= 2
     return read_certificates("".join(response.cert_chain[:-1]).encode(), "the chain")
 

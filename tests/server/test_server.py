@@ -1,5 +1,7 @@
 """The server on a real port, with clients that behave."""
 
+import asyncio
+
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -113,7 +115,8 @@ async def test_operators_see_how_far_a_proxy_is() -> None:
 
     The mesh is told what was refused.
     """
-    mesh = HandMesh([listener("l", 80, "r")])
+    mesh, clock = HandMesh([listener("l", 80, "r")]), asyncio.get_running_loop().time
+    began = clock()
     async with serving(mesh) as (server, port), channel(port) as conn:
         call = await Call(conn, DELTA).asks(LISTENER)
         first = await call.hears()
@@ -130,7 +133,7 @@ async def test_operators_see_how_far_a_proxy_is() -> None:
         assert server.rejected(LISTENER) == 0
         ago = server.status()[0].types[0].acked_at
         assert ago is not None
-        assert 0 <= ago < 5
+        assert 0 <= ago <= clock() - began
 
 
 async def test_everything_is_counted() -> None:
@@ -145,14 +148,14 @@ async def test_everything_is_counted() -> None:
             await call.acks(await call.hears())
         await eventually(lambda: len(counted.accepts) == 2)
         assert [seconds for _, seconds in counted.accepts] == [None, None]
-        before = counted.joins
+        before, changed = counted.joins, asyncio.get_running_loop().time()
         mesh.put(endpoints("a", 81))
         for call in (one, two):
             await call.acks(await call.hears())
         await eventually(lambda: len(counted.accepts) == 4)
         seconds = counted.accepts[-1][1]
         assert seconds is not None
-        assert 0 < seconds < 5
+        assert 0 < seconds <= asyncio.get_running_loop().time() - changed
         assert counted.joins - before == 1
         assert (counted.connected, counted.streams, len(counted.pushes)) == (2, 2, 4)
         one.cancel()
