@@ -1,7 +1,6 @@
 """A store in memory that can be away, and helpers to run what works until it is cancelled."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from io import StringIO
@@ -21,10 +20,11 @@ T = TypeVar("T")
 
 
 class Away(MemoryStore):
-    """A store that cannot be reached while ``away``; ``clock`` counts the seconds of its leases."""
+    """A store that cannot be reached while ``away``. Its leases live by ``now``, which a test sets, or by ``clock``."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(clock=clock)
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self.now = 0.0
+        super().__init__(clock=clock or (lambda: self.now))
         self._access = _Gate(self._access, self)
         self.away = False
         self.refused = 0

@@ -6,7 +6,6 @@ from io import StringIO
 
 from structlog.typing import FilteringBoundLogger
 
-from storage.memory import MemoryStore
 from tests.fleet.conftest import Away, running
 from tests.lab.eventually import eventually
 from xdsd.fleet.members import PREFIX, Member, Membership
@@ -26,16 +25,13 @@ async def test_members_see_each_other_until_they_leave(store: Away, logger: Filt
         assert await one.list() == [member(1)]
 
 
-async def test_a_silent_member_is_forgotten(logger: FilteringBoundLogger) -> None:
+async def test_a_silent_member_is_forgotten(store: Away, logger: FilteringBoundLogger) -> None:
     """A daemon that died without a word is no member once its lease has run out."""
-    now = 0.0
-    store = MemoryStore(clock=lambda: now, lease_tick=0.01)
     one, other = Membership(store, member(1), logger), Membership(store, member(2), logger)
     await other._stay()
     assert await one.list() == [member(1), member(2)]
-    now = 60.0
+    store.now = 60.0
     await eventually(lambda: _are(one, [member(1)]))
-    await store.close()
 
 
 async def test_a_member_whose_lease_is_lost_registers_again(
@@ -82,8 +78,9 @@ async def test_what_a_killed_daemon_left_is_no_other(
 ) -> None:
     """A daemon that comes back within the time of its lease does not take what it left for another daemon."""
     await Membership(store, member(1, "same"), logger, ttl=1)._stay()
-    async with running(Membership(store, member(2, "same"), logger, ttl=1).run):
+    async with running(Membership(store, member(2, "same"), logger, ttl=2).run):
         await eventually(lambda: _count(store, 2))
+        store.now = 1.0
         await eventually(lambda: _count(store, 1))
     assert "another daemon" not in log.getvalue()
 

@@ -16,7 +16,7 @@ async def test_each_job_is_done_by_one_daemon(store: Away) -> None:
             done[job].append(daemon)
             await asyncio.Event().wait()
 
-        return Singletons(store, daemon, {"a": lambda: work("a"), "b": lambda: work("b")}, ttl=3)
+        return Singletons(store, daemon, {"a": lambda: work("a"), "b": lambda: work("b")}, ttl=3600)
 
     one, other = jobs("one"), jobs("other")
     async with running(other.run):
