@@ -2,8 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
 import structlog
@@ -24,6 +26,16 @@ from xdsd.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource, Snapshot
 
 NODE = Node("sidecar~10.1.0.1~a.default~default.svc.cluster.local")
 REVIEWS = "outbound|9080||reviews.default.svc.cluster.local"
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class Measures:
@@ -49,23 +61,26 @@ class Measures:
 class Mesh:
     """A running loop, what it published, and a way to wait for more."""
 
-    def __init__(self, settling: Settling) -> None:
+    def __init__(self, settling: Settling, clock: Callable[[], float] | None) -> None:
         self.measures = Measures()
+        self.clock = clock or asyncio.get_running_loop().time
         self.rules: list[tuple[LimitRule, ...]] = []
         self.loop = Reconciler(
             Compiler(MeshSettings()),
             "cluster.local",
             self.measures,
             structlog.get_logger(),
-            asyncio.get_running_loop().time,
+            self.clock,
             settling,
             self.rules.append,
         )
+        seconds = count()
+        self.loop._sources._now = lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(seconds))
         self.published: list[SnapshotChange] = []
         self._news = asyncio.Event()
 
     def publish(self, change: SnapshotChange, seen: float) -> None:
-        assert seen <= asyncio.get_running_loop().time()
+        assert seen <= self.clock()
         self.published.append(change)
         self._news.set()
 
@@ -81,8 +96,10 @@ class Mesh:
 
 
 @asynccontextmanager
-async def running(settling: Settling | None = None) -> AsyncIterator[Mesh]:
-    mesh = Mesh(settling or Settling(quiet=0.001, longest=0.01, linger=60))
+async def running(
+    settling: Settling | None = None, clock: Callable[[], float] | None = None
+) -> AsyncIterator[Mesh]:
+    mesh = Mesh(settling or Settling(quiet=0.001, longest=0.01, linger=60), clock)
     task = asyncio.ensure_future(mesh.loop.run(mesh.publish))
     try:
         yield mesh
@@ -101,11 +118,12 @@ async def test_nothing_is_published_before_every_source_has_synced() -> None:
     """A proxy that comes early waits for all sources, and then gets everything at once."""
     async with running() as mesh:
         store, machines = mesh.loop.expect(STORE), mesh.loop.expect("machines:/list")
+        store.change(declared("ratings"))
         machines.change(declared("reviews"))
         store.synced()
         attaching = asyncio.ensure_future(mesh.loop.attach(NODE))
-        await asyncio.sleep(0)
-        assert not attaching.done()
+        await eventually(lambda: len(mesh.loop.catalog.services()) == 1, "what is there is taken in")
+        assert (attaching.done(), mesh.published) == (False, [])
         machines.synced()
         async with asyncio.timeout(60):
             await attaching
@@ -163,14 +181,17 @@ async def test_the_store_is_waited_for_as_long_as_it_takes() -> None:
 
 async def test_changes_in_quick_succession_are_published_once() -> None:
     """Changes settle: what arrives together leaves together."""
-    async with running(Settling(quiet=0.02, longest=1.0)) as mesh:
+    clock = Clock()
+    async with running(Settling(quiet=0.02, longest=1.0), clock) as mesh:
         store = mesh.loop.expect(STORE)
         store.synced()
         await mesh.loop.attach(NODE)
         await mesh.until_published(1)
         for name in ("a", "b", "c"):
             store.change(declared(name))
+            clock.now += 0.01
             await asyncio.sleep(0)
+        clock.now += 0.02
         await mesh.until_published(2)
         assert {r.name for r in mesh.published[1].layers[0].upserts if r.type_url == ENDPOINT} == {
             f"outbound|9080||{name}.default.svc.cluster.local" for name in ("a", "b", "c")
@@ -179,7 +200,7 @@ async def test_changes_in_quick_succession_are_published_once() -> None:
 
 async def test_endless_change_is_published_all_the_same() -> None:
     """However often something changes, publishing waits no longer than the longest time set."""
-    async with running(Settling(quiet=10.0, longest=0.02)) as mesh:
+    async with running(Settling(quiet=3600.0, longest=0.02)) as mesh:
         store = mesh.loop.expect(STORE)
         store.synced()
         await mesh.loop.attach(NODE)
@@ -263,16 +284,20 @@ async def test_the_revision_goes_back_with_the_store() -> None:
 
 async def test_a_proxy_that_comes_back_soon_finds_its_layers() -> None:
     """Layers linger after the last stream of a node, and go when the time is over."""
-    async with running(Settling(quiet=0.001, longest=0.01, linger=0.05)) as mesh:
+    clock = Clock()
+    async with running(Settling(linger=60), clock) as mesh:
         store = mesh.loop.expect(STORE)
         store.change(declared("reviews"))
         store.synced()
         await mesh.loop.attach(NODE)
         await mesh.until_published(1)
         mesh.loop.detach(NODE)
+        clock.now += 59
+        await eventually(lambda: not mesh.loop.busy, "the loop has looked")
         await mesh.loop.attach(NODE)
         assert REVIEWS in mesh.names(CLUSTER)
         mesh.loop.detach(NODE)
+        clock.now += 61
         await mesh.until_published(2)
         assert mesh.loop.snapshot.layers == {}
         assert mesh.loop.proxies == {}

@@ -198,6 +198,11 @@ async def _left(here: House) -> bool:
     return entry is not None and DISCONNECTED_AT in entry.metadata.annotations
 
 
+async def _known_to_have_left(here: House) -> bool:
+    """The registrar, too, knows what stands in the store."""
+    return await _left(here) and here.registrar.roll.registered == 0
+
+
 async def _gone(here: House) -> bool:
     return await here.entry() is None
 
@@ -214,6 +219,7 @@ async def test_another_daemon_on_the_store_takes_a_machine_over() -> None:
             await eventually(lambda: _by(here, "two"), "it is taken over")
             assert await here.lease() not in (0, first)
             here.registrar.left(node())
+            await eventually(lambda: not here.registrar._leaving, "the first hears that it is gone")
             await apply(here.intents, group("other"))
             await eventually(
                 lambda: here.registrar.roll.group(group("other").ref) is not None, "all is heard"
@@ -249,7 +255,7 @@ async def test_who_comes_back_is_there_when_it_has_its_listeners(monkeypatch: py
         here.registrar.arrived(node(), proof(), "10.0.0.1")
         await here.registered()
         here.registrar.left(node())
-        await eventually(lambda: _left(here), "it left")
+        await eventually(lambda: _known_to_have_left(here), "it left")
         here.registrar.arrived(node(), proof(), "10.0.0.1")
         await apply(here.intents, group("other"))
         await eventually(lambda: here.registrar.roll.group(group("other").ref) is not None, "all is heard")
@@ -274,8 +280,8 @@ async def test_a_group_without_a_probe_has_its_services_ports_asked() -> None:
         here.registrar._ports = lambda address: ports if address == "10.0.0.1" else ()
         await apply(here.intents, group())
         here.registrar.arrived(node(), proof(), "10.0.0.1")
-        await here.registered()
         who = (node().id, str(proof().identity))
+        await eventually(lambda: here.registrar.probe_of(*who) is not None, "the machine is registered")
         assert here.registrar.probe_of(*who) == (Listening((8081, 9080)), "10.0.0.1")
         await apply(here.intents, probed(), now=NOW)
 
