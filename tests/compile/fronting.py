@@ -75,7 +75,7 @@ async def get(
     port: int, host: str = HOST, path: str = "/", headers: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
     """Status and text of an answer through a listener."""
-    timeout = aiohttp.ClientTimeout(total=10)
+    timeout = aiohttp.ClientTimeout(total=120)
     async with (
         aiohttp.ClientSession(timeout=timeout) as session,
         session.get(f"http://127.0.0.1:{port}{path}", headers={"host": host, **(headers or {})}) as response,

@@ -1,11 +1,14 @@
 """Which socket the xDS address is served from. The handing-over itself is in test_restart.py."""
 
+import asyncio
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import grpc
 import pytest
 
 from tests.lab.ports import free_port
@@ -74,6 +77,26 @@ def test_each_setting_has_a_socket_of_its_own_in_the_store(
         os.close(fds[0])
     for port in ports:
         port.close()
+
+
+async def test_a_stall_leaves_time_to_serve_who_was_taken_just_before(
+    manager: tuple[socket.socket, dict[str, str]],
+) -> None:
+    """Where the machine stands still while a port is released, its loop turns many a time afterwards."""
+    port = open_port(TcpAddress("127.0.0.1", free_port()), "xds-address", manager[1])
+    server = grpc.aio.server()
+    port.listen(server.add_insecure_port)
+    await server.start()
+    releasing = asyncio.create_task(port.release())
+    await asyncio.sleep(0)
+    time.sleep(1)  # noqa: ASYNC251 - nothing goes on meanwhile, as on a machine that stalls
+    turns = 0
+    while not releasing.done():
+        await asyncio.sleep(0.001)
+        turns += 1
+    assert turns > 5
+    await server.stop(0)
+    port.close()
 
 
 @pytest.mark.parametrize(

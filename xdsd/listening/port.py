@@ -14,9 +14,11 @@ from xdsd.sockets import refuse_taken
 
 STORED = "xdsd-kept"
 _BACKLOG = 4096
-_GREETING = (
-    0.25  # seconds: many times what a connection over loopback needs until its first call is under way
-)
+_GREETING = 0.25
+"""Seconds: many times what a connection over loopback needs until its first call is under way."""
+
+_PARTS = 10
+"""That time passes in so many parts: where the machine stalls, one of them is lost and not all."""
 
 
 class Port:
@@ -53,7 +55,8 @@ class Port:
         if self._adopted is not None:
             self._adopted.release()
             self._adopted = None
-            await asyncio.sleep(_GREETING)
+            for _ in range(_PARTS):
+                await asyncio.sleep(_GREETING / _PARTS)
 
     def close(self) -> None:
         """Ends our part of the socket; the service manager's stays."""
