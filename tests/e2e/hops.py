@@ -69,7 +69,7 @@ class Row:
     ) -> tuple[int, Mapping[str, str]]:
         """A request of program a: its status, and what the program that was asked last was told."""
         proxy = None if url else self.home("a").proxy
-        timeout = aiohttp.ClientTimeout(total=20)
+        timeout = aiohttp.ClientTimeout(total=60)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
             session.get(url or f"http://{host}.example.com/", proxy=proxy, headers=headers) as response,

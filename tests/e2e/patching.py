@@ -66,7 +66,7 @@ class Shop:
 
 
 async def _get(url: str, proxy: str | None = None) -> Reply:
-    timeout = aiohttp.ClientTimeout(total=10)
+    timeout = aiohttp.ClientTimeout(total=30)
     async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, proxy=proxy) as response:
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Reply(response.status, await response.text(), headers)

@@ -55,13 +55,7 @@ async def test_a_gateway_shows_each_caller_the_certificate_of_its_host(tmp_path:
 
         await eventually(both, "the second host is served too")
         await opened()
-        async with aiohttp.ClientSession() as session:
-            plain = f"http://{EDGE}:{here.http}/a?b=c"
-            async with session.get(
-                plain, headers={"host": "first.example.com"}, allow_redirects=False
-            ) as response:
-                assert response.status == 301
-                assert response.headers["location"] == "https://first.example.com/a?b=c"
+        await eventually(lambda: _redirects(here), "plain HTTP is sent to HTTPS")
         await _rotate(here)
 
 
@@ -75,6 +69,16 @@ async def _staple(here: Edge, pair: Pair) -> None:
     await holds("OCSP response: no response sent")
     await here.secret("first", pair, "--replace", "--ocsp-staple", here.authority.staple(pair))
     await eventually(lambda: holds("OCSP Response Status: successful"), "the response is shown")
+
+
+async def _redirects(here: Edge) -> None:
+    plain, said = f"http://{EDGE}:{here.http}/a?b=c", {"host": "first.example.com"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(plain, headers=said, allow_redirects=False) as response,
+    ):
+        assert response.status == 301
+        assert response.headers["location"] == "https://first.example.com/a?b=c"
 
 
 async def _rotate(here: Edge) -> None:

@@ -48,7 +48,7 @@ class Door:
 
     async def connects(self, source: str = "127.0.0.1") -> bool:
         """Whether what is said on a connection from an address comes through; the server's greeting comes to anybody."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.raw, local_addr=(source, 0))
             try:
                 writer.write(b"hello\n")

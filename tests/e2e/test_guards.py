@@ -137,7 +137,11 @@ async def test_tokens_are_proven_with_keys_that_the_daemon_fetches(tmp_path: Pat
         await lab.apply(_tokens({**rule, "jwksUri": away}))
         await until(lab, "/", 401, authorization=f"Bearer {good}")
         assert (await lab.at_workload("/")).status == 200
-        assert away in await lab.daemon.xdsctl("problems")
+
+        async def told() -> bool:
+            return away in await lab.daemon.xdsctl("problems")
+
+        await eventually(told, "it is told whose keys cannot be had")
         staff = {"key": "request.auth.claims[groups]", "values": ["staff"]}
         routed = {"headers": {"@request.auth.claims.groups": {"exact": "staff"}}}
         said = [{"status": 200, "body": {"string": each}} for each in ("staff", "others")]

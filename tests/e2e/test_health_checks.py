@@ -30,7 +30,7 @@ pytestmark = pytest.mark.e2e
 OFTEN = {
     "interval": "100ms",
     "noTrafficInterval": "100ms",
-    "timeout": "1s",
+    "timeout": "20s",
     "unhealthyThreshold": 2,
     "healthyThreshold": 1,
 }
@@ -94,7 +94,7 @@ async def test_edits_lose_no_request_and_no_connection(tmp_path: Path) -> None:
                 BY_HTTP,
                 {**BY_HTTP, "interval": "200ms"},
                 {"tcp": {}, **OFTEN},
-                {**BY_HTTP, "timeout": "2s", "minHealthPercent": 0},
+                {**BY_HTTP, "timeout": "30s", "minHealthPercent": 0},
                 {"http": {"path": "/other"}, "interval": "1h"},
             )
             for edit in edits:

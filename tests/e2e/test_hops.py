@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -15,16 +15,17 @@ import pytest_asyncio
 from aiohttp import web
 
 from tests.e2e.asking import ask, thing
-from tests.e2e.hops import METHOD, PORTS, Row, row, unary
+from tests.e2e.hops import METHOD, PORTS, Callee, Row, row, unary
 from tests.lab.eventually import eventually
+from tests.lab.sites import Site
 from xdsd.model.problem import ObjectRef
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
-ROUNDING = 0.05
-"""Seconds by which a deadline may grow on the way: gRPC's libraries round up to hundredths or more."""
-MUCH = 10.0
-"""Seconds that nothing takes which ends in time, however busy the machine is."""
+ROUNDING = 0.25
+"""Seconds by which a deadline may grow on the way: gRPC's libraries round those of more than ten seconds up to tenths."""
+MUCH = 14.0
+"""Seconds that nothing takes which ends in time, however busy the machine is: Envoy itself gives up after 15."""
 EXPECTED = "x-envoy-expected-rq-timeout-ms"
 
 
@@ -47,8 +48,30 @@ async def answers(made: Row) -> None:
 
 
 async def call(channel: grpc.aio.Channel, timeout: float | None) -> bytes:
-    answer: bytes = await unary(channel)(b"hello", timeout=timeout)
+    async with asyncio.timeout(60):  # which nothing that works takes
+        answer: bytes = await unary(channel)(b"hello", timeout=timeout)
     return answer
+
+
+@contextmanager
+def paused(site: Site) -> Iterator[None]:
+    """A program answers no request meanwhile."""
+    site.pause.clear()
+    try:
+        yield
+    finally:
+        site.pause.set()
+
+
+@contextmanager
+def holding(callee: Callee) -> Iterator[None]:
+    """A program answers no call meanwhile."""
+    callee.given_up.clear()
+    callee.hold = True
+    try:
+        yield
+    finally:
+        callee.hold = False
 
 
 async def routes(made: Row, host: str, **rule: Any) -> None:
@@ -87,11 +110,10 @@ class TestDeadlines:
     async def test_the_callees_proxy_gives_up_with_the_caller(self, shared: Row) -> None:
         """When the time that the header tells is over; without it, it waits for its program."""
         site = shared.sites["b"]
-        site.pause.clear()
-        started = time.monotonic()
-        assert (await shared.get("b", {EXPECTED: "300"}, shared.inbound["http"]))[0] == 504
-        assert 0.25 < time.monotonic() - started < MUCH
-        site.pause.set()
+        with paused(site):
+            started = time.monotonic()
+            assert (await shared.get("b", {EXPECTED: "300"}, shared.inbound["http"]))[0] == 504
+            assert 0.25 < time.monotonic() - started < MUCH
         assert (await shared.get("b", url=shared.inbound["http"]))[0] == 200
         assert EXPECTED not in site.asked
 
@@ -100,24 +122,22 @@ class TestDeadlines:
         await routes(
             shared,
             "b",
-            timeout="2s",
-            retries={"attempts": 10, "perTryTimeout": "1.2s", "retryOn": "5xx", "backoff": "1ms"},
+            timeout="5s",
+            retries={"attempts": 10, "perTryTimeout": "2.6s", "retryOn": "5xx", "backoff": "1ms"},
         )
         site = shared.sites["b"]
-        before = site.requests
-        site.pause.clear()
-        started = time.monotonic()
-        assert (await shared.get("b"))[0] == 504
-        assert 1.9 < time.monotonic() - started < MUCH
-        await eventually(lambda: site.requests - before == 2, "it is tried again once")
-        assert int(site.asked[EXPECTED]) < 1000
-        site.pause.set()
+        with paused(site):
+            before, started = site.requests, time.monotonic()
+            assert (await shared.get("b"))[0] == 504
+            assert 4.9 < time.monotonic() - started < MUCH
+            await eventually(lambda: site.requests - before == 2, "it is tried again once")
+            assert int(site.asked[EXPECTED]) < 2500
 
     async def test_a_call_is_never_longer_than_it_says(self, shared: Row) -> None:
         """Nor than the route's timeout; the next hop has what the one before has left."""
         b, c = shared.callees["b"], shared.callees["c"]
         async with shared.channel("a", "b") as channel:
-            for timeout, own, most in (("30s", 5, 5.0), ("5s", 30, 5.0), ("5s", None, float("inf"))):
+            for timeout, own, most in (("30s", 20, 20.0), ("20s", 30, 20.0), ("20s", None, float("inf"))):
                 await routes(shared, "b", timeout=timeout)
                 await routes(shared, "c", timeout="40s")
                 b.left.clear()
@@ -126,23 +146,21 @@ class TestDeadlines:
                 assert 0 < b.left[-1] <= most + ROUNDING
                 assert 0 < c.left[-1] <= b.left[-1] + ROUNDING
 
-    @pytest.mark.parametrize(("timeout", "own"), [("0.4s", 2 * MUCH), ("0.4s", None), (None, 0.4)])
+    @pytest.mark.parametrize(("timeout", "own"), [("3s", 2 * MUCH), ("3s", None), (None, 3.0)])
     async def test_a_call_that_is_over_is_over_for_everybody(
         self, shared: Row, timeout: str | None, own: float | None
     ) -> None:
         """The caller hears DEADLINE_EXCEEDED, and the last program that nobody waits for it any more."""
         await routes(shared, "b", **({"timeout": timeout} if timeout else {}))
         c = shared.callees["c"]
-        c.hold = True
-        c.given_up.clear()
-        started = time.monotonic()
-        async with shared.channel("a", "b") as channel:
-            with pytest.raises(grpc.aio.AioRpcError) as raised:
-                await call(channel, own)
-        assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        assert time.monotonic() - started < MUCH
-        await asyncio.wait_for(c.given_up.wait(), 30)
-        c.hold = False
+        with holding(c):
+            started = time.monotonic()
+            async with shared.channel("a", "b") as channel:
+                with pytest.raises(grpc.aio.AioRpcError) as raised:
+                    await call(channel, own)
+            assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            assert time.monotonic() - started < MUCH
+            await asyncio.wait_for(c.given_up.wait(), 60)
 
 
 def frame(message: bytes) -> bytes:
@@ -193,8 +211,7 @@ class TestProtocols:
     async def test_requests_are_upgraded_to_http2(self, shared: Row) -> None:
         """Between Envoys where a rule says so; or what the client speaks is spoken on."""
 
-        async def spoken(version: str) -> None:
-            before = await connections(shared, version)
+        async def spoken(version: str, before: int) -> None:
             assert (await shared.get("b"))[0] == 200
             assert await connections(shared, version) > before
 
@@ -204,8 +221,9 @@ class TestProtocols:
             ({"h2UpgradePolicy": "DO_NOT_UPGRADE", "maxRequestsPerConnection": 1}, "http1"),
         ):
             rule = {"host": "b.example.com", "trafficPolicy": {"connectionPool": {"http": http}}}
+            before = await connections(shared, version)
             await shared.made.apply(thing("DestinationRule", "b", rule))
-            await eventually(partial(spoken, version), f"{version} is spoken")
+            await eventually(partial(spoken, version, before), f"{version} is spoken")
 
 
 async def connections(made: Row, version: str) -> int:

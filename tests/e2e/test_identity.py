@@ -172,7 +172,7 @@ async def test_a_daemon_without_its_sealing_key_does_not_start(tmp_path: Path) -
     kept = key.read_text()
     key.write_text("ab" * 32)
     await made.daemon.program.start()
-    assert await made.daemon.program.wait(30) == 1
+    assert await made.daemon.program.wait(120) == 1
     said = made.daemon.program.tail()
     assert "needs the sealing key" in said
     assert "Traceback" not in said

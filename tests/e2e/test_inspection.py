@@ -72,6 +72,7 @@ class Caller:
                 head, _, text = (await reader.read()).decode().partition("\r\n\r\n")
             finally:
                 writer.close()
+        assert head, "the sidecar closed without a word"
         return int(head.split()[1]), text, issuer
 
 

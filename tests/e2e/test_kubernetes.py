@@ -269,8 +269,9 @@ async def test_an_apiserver_that_restarts_fails_no_request(shop: Shop) -> None:
     await shop.serve(1)
     await shop.answers("v1")
     async with shop.load() as load:
+        known = len(shop.daemon.events("unavailable"))
         await shop.kube.stop()
-        await eventually(lambda: shop.daemon.events("unavailable"), "the daemon notices")
+        await eventually(lambda: len(shop.daemon.events("unavailable")) > known, "the daemon notices")
         await load.more(50)
         await shop.kube.start()
         await shop.serve(2)
@@ -305,8 +306,12 @@ async def test_a_cluster_that_is_made_anew_fails_no_request(shop: Shop) -> None:
     async with shop.load() as load:
         await shop.kube.empty()
         await shop.is_in("HOLDING")
-        told = await shop.daemon.xdsctl("problems", check=False)
-        assert "the cluster came back as another one, without them: they are let go at 20" in told
+
+        async def told() -> None:
+            said = await shop.daemon.xdsctl("problems", check=False)
+            assert "the cluster came back as another one, without them: they are let go at 20" in said
+
+        await eventually(told, "it is told what is kept", every=0.2)
         await load.more(50)
         await shop.answers("v1", "v2")
         # As controllers do, which name slices by chance.

@@ -121,7 +121,7 @@ def shell(machine: Machine) -> list[str]:
 
 
 def run(machine: Machine, script: str) -> str:
-    done = subprocess.run([*shell(machine), script], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*shell(machine), script], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -169,7 +169,7 @@ def test_settings_that_are_broken_change_nothing(rules: tuple[Rules, Machine]) -
 def test_wrong_usage_is_told_before_anything_is_done(words: tuple[str, ...], why: str) -> None:
     """With exit code 2."""
     done = subprocess.run(
-        [REPO / "scripts" / "machine-join", *words], capture_output=True, text=True, check=False, timeout=30
+        [REPO / "scripts" / "machine-join", *words], capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 2, done.stdout + done.stderr
     assert why in done.stderr

@@ -135,7 +135,7 @@ async def _bootstrap(
 
 async def who(url: str = REVIEWS, host: str = "reviews", **headers: str) -> str:
     """Who answers a call of a program inside, or the status if none does."""
-    timeout = aiohttp.ClientTimeout(total=10)
+    timeout = aiohttp.ClientTimeout(total=30)
     async with (
         aiohttp.ClientSession(timeout=timeout) as session,
         session.get(url, headers={"host": host, **headers}) as response,
@@ -144,8 +144,8 @@ async def who(url: str = REVIEWS, host: str = "reviews", **headers: str) -> str:
         return text.split("\n", maxsplit=1)[0] if response.status == 200 else str(response.status)
 
 
-async def everyone(calls: int = 24) -> set[str]:
-    """Who answers a number of calls."""
+async def everyone(calls: int = 40) -> set[str]:
+    """Who answers a number of calls, of which one of two is missed once in 2^39 times."""
     return {await who() for _ in range(calls)}
 
 
