@@ -16,6 +16,7 @@ from tests.lab.remains import forget, watch
 from xdsd.demo.operator import XDSCTL, clean_environment
 from xdsd.demo.program import Program
 
+_READY_SECONDS = 180.0
 _STOP_SECONDS = 60.0
 
 
@@ -68,13 +69,13 @@ class Daemon:
             error.add_note(f"--- {state}\n{self.tail()}")
 
     async def start(self) -> None:
-        """Starts it and waits until it is ready, at most a minute."""
+        """Starts it and waits until it is ready, at most three minutes."""
         await self.program.start()
         await self.ready()
 
     async def ready(self) -> None:
-        """Waits until it is ready, at most a minute."""
-        await eventually(self._is_ready, "the daemon is ready")
+        """Waits until it is ready, at most three minutes."""
+        await eventually(self._is_ready, "the daemon is ready", timeout=_READY_SECONDS)
 
     async def stop(self) -> int:
         """Ends it with SIGTERM; the exit code."""

@@ -15,7 +15,7 @@ from xdsd.demo.envoy import VERSION, EnvoyUnavailableError, find_envoy
 from xdsd.demo.program import Program
 
 Bootstrap = Mapping[str, Any]  # JSON: whatever Envoy's Bootstrap message holds
-_READY_SECONDS = 60.0
+_READY_SECONDS = 180.0
 
 
 def envoy_binary() -> Path:
@@ -84,7 +84,7 @@ class Envoy(Admin):
             error.add_note(f"--- {self.name}: {self.program.log}\n{self.program.tail()}")
 
     async def start(self) -> None:
-        """Starts it and waits, at most a minute.
+        """Starts it and waits, at most three minutes.
 
         Raises:
             AssertionError: it ended or is not ready in time; carries the end of its log.

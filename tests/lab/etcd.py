@@ -22,7 +22,7 @@ from tests.lab.netns import Machine
 from tests.lab.ports import free_ports
 from xdsd.demo.program import Program
 
-_READY_SECONDS = 60.0
+_READY_SECONDS = 180.0
 _PATIENT = {"deadline": 20.0, "patience": 20.0}
 """Seconds that a call may take, and a watch be without an etcd, where a test says nothing of it: a disk may be busy."""
 

@@ -31,7 +31,7 @@ from xdsd.demo.program import Program
 ADMIN_TOKEN = "admin-of-the-lab"
 AUDIENCE = "lab"
 ISSUER = "https://kubernetes.default.svc"
-_READY_SECONDS = 60.0
+_READY_SECONDS = 300.0
 _GATES = "EndpointSliceTerminatingCondition=true"
 
 
