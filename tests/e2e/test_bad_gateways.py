@@ -77,17 +77,22 @@ async def test_gateways_that_contradict_an_older_one_cost_it_nothing(tmp_path: P
         await served()
         assert await gate.refused("absent.example.com")
         assert await gate.refused("twin.example.com")
-        told = await gate.daemon.xdsctl("problems")
-        for line in (
+        lines = (
             f"Gateway edge/twin spec.servers[0].hosts: shop.example.com of port {gate.https} is served by Gateway edge/edge",
             f"Gateway edge/twin spec.servers[1].port: TCP cannot share port {gate.https} with HTTPS of Gateway edge/edge",
             f"Gateway edge/twin spec.servers[2].port: TCP cannot share port {gate.http} with HTTP of Gateway edge/edge",
             f"Gateway edge/twin spec.servers[3].port: HTTPS cannot share port {gate.http} with HTTP of Gateway edge/edge",
             "warning: Gateway edge/wrong spec.servers[0].tls.credentialName: no certificate of edge that is named here",
             "Gateway edge/wrong spec.servers[1].tls: stays closed: there is no secret edge/absent",
-        ):
-            assert line in told, (line, told)
-        assert "Gateway edge/edge" not in "".join(line.split(":")[0] for line in told.splitlines())
+        )
+
+        async def is_told() -> None:
+            told = await gate.daemon.xdsctl("problems")
+            for line in lines:
+                assert line in told, (line, told)
+            assert "Gateway edge/edge" not in "".join(line.split(":")[0] for line in told.splitlines())
+
+        await eventually(is_told, "each is told at its field")
         await gate.daemon.xdsctl("delete", "gateway", "edge", "-n", "edge")
 
         async def taken_over() -> None:

@@ -34,13 +34,21 @@ async def test_a_bad_file_closes_its_server_and_no_other(tmp_path: Path) -> None
         await eventually(lambda: opens("a.example.com"), "the good server serves")
         assert await gate.refused("absent.example.com")
         assert await gate.refused("shop.example.com")
-        told = await gate.daemon.xdsctl("problems")
-        assert "Gateway edge/edge spec.servers[0].tls.serverCertificate: edge.edge says: " in told
-        assert "Gateway edge/edge spec.servers[1].tls.privateKey: edge.edge says: " in told
-        assert "so this server is closed there" in told
+
+        async def is_told() -> None:
+            told = await gate.daemon.xdsctl("problems")
+            assert "Gateway edge/edge spec.servers[0].tls.serverCertificate: edge.edge says: " in told
+            assert "Gateway edge/edge spec.servers[1].tls.privateKey: edge.edge says: " in told
+            assert "so this server is closed there" in told
+
+        await eventually(is_told, "why each is closed is told")
         mended = server(gate.https, "shop", ["shop.example.com"], **files(own.cert, own.key))
         await gate.servers(absent, mended, there)
         await eventually(lambda: opens("shop.example.com"), "the mended server serves")
         assert (await gate.ask("shop.example.com"))[1] == ["shop.example.com"]
         assert await gate.refused("absent.example.com")
-        assert "servers[1]" not in await gate.daemon.xdsctl("problems")
+
+        async def is_told_no_more() -> None:
+            assert "servers[1]" not in await gate.daemon.xdsctl("problems")
+
+        await eventually(is_told_no_more, "nothing is wrong with the mended server")

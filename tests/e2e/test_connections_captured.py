@@ -126,7 +126,7 @@ async def test_opaque_connections_go_where_tcp_rules_say(tmp_path: Path) -> None
         await mesh.apply(rules("db.example.com", "tcp", to(("v1", 80), ("v2", 20))))
         await eventually(lambda: answers({"v1", "v2"}, DB, 5432))
         shares = await counted(DB, 5432, 200)
-        assert 125 <= shares["v1"] <= 190, shares
+        assert 120 <= shares["v1"] <= 190, shares
         await mesh.daemon.xdsctl("delete", "virtualservice", "db")
         await eventually(lambda: answers({"v1", "v2"}, DB, 5432))
 
@@ -191,22 +191,22 @@ async def test_undeclared_protocols_are_found_out(tmp_path: Path) -> None:
                 },
             ),
         )
-        await eventually(lambda: _says("web", f"http://{own}:9000/web", "whatever"))
-        assert await asked(f"http://{own}:9000/", "whatever") == "418"
-        assert (await first_line(own, 9000, b"raw\n")).startswith("tls-a ")
-        assert await asked(f"http://{ANYWHERE}:9001/", "plain.example.com") == "web"
-        assert await asked(f"http://{ANYWHERE}:9002/web", "more.example.com:9002") == "web"
-        assert (await first_line(ANYWHERE, 9002, b"raw\n")).startswith("tls-b ")
-        assert (await first_line(ANYWHERE, 9002, client_hello("a.b"))).startswith("tls-b ")
-        assert await who(DB, 5432) in {"v1", "v2"}, "a server that speaks first beside undeclared ports"
+
+        async def found_out() -> None:
+            assert await asked(f"http://{own}:9000/web", "whatever") == "web"
+            assert await asked(f"http://{own}:9000/", "whatever") == "418"
+            assert (await first_line(own, 9000, b"raw\n")).startswith("tls-a ")
+            assert await asked(f"http://{ANYWHERE}:9001/", "plain.example.com") == "web"
+            assert await asked(f"http://{ANYWHERE}:9002/web", "more.example.com:9002") == "web"
+            assert (await first_line(ANYWHERE, 9002, b"raw\n")).startswith("tls-b ")
+            assert (await first_line(ANYWHERE, 9002, client_hello("a.b"))).startswith("tls-b ")
+            assert await who(DB, 5432) in {"v1", "v2"}, "a server that speaks first beside undeclared ports"
+
+        await eventually(found_out, "every port is there")
         with mesh.outside.entered():
             inbound = await mesh.proxies["reviews"].stats("inbound.*(rq|cx)_total")
         assert inbound["cluster.inbound|5006||;.upstream_rq_total"] >= 3
         assert inbound["cluster.inbound|5003||;.upstream_cx_total"] >= 1
-
-
-async def _says(expected: str, url: str, host: str) -> bool:
-    return await asked(url, host) == expected
 
 
 async def _named(expected: Mapping[str, str]) -> bool:

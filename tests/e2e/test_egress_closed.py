@@ -51,7 +51,7 @@ async def by_tls(address: str, name: str | None, port: int = TLS) -> str:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             reader, writer = await asyncio.open_connection(
                 address, port, ssl=context, server_hostname=name or ""
             )
@@ -94,16 +94,18 @@ async def test_nothing_leaves_but_what_is_declared(tmp_path: Path) -> None:
         outside, six = mesh.outside.address, mesh.outside.ipv6
         await declare(mesh)
 
-        async def is_served() -> bool:
-            return await by_tls(ELSEWHERE, "allowed.example.com") == "outside"
+        async def is_served() -> None:
+            assert await by_tls(ELSEWHERE, "allowed.example.com") == "outside"
+            assert await who(f"http://{ELSEWHERE}:{HTTP}/", host="plain.example.com") == "outside"
 
         await eventually(is_served, "what is allowed is served, and by its own endpoint")
-        assert await who(f"http://{ELSEWHERE}:{HTTP}/", host="plain.example.com") == "outside"
 
-        async def is_closed() -> bool:
-            return await raw(outside, STRANGER) == ""
+        async def is_closed() -> None:
+            assert await raw(outside, STRANGER) == ""
+            # Routes come after listeners.
+            assert is_refused(await raw(outside, HTTP, "GET / HTTP/1.1", "host: other.example.com"))
 
-        await eventually(is_closed, "an address is closed")
+        await eventually(is_closed, "an address and a host are closed")
         assert await raw(six, STRANGER) == ""
         for address in (outside, six, ELSEWHERE):
             assert await by_tls(address, "other.example.com") == ""
