@@ -81,6 +81,7 @@ async def named(folder: Path) -> AsyncIterator[Named]:
                 external("two.example.com", 3310, "TCP", outside, MARIA),
             )
             await eventually(lambda: found("two.example.com"))
+            asked.clear()  # a name that the sidecar did not know yet was asked for outside
             yield Named(mesh, resolv, asked)
         finally:
             await maria.__aexit__(None, None, None)
@@ -189,7 +190,7 @@ async def test_questions_during_edits_are_answered(tmp_path: Path) -> None:
         async def keep_asking(name: str, expected: tuple[str, ...]) -> None:
             while not stop.is_set():
                 try:
-                    answer = await ask(name, server=NOWHERE, timeout=10)
+                    answer = await ask(name, server=NOWHERE, timeout=30)
                     key: object = "right" if answer.addresses == expected else answer
                 except TimeoutError:
                     key = "lost"
@@ -216,8 +217,8 @@ async def flips_leave_the_names_alone(lab: Named) -> None:
     lab.mesh.list_reviews("v1", "v2")
 
     async def both() -> bool:
-        calls = [lab.program("curl", "-sS", "http://reviews:9080/") for _ in range(8)]
-        return {(await call).splitlines()[0] for call in calls} == {"v1", "v2"}
+        said = [await lab.program("curl", "-sS", "http://reviews:9080/") for _ in range(8)]
+        return {each.partition("\n")[0] for each in said} == {"v1", "v2"}
 
     await eventually(both)
     assert listeners_sent(await lab.mesh.proxies["shop"].stats("lds.update_success")) == before

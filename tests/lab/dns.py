@@ -24,6 +24,7 @@ class Code(IntEnum):
     """How a question was answered."""
 
     NOERROR = 0
+    SERVFAIL = 2
     NXDOMAIN = 3
     NOTIMP = 4
 
