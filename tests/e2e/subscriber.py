@@ -56,7 +56,7 @@ class Stream:
 
     async def ending(self) -> tuple[grpc.StatusCode, str]:
         """How the server ended it, whatever it sent before."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await self.call.code(), str(await self.call.details())
 
 
