@@ -57,7 +57,7 @@ async def test_handshakes_that_fail_leave_the_log_whole(tmp_path: Path) -> None:
         for greeting in (b"GET / HTTP/1.1\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", bytes(200)):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(greeting)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await reader.read()
             writer.close()
         code, _ = await xdsctl(f"127.0.0.1:{port}", "--ca", authority.cert, "version")
@@ -87,7 +87,7 @@ async def test_off_loopback_a_daemon_without_tls_does_not_start(tmp_path: Path, 
     """It says what to set, and touches nothing."""
     daemon = Daemon(tmp_path, {"admin-address": f"{address}:{free_port()}"})
     await daemon.program.start()
-    assert await daemon.program.wait(30) == 2
+    assert await daemon.program.wait(60) == 2
     said = daemon.program.log.read_text()
     assert "can be reached from other machines, so it needs TLS: set admin-tls-cert and admin-tls-key" in said
     assert said.count("\n") == 1
@@ -178,7 +178,7 @@ async def test_etcds_own_client_is_let_in_by_password_and_by_certificate(tmp_pat
     value = encoded([service("shop")])[0].decode()
 
     async def ask(*words: str, check: bool = True) -> str:
-        ca = ("--cacert", str(authority.cert), "--command-timeout=10s")
+        ca = ("--cacert", str(authority.cert), "--command-timeout=60s", "--dial-timeout=60s")
         return await run(etcdctl, "--endpoints", f"127.0.0.1:{port}", *ca, *words, check=check)
 
     async with remote(tmp_path, pair, port) as daemon:
@@ -191,7 +191,8 @@ async def test_etcds_own_client_is_let_in_by_password_and_by_certificate(tmp_pat
         certificate = ("--cert", str(client.cert), "--key", str(client.key))
         assert key in await ask(*certificate, "get", key, "--keys-only")
         assert "robot may not write objects" in await ask(*certificate, "del", key, check=False)
-        assert key not in await ask("get", "--prefix", "/xdsd/", "--keys-only", check=False)
+        hasty = ("--dial-timeout=2s", "--command-timeout=2s")
+        assert key not in await ask(*hasty, "get", "--prefix", "/xdsd/", "--keys-only", check=False)
 
 
 async def test_what_is_said_of_a_user_holds_on_every_daemon_of_the_store(tmp_path: Path) -> None:
@@ -232,7 +233,7 @@ async def test_what_is_said_of_a_user_holds_on_every_daemon_of_the_store(tmp_pat
                 return []
 
             await eventually(lambda: asyncio.to_thread(known))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 ending = asyncio.create_task(watched())
                 await started.wait()
                 await one.xdsctl("user", "disable", "alice")

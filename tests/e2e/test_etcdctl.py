@@ -91,7 +91,8 @@ class Etcdctl:
     """The program of one release, on one daemon."""
 
     def __init__(self, version: Release, endpoint: str) -> None:
-        self.command = (version.program("etcdctl"), f"--endpoints={endpoint}")
+        patient = ("--command-timeout=60s", "--dial-timeout=60s")
+        self.command = (version.program("etcdctl"), f"--endpoints={endpoint}", *patient)
         self.endpoint = endpoint
 
     async def __call__(self, words: str, text: str = "") -> tuple[int, str]:
@@ -171,15 +172,19 @@ async def _watches(etcdctl: Etcdctl, folder: Path) -> None:
     assert await etcdctl("put /app/w 1") == (0, "OK\n")
     words = [*etcdctl.command, "watch", "/app/", "--prefix", "--prev-kv", f"--rev={revision}"]
     program = Program("etcdctl", words, folder / "watch.log", {"ETCDCTL_API": "3"})
+
+    def said() -> str:
+        lines = program.log.read_text().splitlines(keepends=True)
+        return "".join(line for line in lines if line[0] != "{")
+
     await program.start()
     try:
-        await eventually(lambda: "\n1\n" in program.log.read_text(), "what was written is told")
+        await eventually(lambda: "\n1\n" in said(), "what was written is told")
         assert await etcdctl("del /app/w") == (0, "1\n")
-        await eventually(lambda: "DELETE" in program.log.read_text(), "the deletion is told")
+        await eventually(lambda: said().endswith("\n/app/w\n\n"), "the deletion is told")
     finally:
         await program.stop()
-    said = "".join(line for line in program.log.read_text().splitlines(keepends=True) if line[0] != "{")
-    assert said == "PUT\n/app/w\n0\nPUT\n/app/w\n0\n/app/w\n1\nDELETE\n/app/w\n1\n/app/w\n\n"
+    assert said() == "PUT\n/app/w\n0\nPUT\n/app/w\n0\n/app/w\n1\nDELETE\n/app/w\n1\n/app/w\n\n"
 
 
 async def _compaction(etcdctl: Etcdctl) -> None:
