@@ -43,7 +43,7 @@ class Visitor:
     async def __aenter__(self) -> Self:
         # unsafe: cookies of an address, not only of a host's name
         jar = aiohttp.CookieJar(unsafe=True)
-        self._session = aiohttp.ClientSession(cookie_jar=jar, timeout=aiohttp.ClientTimeout(total=30))
+        self._session = aiohttp.ClientSession(cookie_jar=jar, timeout=aiohttp.ClientTimeout(total=60))
         if self._user:
             form = {"username": self._user, "passwd": "any"}
             async with self._session.post(f"{self._mesh.url}/login", data=form) as response:
@@ -76,7 +76,7 @@ async def call(mesh: Bookinfo, caller: str, url: str, **headers: str) -> Page:
     """A call as an instance makes it, through the Envoy beside it; ``_`` in a header's name stands for ``-``."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     started = time.monotonic()
-    timeout = aiohttp.ClientTimeout(total=30)
+    timeout = aiohttp.ClientTimeout(total=60)
     async with (
         aiohttp.ClientSession(timeout=timeout) as session,
         session.get(url, headers=named, proxy=mesh.proxy_of(caller)) as response,
