@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.bookinfo import Bookinfo
+from tests.lab.bookinfo import Bookinfo, running
 from tests.lab.daemon import plain_environment
 from tests.lab.envoy import envoy_binary
 from tests.lab.eventually import eventually
@@ -26,14 +26,14 @@ def demo(*flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         env={**plain_environment(), "XDSD_ENVOY": str(envoy_binary()), **environment},
     )
 
 
 def still_there(pids: Mapping[int, str]) -> dict[int, str]:
-    """Those of the processes that run."""
-    return {pid: command for pid, command in pids.items() if Path(f"/proc/{pid}").exists()}
+    """Those of the processes that run: one that nobody has waited for has no command line, another's is another."""
+    return {pid: command for pid, command in pids.items() if running(pid) == command}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -179,13 +179,19 @@ def _candidates(state_dir: Path) -> Iterator[DemoOptions]:
         )
 
 
+def running(pid: int) -> str:
+    """The command line of a process; empty if it ended."""
+    try:
+        text = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return ""
+    return text.replace(b"\0", b" ").decode(errors="replace")
+
+
 def _command_lines(pids: list[str]) -> Iterator[tuple[int, str]]:
     for pid in pids:
-        try:
-            text = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            continue  # it ended meanwhile
-        yield int(pid), text.replace(b"\0", b" ").decode(errors="replace")
+        if command := running(int(pid)):
+            yield int(pid), command
 
 
 @contextmanager
@@ -194,5 +200,5 @@ def running_bookinfo(folder: Path) -> Iterator[Bookinfo]:
     with Bookinfo(folder) as mesh:
         yield mesh
         pids = mesh.children()
-    left = {pid: command for pid, command in pids.items() if Path(f"/proc/{pid}").exists()}
+    left = {pid: command for pid, command in pids.items() if running(pid) == command}
     assert not left, f"the demo left running: {left}"
