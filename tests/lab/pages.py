@@ -35,6 +35,9 @@ _PATIENCE = (
     (re.compile(r"\btimeout (20|30) sh\b"), "timeout 200 sh"),
     (re.compile(r"\btimeout 5 envoy\b"), "timeout 15 envoy"),
     (re.compile(r"--timeout 20s\b"), "--timeout 200s"),
+    (re.compile(r"--wait 60s\b"), "--wait 200s"),
+    (re.compile(r"^(xdsctl wait --for=synced[^&|;]*)$"), r"until \1; do sleep 0.2; done"),
+    (re.compile(r"\bkubectl wait\b"), "kubectl wait --timeout 200s"),
     (re.compile(r"--retry (5|10|20)\b"), "--retry 100"),
 )
 """What a page has its reader wait for, and how long we do, beside other tests."""
@@ -110,6 +113,7 @@ class Reader:
         path = f"{self._programs}:{os.environ['PATH']}"
         self._environment |= {"XDG_CONFIG_HOME": str(self._folder / ".config")}  # the reader's own, not ours
         self._environment |= {"PATH": path, "PYTHONPATH": str(root), "PYTHONWARNINGS": "default"}
+        self._environment |= {"ETCDCTL_DIAL_TIMEOUT": "60s", "ETCDCTL_COMMAND_TIMEOUT": "60s"}
         return self
 
     def __exit__(
