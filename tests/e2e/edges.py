@@ -51,7 +51,7 @@ class Edge:
         context = ssl.create_default_context(cafile=str(self.authority.cert))
         if own is not None:
             context.load_cert_chain(own.cert, own.key)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             reader, writer = await asyncio.open_connection(
                 EDGE, self.https, ssl=context, server_hostname=host
             )

@@ -43,7 +43,7 @@ class Writer:
             yield
         finally:
             self._stopping = True
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 await task
 
     async def more(self, writes: int = 1) -> None:

@@ -50,6 +50,11 @@ async def told(shop: Shop, *starts: str) -> list[str]:
     return await eventually(lines, f"told are {starts}")
 
 
+async def synced(shop: Shop) -> None:
+    """Waits until every proxy has all, however long that takes which is to be left out."""
+    await eventually(lambda: shop.daemon.xdsctl("wait", "--for=synced"), "no proxy rejects anything")
+
+
 async def status(shop: Shop, port: int) -> int:
     """What the gateway answers on a port."""
     return (await shop.at(port)).status
@@ -78,7 +83,7 @@ async def test_a_log_that_one_machine_cannot_open(tmp_path: Path) -> None:
             await shop.apply(
                 declared("ServiceEntry", "later", later), edge("more", bind="127.0.0.1", **at(free_port()))
             )
-            await shop.daemon.xdsctl("wait", "--for=synced")
+            await synced(shop)
 
             async def is_later() -> bool:
                 return (await shop.at(port)).text.startswith("later")
@@ -87,7 +92,7 @@ async def test_a_log_that_one_machine_cannot_open(tmp_path: Path) -> None:
         log = folder / "log"
         await shop.apply(mesh_config(str(log)))
         await told(shop)
-        await shop.daemon.xdsctl("wait", "--for=synced")
+        await synced(shop)
 
         async def is_written() -> bool:
             assert (await shop.through_gateway()).status == 200
@@ -138,7 +143,7 @@ async def test_files_and_addresses_that_a_machine_does_not_have(tmp_path: Path) 
         rule = {"host": "shop", "trafficPolicy": {"tls": {"mode": "DISABLE"}}}
         await shop.apply(declared("DestinationRule", "nt", rule))
         await told(shop)
-        await shop.daemon.xdsctl("wait", "--for=synced")
+        await synced(shop)
 
 
 TEAPOT: dict[str, Any] = {"name": "tea", "directResponse": {"status": 418}}

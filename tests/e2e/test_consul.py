@@ -50,7 +50,7 @@ class Place:
         async def holds() -> None:
             found = set()
             async with aiohttp.ClientSession() as session:
-                for _ in range(8):
+                for _ in range(24):
                     async with session.get(URL, proxy=self.proxy) as response:
                         found.add(await response.text() if response.status == 200 else "")
             assert found == set(names or ("",))

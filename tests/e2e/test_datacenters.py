@@ -50,7 +50,7 @@ class Places:
         async def holds() -> None:
             found = set()
             async with aiohttp.ClientSession() as session:
-                for _ in range(8):
+                for _ in range(24):
                     async with session.get(url, proxy=self.proxies[caller]) as response:
                         found.add(await response.text() if response.status == 200 else "")
             assert found == set(names), found
@@ -92,7 +92,7 @@ async def places(folder: Path) -> AsyncIterator[Places]:
                 outbound_bind=address,
                 admin_port=admin,
             )
-            await enter(Envoy(bootstrap_json(options), folder))
+            await enter(Envoy(bootstrap_json(options), folder, name=f"envoy-{name}"))
             proxies[name] = f"http://{address}:{proxy}"
         await west.register("caller", "caller-1", address="127.0.0.11", port=7, Meta={"protocol": "tcp"})
         yield Places({"east": east, "west": west}, daemon, sites, proxies)

@@ -59,7 +59,7 @@ async def says(gate: Edge, own: Pair | None, name: str | None, *lines: str, plai
     if own is not None:
         context.load_cert_chain(own.cert, own.key)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             reader, writer = await asyncio.open_connection(
                 EDGE,
                 gate.https,

@@ -94,7 +94,7 @@ async def test_nothing_tries_in_vain_whether_the_dead_are_back(tmp_path: Path) -
         for program in scene.programs:
             await program.kill()
         await scene.are({"degraded_eds_health"}, {"failed_eds_health"})
-        await load.more(20)  # those that were under way are counted
+        await load.more(60)  # those that were under way are counted
         failed = load.tally.failed
         await load.more(60)
         assert await scene.connections(20) == {"east": 20}
