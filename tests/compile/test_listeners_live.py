@@ -259,7 +259,7 @@ async def test_both_versions_of_http_are_spoken_beside_anything_else(tmp_path: P
 
 async def test_a_changed_target_leaves_other_connections_alone(tmp_path: Path) -> None:
     """Adding and removing targets replaces only their chains: an open connection of another one goes on."""
-    (port,), (first_port, second_port) = free_ports(1, "0.0.0.0"), free_ports(2)
+    port, first_port, second_port = free_ports(3)
     first, second = TcpTarget("first", ("127.0.0.1",)), TcpTarget("second", ("127.0.0.2",))
     file = tmp_path / "listeners.json"
 

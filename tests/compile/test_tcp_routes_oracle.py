@@ -116,7 +116,7 @@ async def answer(port: int, to: Connection) -> str:
 async def test_the_first_rule_that_matches_is_taken(tmp_path: Path) -> None:
     """Thousands of connections, each answered by whom a plain reading of the rules names."""
     dice = random.Random(4)
-    ports, servers = free_ports(SETS, "0.0.0.0"), dict(zip(SERVERS, free_ports(len(SERVERS)), strict=True))
+    ports, servers = free_ports(SETS), dict(zip(SERVERS, free_ports(len(SERVERS)), strict=True))
     specs, homes, listeners = [], [], []
     for port in ports:
         spec = invented(dice)
