@@ -27,6 +27,10 @@ _PATIENT = {"deadline": 20.0, "patience": 20.0}
 """Seconds that a call may take, and a watch be without an etcd, where a test says nothing of it: a disk may be busy."""
 
 
+_SLOW_VOTE = ("--heartbeat-interval", "100", "--election-timeout", "1000")
+"""Three who share a busy machine would call elections that nobody needs, over which writes are lost."""
+
+
 @dataclass(frozen=True, slots=True)
 class Release:
     """The programs of one version. ``etcdutl`` came with 3.5; before it ``etcdctl`` did its work."""
@@ -229,7 +233,7 @@ class EtcdCluster:
                 folder,
                 name=name,
                 version=version,
-                flags=flags,
+                flags=(*_SLOW_VOTE, *flags),
                 host=machine.address if machine else "127.0.0.1",
                 wrap=("ip", "netns", "exec", machine.name) if machine else (),
             )

@@ -162,7 +162,7 @@ async def test_b49_b50_b51_clients_that_never_read_cost_nobody() -> None:
 
 async def test_b54_a_cancel_at_any_point_frees_everything() -> None:
     """After a hundred streams that were cancelled at different moments, nothing of them is left."""
-    mesh = HandMesh([cluster("a"), heavy(0)])
+    mesh, before = HandMesh([cluster("a"), heavy(0)]), living(_is_of_a_stream)
     async with serving(mesh) as (server, port), channel(port) as conn:
         for number in range(100):
             call = Call(conn, DELTA if number % 2 else SOTW, f"node{number}")
@@ -179,9 +179,11 @@ async def test_b54_a_cancel_at_any_point_frees_everything() -> None:
         assert not server.exchange._streams
         assert not server._house._streams
         assert {node.key for node in mesh.detached} == {node.key for node in mesh.attached}
-        left = living(lambda each: type(each).__name__ in ("Session", "Stream", "Watch"))
         assert not [
-            each
-            for each in left
-            if getattr(each, "stream", None) is not None or type(each).__name__ == "Stream"
+            each for each in living(_is_of_a_stream) if not any(each is another for another in before)
         ]
+
+
+def _is_of_a_stream(value: object) -> bool:
+    kind = type(value).__name__
+    return kind == "Stream" or (kind in {"Session", "Watch"} and getattr(value, "stream", None) is not None)
