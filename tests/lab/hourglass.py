@@ -13,7 +13,7 @@ from typing import Any, ParamSpec
 P = ParamSpec("P")
 
 
-class _Selector(selectors.DefaultSelector):  # type: ignore[valid-type,misc]  # which one it is differs by system
+class _Selector(selectors.DefaultSelector):
     """Lets the time pass that it would have to wait."""
 
     passed = 0.0

@@ -24,7 +24,7 @@ KEY = b"/key"
 DEADLINE = 5.0
 """Seconds that a call may take while there is trouble."""
 BOUND = 8.0
-"""Seconds that no call takes longer than, whatever happens: less than it takes to give up a connection that is silent."""
+"""Seconds that no call takes longer than, whatever happens: the deadline, and some to hear of it."""
 
 
 @pytest.fixture
