@@ -149,8 +149,9 @@ async def test_who_is_disabled_is_told_so() -> None:
         ):
             with pytest.raises(Unproven, match=f"the user {name} is disabled; an admin can let it in again"):
                 await found.caller(call)
+        other = token[:-1] + ("A" if token[-1] != "A" else "E")
         with pytest.raises(Unproven, match="the token is not known"):
-            await found.caller(Call(metadata=(("authorization", f"Bearer {token[:-4]}AAAA"),)))
+            await found.caller(Call(metadata=(("authorization", f"Bearer {other}"),)))
 
 
 async def test_what_tls_was_asked_for_is_told() -> None:
@@ -206,7 +207,7 @@ async def test_a_call_waits_for_the_users_while_the_daemon_starts() -> None:
         bearer = (("authorization", f"Bearer {found.tokens['alice']}"),)
         call = asyncio.create_task(found.caller(Call(metadata=bearer)))
         following = asyncio.create_task(found.prover.directory.run())
-        assert await asyncio.wait_for(call, 10) == "alice"
+        assert await asyncio.wait_for(call, 60) == "alice"
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
 
