@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.ca.making import REVIEWS, root
+from tests.ca.making import DAY, REVIEWS, root
 from tests.ca.test_service_accounts import AUDIENCE, CLAIMS, token
 from xdsd.ca.authority import CaError
 from xdsd.ca.issuer import Request, bundle, issue
@@ -50,8 +50,7 @@ class Api:
 async def reviewing(folder: Path, api: Api) -> AsyncIterator[TokenReviewer]:
     """While it answers."""
     key = new_key()
-    life = timedelta(hours=1)
-    made = issue(CA, Request(key.public_key(), REVIEWS, life, NOW, 5, ("k",), (ip_address("127.0.0.1"),)))
+    made = issue(CA, Request(key.public_key(), REVIEWS, DAY, NOW, 5, ("k",), (ip_address("127.0.0.1"),)))
     own = folder / "api.pem"
     own.write_bytes(private_pem(key) + made.chain)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -14,6 +14,9 @@ from api.cli import main
 from tests.lab.etcd import release
 from tests.lab.ports import free_ports
 
+_PATIENCE = 60
+"""Seconds that a busy machine may take for anything."""
+
 
 @dataclass(frozen=True)
 class Etcd:
@@ -22,16 +25,25 @@ class Etcd:
     endpoint: str
     etcdctl_binary: str
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Whom etcdctl asks, and how long it waits."""
+        return (
+            f"--endpoints={self.endpoint}",
+            f"--dial-timeout={_PATIENCE}s",
+            f"--command-timeout={_PATIENCE}s",
+        )
+
     def etcdctl(self, *words: str, text: str = "") -> tuple[int, str]:
         """etcdctl's exit code and standard output."""
         done = subprocess.run(
-            [self.etcdctl_binary, f"--endpoints={self.endpoint}", *words],
+            [self.etcdctl_binary, *self.flags, *words],
             input=text.encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "ETCDCTL_API": "3"},
             check=False,
-            timeout=20,
+            timeout=2 * _PATIENCE,
         )
         return done.returncode, done.stdout.decode("utf-8", "surrogateescape")
 
@@ -62,8 +74,8 @@ def running_etcd(folder: Path) -> Iterator[Etcd]:
     try:
         endpoint = client.removeprefix("http://")
         with grpc.insecure_channel(endpoint) as channel:
-            grpc.channel_ready_future(channel).result(20)
+            grpc.channel_ready_future(channel).result(_PATIENCE)
         yield Etcd(endpoint, found.program("etcdctl"))
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(_PATIENCE)

@@ -175,14 +175,18 @@ def test_a_watch_tells_what_changes(server: Daemon, filled: Xdsctl) -> None:
         try:
             assert process.stdout.readline() == "ADDED workload.catalog.xdsd.io/r1\n"
             moved = Workload("default", "r1", Endpoint("10.0.0.9"))
-            server.mesh.catalog.apply(VMS, CatalogChange(workloads=(moved,)))
+
+            async def move() -> None:
+                server.mesh.catalog.apply(VMS, CatalogChange(workloads=(moved,)))
+
+            server.run(move())
             assert [process.stdout.readline() for _ in range(2)] == [
                 "DELETED workload.catalog.xdsd.io/r1\n",
                 "ADDED workload.catalog.xdsd.io/r1\n",
             ]
         finally:
             process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 OBJECTS = """
@@ -445,9 +449,12 @@ def test_a_caller_sees_the_services_of_its_namespaces(server: Daemon, filled: Xd
         assert "ada may not read objects" in refused.stderr
 
 
-def test_registries_are_listed_with_their_states(server: Daemon, xdsctl: Xdsctl) -> None:
+def test_registries_are_listed_with_their_states(
+    server: Daemon, xdsctl: Xdsctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who is synced, who is not yet, who is stale since when and why; with 1 where not all are synced."""
     now = datetime.now(UTC)
+    monkeypatch.setattr("api.commands.registries.now", lambda: now)
     stale = SourceStatus(
         CONSUL,
         True,

@@ -47,7 +47,9 @@ spec:
 
 async def states(daemon: Daemon) -> dict[str, Any]:
     """The states of the only proxy's types."""
-    (proxy,) = json.loads(await daemon.xdsctl("proxies", "-o", "json"))["proxies"]
+    proxies = json.loads(await daemon.xdsctl("proxies", "-o", "json"))["proxies"]
+    assert len(proxies) == 1
+    (proxy,) = proxies
     return {name: about["state"] for name, about in proxy["types"].items()}
 
 
@@ -64,9 +66,12 @@ async def test_an_operator_sees_what_an_envoy_runs(tmp_path: Path) -> None:
             async def in_sync() -> None:
                 assert await states(daemon) == dict.fromkeys(("cds", "eds", "ecds", "lds", "rds"), "SYNCED")
 
+            async def by_route() -> None:
+                async with session.get(f"http://127.0.0.1:{port}/", headers={"user": "jason"}) as response:
+                    assert response.status == 418
+
             await eventually(in_sync, "the gateway is in sync")
-            async with session.get(f"http://127.0.0.1:{port}/", headers={"user": "jason"}) as response:
-                assert response.status == 418
+            await eventually(by_route, "it routes")
             routes = (await daemon.xdsctl("config", "route", "gateway", "-o", "wide")).splitlines()
             assert routes[0].split()[:2] == ["NAME", "VHOST"]
             assert "header user" in routes[1]

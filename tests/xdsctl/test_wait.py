@@ -3,11 +3,11 @@
 import asyncio
 import json
 import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,7 +20,7 @@ from tests.lab.eventually import eventually
 from tests.lab.ports import free_port
 from tests.xdsctl.conftest import Xdsctl
 from tests.xdsctl.manifests import BOTH, REVIEWS
-from tests.xdsctl.test_live import DOOR, SHOP
+from tests.xdsctl.test_live import DOOR, SHOP, states
 from xdsd.model.problem import ObjectRef, Problem, Reason
 from xdsd.protocol.watch import Rejection, State
 from xdsd.server import ProxyStatus
@@ -38,15 +38,15 @@ def proxy(node: str = NODE, **states: State) -> ProxyStatus:
     return replace(found, types=(clusters, routes))
 
 
-@contextmanager
-def soon(act: Callable[[], None]) -> Iterator[None]:
-    """Does something while a command waits."""
-    timer = threading.Timer(0.3, act)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.join()
+@pytest.fixture
+def while_it_waits(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """Does something when a command has looked once, and waits before it looks again."""
+
+    def use(act: Callable[[], None]) -> None:
+        clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: act())
+        monkeypatch.setattr("api.commands.wait.time", clock)
+
+    return use
 
 
 def test_wait_returns_at_once_where_all_is_in_sync(server: Daemon, xdsctl: Xdsctl) -> None:
@@ -72,7 +72,9 @@ def test_wait_says_that_nobody_is_there(server: Daemon, xdsctl: Xdsctl) -> None:
     assert found.stderr == result.stderr
 
 
-def test_wait_outlasts_compiling_and_acknowledging(server: Daemon, xdsctl: Xdsctl) -> None:
+def test_wait_outlasts_compiling_and_acknowledging(
+    server: Daemon, xdsctl: Xdsctl, while_it_waits: Callable[[Callable[[], None]], None]
+) -> None:
     """What is late comes, and ends it."""
     xdsctl("apply", "-f", "-", input=REVIEWS)
     server.proxies.streams = [proxy(cluster=State.STALE)]
@@ -81,8 +83,8 @@ def test_wait_outlasts_compiling_and_acknowledging(server: Daemon, xdsctl: Xdsct
         server.mesh.revision = 2
         server.proxies.streams = [proxy()]
 
-    with soon(acknowledge):
-        result = xdsctl("wait", "--for=synced", "vs", "reviews", "-o", "json")
+    while_it_waits(acknowledge)
+    result = xdsctl("wait", "--for=synced", "vs", "reviews", "-o", "json")
     found = json.loads(result.stdout)
     assert (result.exit_code, found["synced"], found["revision"], found["stragglers"]) == (0, True, 2, [])
 
@@ -127,11 +129,13 @@ def test_who_is_to_blame_for_a_rejection_is_told(server: Daemon, xdsctl: Xdsctl)
         assert xdsctl(*words).stderr.splitlines()[-1] == line
 
 
-def test_a_rejection_that_is_being_mended_does_not(server: Daemon, xdsctl: Xdsctl) -> None:
+def test_a_rejection_that_is_being_mended_does_not(
+    server: Daemon, xdsctl: Xdsctl, while_it_waits: Callable[[Callable[[], None]], None]
+) -> None:
     """A proxy may still reject what was there before the change."""
     server.proxies.streams = [proxy(route=State.NACKED)]
-    with soon(lambda: setattr(server.proxies, "streams", [proxy()])):
-        assert xdsctl("wait", "--for=synced").exit_code == 0
+    while_it_waits(lambda: setattr(server.proxies, "streams", [proxy()]))
+    assert xdsctl("wait", "--for=synced").exit_code == 0
 
 
 def test_a_revision_that_changed_no_object_is_not_waited_for(server: Daemon, xdsctl: Xdsctl) -> None:
@@ -209,6 +213,11 @@ async def test_a_real_proxy_is_waited_for(tmp_path: Path) -> None:
             await eventually(in_sync, "the gateway is in sync")
             envoy.program.signal(signal.SIGSTOP)
             await lab.xdsctl("apply", "-f", "-", text=SHOP.replace("9081", "9082"))
+
+            async def sent() -> None:
+                assert (await states(lab))["eds"] == "STALE"
+
+            await eventually(sent, "it is sent the change")
             late = await lab.xdsctl("wait", "--for=synced", "--timeout", "500ms", check=False)
             assert "after 0.5 seconds" in late
             assert "gateway.default: EDS STALE" in late
