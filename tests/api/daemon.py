@@ -167,7 +167,7 @@ class Daemon:
 
     def run(self, call: Any) -> Any:
         """Runs a coroutine on the server's loop; Any, as it gives whatever the coroutine gives."""
-        return asyncio.run_coroutine_threadsafe(call, self.loop).result(20)
+        return asyncio.run_coroutine_threadsafe(call, self.loop).result(90)
 
 
 async def _members() -> list[str]:
@@ -253,7 +253,7 @@ def daemon(
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert started.wait(20), "the admin server did not start"
+    assert started.wait(60), "the admin server did not start"
     if failures:
         thread.join()
         raise failures[0]
@@ -261,7 +261,7 @@ def daemon(
         yield running[0]
     finally:
         running[0].loop.call_soon_threadsafe(stop[0].set)
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive(), "the admin server did not stop"
         if failures:
             raise failures[0]

@@ -84,7 +84,7 @@ def report() -> Any:
 
 async def opened(channel: grpc.aio.Channel, token: str) -> Any:
     stub = hds_pb2_grpc.HealthDiscoveryServiceStub(channel)
-    return stub.StreamHealthCheck(metadata=(("authorization", f"Bearer {token}"),), timeout=20)
+    return stub.StreamHealthCheck(metadata=(("authorization", f"Bearer {token}"),), timeout=60)
 
 
 async def test_a_machine_is_told_what_to_ask_and_heard() -> None:
@@ -105,13 +105,14 @@ async def test_nobody_speaks_for_another() -> None:
         other = await opened(channel, await here.secure.token(B))
         await other.write(hello(here.node))
         await other.write(report())
+        await other.done_writing()
+        assert await other.code() is grpc.StatusCode.OK  # all of it was read
         own = await opened(channel, await here.secure.token(A))
         await own.write(hello(here.node))
         await own.read()
         assert here.heard == []
         (entry,) = here.registrar.roll.machine(here.node, str(claim(of="a", by=proof("a")).identity))
         assert entry.obj.metadata.annotations[HEALTH] == "unknown"
-        other.cancel()
         own.cancel()
 
 
@@ -138,9 +139,9 @@ async def test_who_reports_too_often_is_ended() -> None:
     async with house() as here, here.secure.by_token() as channel:
         call = await opened(channel, await here.secure.token(A))
         await call.write(hello(here.node))
+        await call.read()  # what to probe
         for _ in range(int(BURST) + 1):
             await call.write(report())
-        await call.read()  # what to probe
         with pytest.raises(grpc.aio.AioRpcError, match="the daemon's setting max-request-rate") as caught:
             await call.read()
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -203,7 +203,7 @@ def test_a_watch_ends_with_the_daemon(tmp_path: Path) -> None:
 
         follower = threading.Thread(target=follow)
         follower.start()
-    follower.join(20)
+    follower.join(60)
     client.close()
     assert not follower.is_alive()
     assert [str(error) for error in ended] == [
@@ -259,7 +259,7 @@ def test_the_port_tells_what_it_serves(server: Daemon) -> None:
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     with grpc.insecure_channel(server.endpoint) as channel:
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-        (answer,) = stub.ServerReflectionInfo(iter([request]), timeout=10)
+        (answer,) = stub.ServerReflectionInfo(iter([request]), timeout=60)
     found = {service.name for service in answer.list_services_response.service}
     assert found >= {"xdsd.admin.v1.Objects", "xdsd.admin.v1.Proxies", "xdsd.admin.v1.Daemon"}
 

@@ -49,7 +49,7 @@ async def running(
     task = asyncio.create_task(authority.run())
     try:
         known = asyncio.create_task(authority.known())
-        await asyncio.wait({task, known}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({task, known}, timeout=60, return_when=asyncio.FIRST_COMPLETED)
         known.cancel()
         if task.done():
             task.result()

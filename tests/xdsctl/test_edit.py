@@ -264,7 +264,7 @@ def test_the_store_goes_while_the_editor_is_open(
     with ThreadPoolExecutor(1) as pool:
         closing = pool.submit(close)
         result = xdsctl("edit", "vs", "reviews")
-        closing.result(20)
+        closing.result(60)
     assert result.exit_code == 1
     assert "the store" in result.stderr
     assert "weight: 50" in Path(result.stderr.rsplit(" ", 1)[1].strip()).read_text()

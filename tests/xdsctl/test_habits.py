@@ -155,4 +155,4 @@ def test_a_watch_tells_which_registries_change(server: Daemon) -> None:
             assert [(each["name"], each["services"]) for each in told] == [("consul", 3)]
         finally:
             process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0

@@ -66,7 +66,7 @@ def fatal(folder: Path, end: str = "killed") -> Iterator[str]:
         yield endpoint
     finally:
         process.kill()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize(

@@ -373,7 +373,7 @@ def sending(folder: Path, *pieces: tuple[bytes, int]) -> Iterator[str]:
     try:
         yield endpoint
     finally:
-        server.stop(None).wait(10)
+        server.stop(None).wait(60)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def call(server: Daemon, *metadata: tuple[str, str], channel: grpc.Channel | Non
     """Whom the daemon takes for the caller, by whatever metadata. Raises grpc.RpcError."""
     with ExitStack() as stack:
         used = channel or stack.enter_context(plain_channel(server))
-        name: str = services.AccessStub(used).WhoAmI(pb.WhoAmIRequest(), timeout=20, metadata=metadata).name
+        name: str = services.AccessStub(used).WhoAmI(pb.WhoAmIRequest(), timeout=60, metadata=metadata).name
     return name
 
 

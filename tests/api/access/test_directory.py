@@ -28,7 +28,7 @@ async def following(store: MemoryStore, log: io.StringIO) -> AsyncIterator[Direc
     directory = Directory(store, make_logger(LogFormat.JSON, LogLevel.INFO, log))
     task = asyncio.create_task(directory.run())
     try:
-        await asyncio.wait_for(directory.synced(), 10)
+        await asyncio.wait_for(directory.synced(), 60)
         yield directory
     finally:
         task.cancel()
@@ -167,7 +167,7 @@ async def test_the_last_that_was_known_holds_while_the_store_is_away(
         await eventually(lambda: "cut off" in log.getvalue())
         assert not directory.known
         away = False
-        await asyncio.wait_for(directory.synced(), 10)
+        await asyncio.wait_for(directory.synced(), 60)
         assert directory.by_uid(1000) is not None
     finally:
         task.cancel()

@@ -7,7 +7,7 @@ import pytest
 from aetcd import rpc
 
 from tests.api.daemon import Daemon
-from tests.api.etcd.calling import Calling
+from tests.api.etcd.calling import DEADLINE, Calling
 
 ENTRY = b"/xdsd/objects/serviceentries.networking.istio.io/default/shop"
 OBJECT = {
@@ -65,14 +65,14 @@ def test_ranges_are_narrowed_and_sorted(client: Calling, bounds: dict[str, int],
 def test_refusals_have_etcds_words(client: Calling, request_: object, words: str) -> None:
     """Which its client libraries turn into their own errors."""
     with pytest.raises(grpc.RpcError) as caught:
-        client.kv.Put(request_, timeout=20)
+        client.kv.Put(request_, timeout=DEADLINE)
     assert refused(caught)[1] == words
 
 
 def test_the_past_and_the_future_have_etcds_words(client: Calling) -> None:
     """A read of either is out of range."""
     last = [client.put(b"/app/a", b"1").header.revision for _ in range(3)][-1]
-    client.kv.Compact(rpc.CompactionRequest(revision=last), timeout=20)
+    client.kv.Compact(rpc.CompactionRequest(revision=last), timeout=DEADLINE)
     for revision, words in ((last - 1, "has been compacted"), (last + 5, "is a future revision")):
         with pytest.raises(grpc.RpcError) as caught:
             client.range(b"/app/a", revision=revision)
@@ -97,7 +97,7 @@ def test_a_transaction_of_valid_and_invalid_objects_writes_nothing(server: Daemo
         for key, value in ((ENTRY, OBJECT), (ENTRY.replace(b"shop", b"bad"), bad))
     ]
     with pytest.raises(grpc.RpcError) as caught:
-        client.kv.Txn(rpc.TxnRequest(success=puts), timeout=20)
+        client.kv.Txn(rpc.TxnRequest(success=puts), timeout=DEADLINE)
     code, details = refused(caught)
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert "ServiceEntry default/bad spec.hosts" in details
@@ -114,14 +114,14 @@ def test_remarks_come_back_with_the_write(client: Calling) -> None:
     }
     key = b"/xdsd/objects/virtualservices.networking.istio.io/default/r"
     request = rpc.PutRequest(key=key, value=json.dumps(route).encode())
-    _, call = client.kv.Put.with_call(request, timeout=20)
+    _, call = client.kv.Put.with_call(request, timeout=DEADLINE)
     told = [value for name, value in call.trailing_metadata() if name == "xdsd-warning-bin"]
     assert any(b"defines the subset 'v9'" in each for each in told)
 
 
 def test_daemons_are_the_members(client: Calling) -> None:
     """Each with the addresses at which it serves."""
-    (member,) = client.cluster.MemberList(rpc.MemberListRequest(), timeout=20).members
+    (member,) = client.cluster.MemberList(rpc.MemberListRequest(), timeout=DEADLINE).members
     assert (member.ID, member.name) == (7, "one")
     assert (list(member.clientURLs), list(member.peerURLs)) == (
         ["unix:/admin.sock"],
@@ -132,7 +132,7 @@ def test_daemons_are_the_members(client: Calling) -> None:
 def test_equal_keys_have_equal_hashes(client: Calling) -> None:
     """The hash is of the keys as of a revision, whatever came after."""
     revision = client.put(b"/app/a", b"1").header.revision
-    hashed = client.maintenance.HashKV(rpc.HashKVRequest(), timeout=20).hash
+    hashed = client.maintenance.HashKV(rpc.HashKVRequest(), timeout=DEADLINE).hash
     client.put(b"/app/a", b"2")
-    assert client.maintenance.HashKV(rpc.HashKVRequest(), timeout=20).hash != hashed
-    assert client.maintenance.HashKV(rpc.HashKVRequest(revision=revision), timeout=20).hash == hashed
+    assert client.maintenance.HashKV(rpc.HashKVRequest(), timeout=DEADLINE).hash != hashed
+    assert client.maintenance.HashKV(rpc.HashKVRequest(revision=revision), timeout=DEADLINE).hash == hashed

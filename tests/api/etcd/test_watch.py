@@ -11,7 +11,7 @@ from api.services.etcd import following
 from api.services.etcd.headers import Headers
 from storage.memory import MemoryStore
 from tests.api.daemon import Daemon
-from tests.api.etcd.calling import Calling, Watching
+from tests.api.etcd.calling import DEADLINE, Calling, Watching
 from xdsd.fleet.members import Member, Membership
 
 APP, APP_END = b"/app/", b"/app0"
@@ -41,7 +41,7 @@ def test_all_of_a_revision_comes_in_one_answer(client: Calling, stream: Watching
     client.put(b"/app/a", b"1")
     stream.create(APP, range_end=APP_END, prev_kv=True)
     puts = [rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=b"2")) for key in (b"/app/a", b"/app/b")]
-    client.kv.Txn(rpc.TxnRequest(success=puts), timeout=20)
+    client.kv.Txn(rpc.TxnRequest(success=puts), timeout=DEADLINE)
     (a, b) = stream.next().events
     assert (a.prev_kv.value, b.HasField("prev_kv")) == (b"1", False)
 
@@ -98,7 +98,7 @@ def test_a_compacted_start_is_refused(client: Calling, stream: Watching) -> None
     """With the revision from which there is something to see; the stream goes on."""
     for value in (b"1", b"2", b"3"):
         last = client.put(b"/app/a", value).header.revision
-    client.kv.Compact(rpc.CompactionRequest(revision=last), timeout=20)
+    client.kv.Compact(rpc.CompactionRequest(revision=last), timeout=DEADLINE)
     assert stream.create(b"/app/a", start_revision=last - 1).created
     lost = stream.next()
     assert (lost.canceled, lost.compact_revision, lost.watch_id) == (True, last, 0)
@@ -142,7 +142,7 @@ def test_large_answers_come_in_fragments(
     stream.create(APP, range_end=APP_END, fragment=True)
     stream.create(APP, range_end=APP_END)
     puts = [rpc.RequestOp(request_put=rpc.PutRequest(key=b"/app/%d" % n, value=b"x" * 900)) for n in range(5)]
-    client.kv.Txn(rpc.TxnRequest(success=puts), timeout=20)
+    client.kv.Txn(rpc.TxnRequest(success=puts), timeout=DEADLINE)
     told = [stream.next() for _ in range(4)]
     pieces = [(len(each.events), each.fragment) for each in told if each.watch_id == 0]
     assert pieces == [(2, True), (2, True), (1, False)]
