@@ -95,7 +95,8 @@ async def test_too_much_is_refused_and_said() -> None:
         others = [await Call(conn, DELTA, f"other{number}").asks(CLUSTER) for number in range(2)]
         for call in others:
             await call.hears()
-        assert (await (await Call(conn, DELTA, "last").asks(CLUSTER)).ends())[0] is EXHAUSTED
+        # Refused before it asks, which a client that asks at that moment may not be told (grpc issue 36066).
+        assert (await Call(conn, DELTA, "last").ends())[0] is EXHAUSTED
 
 
 async def test_ten_thousand_subscriptions_on_one_stream_are_served() -> None:

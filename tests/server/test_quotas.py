@@ -207,8 +207,9 @@ async def test_one_identity_cannot_take_all_streams(method: str) -> None:
         calls = [await opened(channel, token, f"{NODE}{number}", method) for number in range(2)]
         for call in calls:
             await call.hears()
-        details = await refused(await opened(channel, token, f"{NODE}x", method), Limit.STREAMS_AN_IDENTITY)
-        assert str(A) in details
+        # It is refused before it asks, which a client that asks at that moment may not be told (grpc issue 36066).
+        unheard = Call(channel, method, f"{NODE}x", metadata=bearer(token))
+        assert str(A) in await refused(unheard, Limit.STREAMS_AN_IDENTITY)
         assert observer.limits == [Limit.STREAMS_AN_IDENTITY]
         await (await opened(channel, await made.token(B), OTHER, method)).hears()
         calls[0].cancel()
