@@ -1,7 +1,7 @@
 """Clients that come all the time, and count how it went.
 
 ``python -m tests.lab.knocking TARGET CLIENTS`` does it as a program, which suits another network namespace, until it is
-told to end; it prints what came of it as JSON.
+told to end; again and again, and at the end, it prints what came of it so far as a line of JSON.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -105,7 +106,15 @@ async def main(target: str, clients: int) -> None:
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     async with Knocking(target, clients) as knocking:
-        await told.wait()
+        while not told.is_set():
+            _tell(knocking)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await told.wait()
+    _tell(knocking)
+
+
+def _tell(knocking: Knocking) -> None:
     found = {"served": knocking.served, "failed": knocking.failed, "longest": knocking.longest}
     print(json.dumps(found), flush=True)
 

@@ -110,7 +110,8 @@ class Machine:
         return [found[each] for each in properties]
 
     async def journal(self, unit: str) -> str:
-        """What a unit, and systemd about it, has logged."""
+        """What a unit, and systemd about it, has logged until now."""
+        await self.run("journalctl", "--sync")
         return await self.run("journalctl", "--no-pager", "--output=cat", f"--unit={unit}")
 
     def here(self, *words: str | Path) -> list[str | Path]:
