@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,14 @@ from tests.e2e.asking import accepted, ask, encoded, thing
 from tests.lab.daemon import Daemon
 from tests.lab.echo import http_server
 from tests.lab.envoy import Envoy
+from tests.lab.eventually import eventually
 from tests.lab.ports import free_ports
 
 WORKLOAD = "127.0.0.2"
 CALLER = "127.0.0.3"
 """Where the sidecar takes in what is sent to the workload, and what it sends itself."""
+NIGHT = 180.0
+"""Seconds: longer than any test counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,14 @@ async def limited_mesh(
             words = ["--name", "app", "--address", WORKLOAD, "--labels", "app=app", "--interception", "none"]
             words += ["--outbound-bind", CALLER]
             lab.envoys.append(await stack.enter_async_context(await _envoy(daemon, folder, "app", words)))
+        await day_goes_on()
         yield lab
+
+
+async def day_goes_on() -> None:
+    """Returns where no test sees the day end, with which what is counted by the day begins anew: at most minutes later."""
+    length = timedelta(days=1).total_seconds()
+    await eventually(lambda: time.time() % length < length - NIGHT, "another day", timeout=2 * NIGHT, every=1)
 
 
 def _app(port: int, address: str) -> dict[str, Any]:

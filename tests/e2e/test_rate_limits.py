@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from envoy.service.ratelimit.v3 import rls_pb2, rls_pb2_grpc
 
 from tests.e2e.limiting import CALLER, Lab, host, limit, limited_mesh, on
+from tests.lab.eventually import eventually
 from tests.lab.load import Load
 from tests.lab.ports import free_ports
 from tests.lab.redis import RedisServer
@@ -324,15 +326,20 @@ async def test_daemons_that_share_a_redis_count_together(tmp_path: Path) -> None
         for lab in (one, two):
             await lab.apply(*objects)
             await lab.settled()
-        turns = [one, two, one, two, one, two]
-        statuses = [(await lab.at_gateway("closed.example.com")).status for lab in turns]
-        assert statuses == [OK, OK, OK, OVER, OVER, OVER]
+        turns, paths = [one, two, one, two, one, two], count()
+
+        async def together() -> None:
+            path = f"/{next(paths)}"
+            statuses = [(await lab.at_gateway("closed.example.com", path)).status for lab in turns]
+            assert statuses == [OK, OK, OK, OVER, OVER, OVER]
+
+        # Redis has a second to answer, which a busy machine may not leave it.
+        await eventually(together, "requests are counted together")
         await redis.stop()
         assert [(await lab.at_gateway("closed.example.com", "/b")).status for lab in (one, two)] == [500, 500]
         assert [(await lab.at_gateway("open.example.com")).status for lab in turns] == [OK] * 6
         await redis.start()
-        statuses = [(await lab.at_gateway("closed.example.com", "/c")).status for lab in turns]
-        assert statuses == [OK, OK, OK, OVER, OVER, OVER]
+        await eventually(together, "they are counted again")
 
 
 @asynccontextmanager
@@ -376,13 +383,12 @@ async def test_any_service_of_the_protocol_may_count(tmp_path: Path) -> None:
     ]
     shared = {
         "domain": "shop",
-        "timeout": "2s",
         "limits": [
             {"name": "tenants", "descriptors": descriptors, "limit": {"requests": 1, "unit": "MINUTE"}},
             {"name": "all", "limit": {"requests": 1, "unit": "MINUTE"}},
         ],
     }
-    own = {"failureMode": "CLOSED", "timeout": "2s", "limits": shared["limits"]}
+    own = {"failureMode": "CLOSED", "limits": shared["limits"]}
     async with limited_mesh(tmp_path, {"rate-limit-service": f"127.0.0.1:{port}"}, sidecar=True) as lab:
         told = {"response": {"status": 403, "body": {"string": "no"}}}
         inbound = {"selector": {"matchLabels": {"app": "app"}}, "global": own}
@@ -429,11 +435,12 @@ async def test_limits_come_change_and_go_without_a_lost_request(tmp_path: Path) 
                 for turn in range(3):
                     await lab.apply(limit("a", {**whom, **of(900_000 + turn)}))
                     await lab.settled()
+                    await load.more(20)
                 assert await listeners(lab) == before
                 await lab.daemon.xdsctl("delete", "ratelimit", "a")
                 await lab.settled()
+                await load.more(20)
         metrics = await lab.daemon.metrics()
-    assert load.tally.requests > 100
     assert not load.tally.failed, str(load.tally)
     nacks = [line for line in metrics.splitlines() if line.startswith("xdsd_nacks_total")]
     assert [line for line in nacks if not line.endswith(" 0.0")] == []

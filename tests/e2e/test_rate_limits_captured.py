@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.limiting import limit, on
+from tests.e2e.limiting import day_goes_on, limit, on
 from tests.e2e.test_machines_captured import REVIEWS, World, thing, who, world
 
 pytestmark = pytest.mark.e2e
@@ -35,6 +35,7 @@ async def test_a_program_is_protected_by_counts_of_the_daemon(tmp_path: Path) ->
     async with world(tmp_path, "v1") as mesh:
         await mesh.apply(limit("reviews", {**OF_REVIEWS, "global": counted}))
         await _settled(mesh)
+        await day_goes_on()
         assert [await who(f"{REVIEWS}{path}") for path in "aaab"] == ["v1", "v1", "429", "v1"]
         with mesh.outside.entered():
             seen = await mesh.proxies["reviews"].stats("ratelimit.over_limit$")
