@@ -104,7 +104,7 @@ async def _hears(mesh: World, expected: str) -> bool:
 async def _path(path: str) -> str:
     """A path as it arrives at reviews."""
     async with (
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session,
         session.get(
             URL(f"{REVIEWS.rstrip('/')}{path}", encoded=True), headers={"host": "reviews"}
         ) as response,

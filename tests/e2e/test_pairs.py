@@ -104,7 +104,7 @@ class Scene:
 
 
 async def _get(url: str, host: str) -> tuple[int, str]:
-    timeout = aiohttp.ClientTimeout(total=10)
+    timeout = aiohttp.ClientTimeout(total=30)
     async with (
         aiohttp.ClientSession(timeout=timeout) as session,
         session.get(url, headers={"host": host}) as response,

@@ -163,12 +163,16 @@ spec:
 
 async def ask(proxy: str, method: str = "GET") -> tuple[int, str]:
     """What a program is answered through the sidecar beside it."""
-    timeout = aiohttp.ClientTimeout(total=10)
+    timeout = aiohttp.ClientTimeout(total=60)
     async with (
         aiohttp.ClientSession(timeout=timeout) as session,
         session.request(method, NAME, proxy=proxy) as response,
     ):
         return response.status, await response.text()
+
+
+async def _has(envoy: Envoy, endpoint: str) -> bool:
+    return f"::{endpoint}::" in await envoy.get("/clusters")
 
 
 async def test_a_service_that_is_down_here_is_served_from_there(tmp_path: Path) -> None:
@@ -203,6 +207,8 @@ async def test_a_service_that_is_down_here_is_served_from_there(tmp_path: Path) 
             assert "SYNCED" in await west.daemon.xdsctl("registries", "peer:east")
 
         await eventually(known, "the other mesh is heard")
+        # Its gateway is told to proxies after it is known to the daemon.
+        await eventually(lambda: _has(west.envoys["web"], f"127.0.0.62:{crossing}"), "its gateway is known")
         near.breaks_off = True
         assert (await ask(proxy, "POST"))[0] == 503
         assert await ask(proxy) == (200, "east")

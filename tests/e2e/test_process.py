@@ -28,7 +28,7 @@ async def refusal(daemon: Daemon) -> str:
     """What a daemon says that ends at once: one sentence, with exit code 1."""
     await daemon.program.start()
     try:
-        code = await daemon.program.wait(30)
+        code = await daemon.program.wait(60)
     finally:
         await daemon.program.kill()
     said = daemon.program.log.read_text()
@@ -163,7 +163,7 @@ async def test_it_drains_when_told_to_end(tmp_path: Path, number: signal.Signals
         daemon.program.signal(number)
         code, _ = await proxy.ending()
         assert code is grpc.StatusCode.UNAVAILABLE
-        assert await daemon.program.wait(20) == 0
+        assert await daemon.program.wait(60) == 0
         assert [event["event"] for event in daemon.events()][-2:] == ["draining", "stopped"]
         assert not (daemon.state_dir / "admin.sock").exists()
         await daemon.start()
@@ -232,6 +232,7 @@ def many(count: int) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.alone
 async def test_the_event_loop_turns_while_thousands_of_objects_are_applied(tmp_path: Path) -> None:
     """It is never held for a quarter of a second: not by an apply, not by a list, not by what follows them."""
     async with Daemon(tmp_path) as daemon, Subscriber(daemon.xds_address, "a") as proxy:

@@ -55,8 +55,8 @@ class Town:
         assert done.accepted, done.problems
 
     async def probe(self, **probe: Any) -> None:
-        """Has the machines probed so, every second."""
-        quick = {"periodSeconds": 1, "failureThreshold": 2, **probe}
+        """Has the machines probed so, every second; a program that answers late on a busy machine is well."""
+        quick = {"periodSeconds": 1, "timeoutSeconds": 30, "failureThreshold": 2, **probe}
         await self.apply(thing("WorkloadGroup", "reviews", {**self.group(), "probe": quick}))
 
     def group(self) -> dict[str, Any]:
@@ -169,7 +169,12 @@ async def test_a_broken_program_loses_its_requests_to_its_like(tmp_path: Path) -
         other = free_ports(1)[0]
         template = {"ports": {"http": other}, "serviceAccount": "reviews"}
         labels = {"labels": {"app": "reviews"}}
-        quick = {"periodSeconds": 1, "failureThreshold": 2, "tcpSocket": {"port": other}}
+        quick = {
+            "periodSeconds": 1,
+            "timeoutSeconds": 30,
+            "failureThreshold": 2,
+            "tcpSocket": {"port": other},
+        }
         await made.apply(
             thing("WorkloadGroup", "others", {"metadata": labels, "template": template, "probe": quick})
         )

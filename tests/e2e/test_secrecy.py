@@ -60,7 +60,7 @@ async def given(channel: grpc.aio.Channel, token: str, *, refuses: bool) -> set[
     keys: list[bytes] = []
     call = Call(channel, DELTA, NODE, metadata=(("authorization", f"Bearer {token}"),))
     await call.asks(SECRET, "default", "ROOTCA", "kubernetes://shop", "kubernetes://others")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(keys) < 2:
             heard = await call.hears()
             for each in heard.resources:

@@ -114,7 +114,8 @@ def grown(before: list[dict[str, int]], after: list[dict[str, int]]) -> dict[str
 
 
 async def settled(mesh: Bookinfo) -> list[dict[str, int]]:
-    """The same, once it has stopped growing."""
+    """The same, once every Envoy has what it should have and it has stopped growing."""
+    await mesh.xdsctl("wait", "--for=synced")
     before = await update_counters(mesh)
 
     async def is_still() -> bool:

@@ -42,9 +42,7 @@ async def test_the_cluster_decides_whose_tokens_count(tmp_path: Path) -> None:
                     return "does not know the service account token" in str(error)
                 return False
 
-            await eventually(
-                forgotten, "the cluster remembers what it said for ten seconds", timeout=30, every=1
-            )
+            await eventually(forgotten, "the cluster remembers what it said for ten seconds", every=1)
             await kube.stop()
             with pytest.raises(AssertionError, match="the cluster cannot be asked"):
                 await made.issued(tmp_path / "four", token)

@@ -55,7 +55,7 @@ class Town:
     ) -> Counter[str]:
         """Who answered so many requests of a home's callers; answers that are not 200 count by their status."""
         found: Counter[str] = Counter()
-        timeout = aiohttp.ClientTimeout(total=20)
+        timeout = aiohttp.ClientTimeout(total=60)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             for _ in range(requests):
                 async with session.get(

@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry
 from api.bootstrap import BootstrapOptions, bootstrap_json
 from storage.memory import MemoryStore
 from tests.lab.envoy import Envoy
-from tests.lab.ports import free_ports
+from tests.lab.ports import free_port, free_ports
 from xdsd.authorization.reach import Question, Verdict, can
 from xdsd.authorization.sites import seen, site_of
 from xdsd.authorization.sparing import sparing
@@ -233,7 +233,7 @@ class Village:
 
     async def get(self, caller: str, url: str) -> tuple[int, str]:
         """What a program is answered through the sidecar beside it."""
-        timeout = aiohttp.ClientTimeout(total=10)
+        timeout = aiohttp.ClientTimeout(total=30)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
             session.get(url, proxy=self.proxies[caller]) as response,
@@ -347,6 +347,7 @@ async def village(
         pace,
         sotw=frozenset(sotw),
         host=host,
+        port=free_port(),  # nobody is given it while the server is away
     )
     federation.tell, federation.admit = made.trusts_others, mesh.set_foreign
     jobs = [authority.run(), tokens.run(), revocations.run(), mesh.run(made.published)]
