@@ -35,7 +35,7 @@ async def site(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) 
         await runner.cleanup()
 
 
-def at(url: str, *, discover: bool = False, timeout: float = 5.0) -> KeySource:
+def at(url: str, *, discover: bool = False, timeout: float = 60.0) -> KeySource:
     return KeySource(url, discover, timeout)
 
 

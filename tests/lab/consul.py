@@ -18,7 +18,7 @@ from tests.lab.missing import missing
 from tests.lab.ports import free_port, free_ports
 from xdsd.demo.program import Program
 
-_READY_SECONDS = 60.0
+_READY_SECONDS = 180.0
 
 
 def consul_binary() -> str:

@@ -36,6 +36,10 @@ class Relay:
             self._server.close()
             self._server = None
             await begun()
+        await self.drop()
+
+    async def drop(self) -> None:
+        """Ends all connections; others get through at once."""
         for task in tuple(self._open):
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)

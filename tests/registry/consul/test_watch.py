@@ -146,7 +146,7 @@ async def check(events: Sequence[Event], lies: Sequence[str], connections: int) 
             assert [each for each in sink.mistakes if "read in turn" not in each.message] == []
             assert [word for word in sink.log if word != "change"][-1:] == ["synced"]
 
-        await eventually(holds, "all is as a fresh list says", timeout=20.0, every=0.005)
+        await eventually(holds, "all is as a fresh list says", every=0.005)
 
 
 EVENTS = st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 3), st.integers(0, 3)), max_size=24)

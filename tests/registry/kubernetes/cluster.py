@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from tests.lab.eventually import eventually
 from tests.lab.kube import KubeServer
 from tests.lab.relay import Relay
 from xdsd.model.catalog import ServiceKey
@@ -98,6 +101,20 @@ def node(name: str, region: str = "", zone: str = "", **labels: str) -> Any:
         "kind": "Node",
         "metadata": named(name, labels={key: value for key, value in found.items() if value}),
     }
+
+
+async def is_answered(kube: KubeServer, kubeconfig: Path, path: str, status: int) -> None:
+    """Waits until the user of a kubeconfig gets this status: rights hold a moment after they were changed."""
+    token = _token(kubeconfig)
+
+    async def holds() -> None:
+        assert await kube.status(f"{path}?limit=1", token) == status
+
+    await eventually(holds, f"{path} is answered with {status}")
+
+
+def _token(kubeconfig: Path) -> str:
+    return str(yaml.safe_load(kubeconfig.read_text())["users"][0]["user"]["token"])
 
 
 class ClusterPlatform:

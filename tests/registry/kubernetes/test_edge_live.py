@@ -13,7 +13,7 @@ import yaml
 from tests.contracts.registry import DEADLINE, Recorder
 from tests.lab.eventually import eventually
 from tests.lab.kube import KubeServer
-from tests.registry.kubernetes.cluster import DOMAIN, service
+from tests.registry.kubernetes.cluster import DOMAIN, is_answered, service
 from xdsd.model.credential import CredentialName
 from xdsd.model.intent import Gateway, PortSelector, VirtualService
 from xdsd.model.problem import Severity
@@ -128,6 +128,7 @@ async def test_without_a_right_to_ingresses_it_is_told_which(
     cluster = Cluster(kubeconfig, name="east", ingress=(namespace,), ingress_address=("192.0.2.7",))
     registry, recorder = KubernetesRegistry(cluster, DOMAIN), Recorder()
     await kube.request("PATCH", role, {"rules": []})
+    await is_answered(kube, kubeconfig, f"{INGRESSES}/{namespace}/ingresses", 403)
     running = asyncio.create_task(registry.run(recorder))
     telling = asyncio.create_task(registry.tell(lambda: recorder.mistakes))
 

@@ -13,7 +13,7 @@ import yaml
 from tests.contracts.registry import DEADLINE, Recorder
 from tests.lab.eventually import eventually
 from tests.lab.kube import KubeServer
-from tests.registry.kubernetes.cluster import DOMAIN
+from tests.registry.kubernetes.cluster import DOMAIN, is_answered
 from xdsd.manifest import object_to_dict, parse_manifest
 from xdsd.model.intent import KINDS
 from xdsd.model.problem import ObjectRef
@@ -162,6 +162,8 @@ async def test_each_right_of_the_manifest_is_used_and_without_one_to_read_nothin
     whole = next(yaml.safe_load_all((DEPLOY / "rbac-intent.yaml").read_text()))
     rules = [item for item in whole["rules"] if "authorizationpolicies" not in item["resources"]]
     await kinds.request("PATCH", roles, {"rules": rules})
+    policies = f"/apis/{KINDS['AuthorizationPolicy'].preferred}/authorizationpolicies"
+    await is_answered(kinds, kubeconfig, policies, 403)
     registry = KubernetesRegistry(Cluster(kubeconfig, name="east", intent=(namespace,)), DOMAIN)
     recorder = Recorder()
     task = asyncio.create_task(registry.run(recorder))

@@ -1,7 +1,6 @@
 """A cluster that comes back without what it had: that is kept for a while, and said."""
 
-from collections.abc import AsyncIterator
-from functools import partial
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -45,19 +44,23 @@ def registry(server: Unruly, hold: float = LONG) -> KubernetesRegistry:
     return KubernetesRegistry(Cluster(name="east", hold=hold), DOMAIN, login=server.login, brief=0.0)
 
 
+async def watched(server: Unruly, *plurals: str) -> None:
+    """Waits until all of them are, so that what follows happens at once."""
+    await eventually(lambda: all(map(server.watched, plurals)), f"{plurals} are watched")
+
+
 async def becomes(server: Unruly, revision: int, *objects: Any) -> None:
     """The cluster has these from now on, whatever it had."""
-    kinds = ("services", "endpointslices", "pods", "nodes", "namespaces")
-    await eventually(lambda: all(map(server.watched, kinds)), "all is watched")
+    await watched(server, "services", "endpointslices", "pods", "nodes", "namespaces")
     server.objects, server.revision = list(objects), revision
     server.hang_up()
 
 
 async def brings(server: Unruly, *objects: Any) -> None:
     """Somebody makes these in the cluster."""
-    for obj in objects:
-        plural = f"{obj['kind'].lower()}s"
-        await eventually(partial(server.watched, plural), f"{plural} are watched")
+    plurals = [f"{obj['kind'].lower()}s" for obj in objects]
+    await watched(server, *plurals)
+    for plural, obj in zip(plurals, objects, strict=True):
         await server.tell(plural, "ADDED", obj)
 
 
@@ -87,12 +90,13 @@ async def test_another_cluster_takes_nothing_with_it(server: Unruly, revision: i
         assert all(state.get(A) == ["10.0.0.1"] for state in sink.states[1:])
 
 
-async def test_what_is_not_there_again_is_let_go(server: Unruly) -> None:
+async def test_what_is_not_there_again_is_let_go(server: Unruly, time_is_over: Callable[[], None]) -> None:
     """Once the time is over; what came instead stays."""
-    async with running(registry(server, hold=1.5)) as sink:
+    async with running(registry(server)) as sink:
         await sink.sees({A: ["10.0.0.1"]})
         await becomes(server, 2, system("two"), service("b"))
         await sink.sees({A: ["10.0.0.1"], B: []})
+        time_is_over()
         await sink.sees({B: []})
         await eventually(lambda: not said(sink), "nothing is kept")
 
@@ -126,6 +130,7 @@ async def test_a_cluster_that_was_set_back_keeps_what_it_did_not_know_yet(server
     server.misbehave = only("/namespaces", refusal(403))
     async with running(registry(server)) as sink:
         await sink.sees({A: ["10.0.0.1"]})
+        await watched(server, "services", "endpointslices", "pods", "nodes")
         server.objects, server.revision = [system("one")], 50
         server.hang_up()
         await told(sink, "the cluster was set back in time")
@@ -151,8 +156,8 @@ async def test_a_cluster_that_was_set_back_and_counted_on_is_known_by_its_object
 async def forgets(server: Unruly, *plurals: str) -> None:
     """The server forgets revisions, so that all is listed anew."""
     gone = {"kind": "Status", "code": 410, "message": "too old resource version", "reason": "Expired"}
+    await watched(server, *plurals)
     for plural in plurals:
-        await eventually(partial(server.watched, plural), f"{plural} are watched")
         await server.tell(plural, "ERROR", gone)
 
 
