@@ -49,12 +49,12 @@ class Writer:
     async def more(self, writes: int = 1) -> None:
         """Returns once so many further writes were acknowledged."""
         wanted = len(self.acknowledged) + writes
-        await eventually(lambda: len(self.acknowledged) >= wanted, f"{writes} more writes")
+        await eventually(lambda: len(self.acknowledged) >= wanted, f"{writes} more writes", timeout=120)
 
     async def refused(self) -> None:
         """Returns once a further write was refused."""
         known = len(self.refusals)
-        await eventually(lambda: len(self.refusals) > known, "a write is refused")
+        await eventually(lambda: len(self.refusals) > known, "a write is refused", timeout=120)
 
     async def _write(self) -> None:
         number = 0
