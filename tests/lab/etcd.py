@@ -23,7 +23,7 @@ from tests.lab.ports import free_ports
 from xdsd.demo.program import Program
 
 _READY_SECONDS = 180.0
-_PATIENT = {"deadline": 20.0, "patience": 20.0}
+_PATIENT = {"deadline": 60.0, "patience": 60.0}
 """Seconds that a call may take, and a watch be without an etcd, where a test says nothing of it: a disk may be busy."""
 
 

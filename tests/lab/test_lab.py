@@ -1,5 +1,6 @@
 """The lab itself: what it starts is real, and nothing stays."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from tests.lab.envoy import Envoy, validate
 from tests.lab.eventually import eventually
+from tests.lab.hourglass import timeless
 from tests.lab.missing import missing
 from tests.lab.netns import require, run, sweep
 from tests.lab.ports import Ports, free_port, free_ports, free_row
@@ -165,3 +167,15 @@ def test_free_ports_are_not_those_of_outgoing_connections() -> None:
     low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
     others = {*range(20000, 65536)} - {*range(low, high + 1)}
     assert len(others) < 2000 or set(free_ports(50)) <= others
+
+
+@timeless
+async def test_time_that_is_waited_for_passes_at_once_and_to_the_second() -> None:
+    """A day is over as soon as nothing else is to be done, and what is due before is done before; work takes no time."""
+    loop, due = asyncio.get_running_loop(), list[tuple[str, float]]()
+    for name, seconds in (("late", 86_400.0), ("soon", 0.5), ("next", 3600.0)):
+        loop.call_later(seconds, lambda name=name: due.append((name, loop.time())))
+    sum(range(1_000_000))
+    assert loop.time() == 0
+    await eventually(lambda: len(due) == 3, every=43_200)
+    assert due == [("soon", 0.5), ("next", 3600.0), ("late", 86_400.0)]
