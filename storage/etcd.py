@@ -225,12 +225,12 @@ class EtcdStore:
         async def ask(member: Member, metadata: Metadata, seconds: float) -> Message:
             return await getattr(member.kv, method)(request, metadata=metadata, timeout=seconds)
 
-        began = self._history.revision
+        asked = self._history.known
         try:
             answer = await self._endpoints.call(ask, reads=reads, once=once)
         except Compacted:
             raise Compacted(await self._compacted()) from None
-        self._history.note(answer.header, began)
+        self._history.note(answer.header, asked)
         return answer
 
     async def _lease(self, method: str, request: Message, *, reads: bool = False) -> Message:

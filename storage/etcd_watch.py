@@ -34,7 +34,8 @@ class History:
     """What is known of the history that we follow: a store that was restored from a snapshot has another one.
 
     ``epoch`` counts the histories. Only answers to linearizable requests tell: a member that lags has an older revision and
-    an older term than the cluster.
+    an older term than the cluster. Such an answer is of what was known when it was asked for, or later; what was learned
+    since may be newer, as answers overtake each other.
     """
 
     def __init__(self) -> None:
@@ -43,10 +44,18 @@ class History:
         self._cluster = 0
         self._term = 0
 
-    def note(self, header: Message, began: int) -> None:
-        """Learns from the answer to a linearizable request; ``began`` is what ``revision`` was when it was asked."""
-        other = self._cluster not in (0, header.cluster_id) or header.raft_term < self._term
-        if other or header.revision < began:
+    @property
+    def known(self) -> tuple[int, int, int]:
+        """What an answer that is asked for now cannot be behind: the epoch, revision and term."""
+        return self.epoch, self.revision, self._term
+
+    def note(self, header: Message, asked: tuple[int, int, int]) -> None:
+        """Learns from the answer to a linearizable request; ``asked`` is what was ``known`` when it was asked."""
+        epoch, revision, term = asked
+        if epoch != self.epoch:
+            return  # it may be of the history before
+        other = self._cluster not in (0, header.cluster_id)
+        if other or header.raft_term < term or header.revision < revision:
             self.epoch += 1
             self._term = self.revision = 0
         self._cluster = header.cluster_id
