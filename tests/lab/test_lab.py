@@ -173,8 +173,12 @@ def test_free_ports_are_not_those_of_outgoing_connections() -> None:
 async def test_time_that_is_waited_for_passes_at_once_and_to_the_second() -> None:
     """A day is over as soon as nothing else is to be done, and what is due before is done before; work takes no time."""
     loop, due = asyncio.get_running_loop(), list[tuple[str, float]]()
+
+    def arrives(name: str) -> None:
+        due.append((name, loop.time()))
+
     for name, seconds in (("late", 86_400.0), ("soon", 0.5), ("next", 3600.0)):
-        loop.call_later(seconds, lambda name=name: due.append((name, loop.time())))
+        loop.call_later(seconds, arrives, name)
     sum(range(1_000_000))
     assert loop.time() == 0
     await eventually(lambda: len(due) == 3, every=43_200)
