@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -57,8 +58,9 @@ async def test_handshakes_that_fail_leave_the_log_whole(tmp_path: Path) -> None:
         for greeting in (b"GET / HTTP/1.1\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", bytes(200)):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(greeting)
-            async with asyncio.timeout(60):
-                await reader.read()
+            with suppress(ConnectionError):  # it hangs up, and may not have read all by then
+                async with asyncio.timeout(60):
+                    await reader.read()
             writer.close()
         code, _ = await xdsctl(f"127.0.0.1:{port}", "--ca", authority.cert, "version")
         assert code == 1

@@ -15,7 +15,7 @@ from aiohttp import web
 from tests.e2e.asking import thing
 from tests.lab.certificates import Authority
 from tests.lab.daemon import Daemon
-from tests.lab.echo import first_line, tcp_server
+from tests.lab.echo import ended, first_line, tcp_server
 from tests.lab.envoy import Envoy
 from tests.lab.eventually import eventually
 from tests.lab.hello import client_hello
@@ -75,7 +75,7 @@ async def secure_server(name: str, port: int, authority: Authority) -> AsyncIter
         await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
         yield
     finally:
-        await runner.cleanup()
+        await ended(runner)
 
 
 async def https(port: int, name: str, authority: Authority) -> str:

@@ -15,6 +15,7 @@ from aiohttp import web
 from tests.e2e.asking import thing
 from tests.e2e.edges import EDGE, Edge, edge, server
 from tests.lab.certificates import Authority, Pair
+from tests.lab.echo import ended
 from tests.lab.envoy import Envoy
 from tests.lab.eventually import eventually
 from tests.lab.ports import free_ports
@@ -158,7 +159,7 @@ async def origin(port: int, authority: Authority) -> AsyncIterator[None]:
         await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
         yield
     finally:
-        await runner.cleanup()
+        await ended(runner)
 
 
 @asynccontextmanager
@@ -167,10 +168,12 @@ async def company_proxy(port: int, to: int) -> AsyncIterator[list[str]]:
     asked: list[str] = []
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(1 << 16):
-            writer.write(data)
-            await writer.drain()
-        writer.close()
+        try:
+            while data := await reader.read(1 << 16):
+                writer.write(data)
+                await writer.drain()
+        finally:
+            writer.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
