@@ -207,11 +207,12 @@ async def test_each_connection_that_is_carried_is_logged_once(tmp_path: Path) ->
     clusters = [static_cluster("one", "127.0.0.1", served)]
     async with (
         tcp_server("one", "127.0.0.1", served),
-        Envoy(static_bootstrap([listener], clusters), tmp_path),
+        Envoy(static_bootstrap([listener], clusters), tmp_path) as envoy,
     ):
         for name in ("one.example.com", "example.org"):
             await first_line("127.0.0.1", port, client_hello(name))
-    # An Envoy that ends has written all that it logged.
+        # An Envoy that ends, and is not made to, has written all that it logged.
+        assert await envoy.program.stop(grace=120) == 0
     lines = log.read_text().splitlines()
     assert len(lines) == 2
     assert any(" one " in line and " one.example.com " in line for line in lines)

@@ -78,7 +78,7 @@ class Manager:
     async def start(self) -> None:
         """Starts it and waits until it says that it is ready."""
         await self.launch()
-        await eventually(self._is_ready, "READY=1")
+        await eventually(self._is_ready, "READY=1", timeout=180)
 
     async def launch(self) -> None:
         """Starts it, whatever becomes of it."""
