@@ -209,7 +209,8 @@ async def test_a_provider_decides_and_its_silence_refuses(tmp_path: Path) -> Non
         assert (await lab.at_workload("/open")).status == 200
         assert (await lab.at_workload("/lost")).status == 403
         assert set(asked) == {"/check/private/a"}
-        assert (await lab.at_workload("/private/a", x_verdict="hang")).status == 503
+        async with asyncio.timeout(120):  # of the 600 seconds that it had without a time of its own
+            assert (await lab.at_workload("/private/a", x_verdict="hang")).status == 503
         assert (await lab.at_workload("/open")).status == 200
         await lab.apply(_mesh(port, failOpen=True))
         await until(lab, "/private/a", 200, x_verdict="hang")
