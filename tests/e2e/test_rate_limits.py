@@ -1,10 +1,12 @@
 """Limits on requests, as real Envoys keep them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import aiohttp
 import grpc
@@ -14,7 +16,7 @@ from envoy.service.ratelimit.v3 import rls_pb2, rls_pb2_grpc
 from tests.e2e.limiting import CALLER, Lab, host, limit, limited_mesh, on
 from tests.lab.eventually import eventually
 from tests.lab.load import Load
-from tests.lab.ports import free_ports
+from tests.lab.ports import free_port
 from tests.lab.redis import RedisServer
 
 pytestmark = pytest.mark.e2e
@@ -356,14 +358,32 @@ def _settings(folder: Path, redis: RedisServer) -> dict[str, str]:
 
 
 class Recorder:
-    """A limiter of somebody else's: refuses what it knows, and remembers what it was asked."""
+    """A limiter of somebody else's: refuses what it knows, never answers some, and remembers what it was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int) -> None:
         self.asked: list[tuple[str, list[dict[str, str]]]] = []
+        self._server = grpc.aio.server()
+        rls_pb2_grpc.add_RateLimitServiceServicer_to_server(self, self._server)
+        self._server.add_insecure_port(f"127.0.0.1:{port}")
+
+    async def __aenter__(self) -> Self:
+        await self._server.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.leaves()
+
+    async def leaves(self) -> None:
+        """Answers no more; may be called again."""
+        await self._server.stop(0)
 
     async def ShouldRateLimit(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         found = [{entry.key: entry.value for entry in each.entries} for each in request.descriptors]
         self.asked.append((request.domain, found))
+        if any(each.get("tenant") == "patient" for each in found):
+            await asyncio.Event().wait()
         over = any(each.get("tenant") == "greedy" for each in found)
         response = rls_pb2.RateLimitResponse
         return response(overall_code=response.OVER_LIMIT if over else response.OK)
@@ -371,11 +391,7 @@ class Recorder:
 
 async def test_any_service_of_the_protocol_may_count(tmp_path: Path) -> None:
     """It is asked with the domain and the descriptors that are written, and the answer is told as written."""
-    (port,) = free_ports(1)
-    recorder, server = Recorder(), grpc.aio.server()
-    rls_pb2_grpc.add_RateLimitServiceServicer_to_server(recorder, server)
-    server.add_insecure_port(f"127.0.0.1:{port}")
-    await server.start()
+    port = free_port()
     descriptors = [
         {"header": {"name": "Tenant"}},
         {"path": {"match": {"prefix": "/api"}}},
@@ -389,7 +405,10 @@ async def test_any_service_of_the_protocol_may_count(tmp_path: Path) -> None:
         ],
     }
     own = {"failureMode": "CLOSED", "limits": shared["limits"]}
-    async with limited_mesh(tmp_path, {"rate-limit-service": f"127.0.0.1:{port}"}, sidecar=True) as lab:
+    async with (
+        Recorder(port) as recorder,
+        limited_mesh(tmp_path, {"rate-limit-service": f"127.0.0.1:{port}"}, sidecar=True) as lab,
+    ):
         told = {"response": {"status": 403, "body": {"string": "no"}}}
         inbound = {"selector": {"matchLabels": {"app": "app"}}, "global": own}
         await lab.apply(
@@ -399,7 +418,7 @@ async def test_any_service_of_the_protocol_may_count(tmp_path: Path) -> None:
         good = await lab.at_gateway("a.example.com", "/api/x", tenant="modest")
         asked, recorder.asked = recorder.asked, []
         bad = await lab.at_gateway("a.example.com", "/api/x", tenant="greedy")
-        await server.stop(0)
+        await recorder.leaves()
         assert (await lab.at_gateway("a.example.com")).status == 500
     assert good.status == OK
     assert (bad.status, bad.text) == (403, "no")
@@ -407,6 +426,37 @@ async def test_any_service_of_the_protocol_may_count(tmp_path: Path) -> None:
     assert asked[0] == ("shop", [tenant, {"generic_key": "all"}])
     names = [{"rate_limit": f"default/in/{name}"} for name in ("tenants", "all")]
     assert asked[1] == ("xdsd", [{**names[0], **tenant}, names[1]])
+
+
+async def test_a_limiter_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
+    """When its time is over, what fails open is let through, and what fails closed is refused."""
+    port = free_port()
+
+    def of(mode: str) -> dict[str, Any]:
+        limits = [
+            {
+                "name": "it",
+                "descriptors": [{"header": {"name": "Tenant"}}],
+                "limit": {"requests": 1, "unit": "DAY"},
+            }
+        ]
+        return {"domain": "shop", "failureMode": mode, "timeout": "0.1s", "limits": limits}
+
+    async with (
+        Recorder(port) as recorder,
+        limited_mesh(tmp_path, {"rate-limit-service": f"127.0.0.1:{port}"}) as lab,
+    ):
+        for name in ("open", "closed"):
+            await lab.apply(host(name), limit(name, {"targetRefs": on(name), "global": of(name.upper())}))
+        await lab.settled()
+
+        async def asked() -> None:
+            for name, status in (("open", OK), ("closed", 500)):
+                assert (await lab.at_gateway(f"{name}.example.com", tenant="patient")).status == status
+            assert ("shop", [{"tenant": "patient"}]) in recorder.asked
+
+        await eventually(asked, "it was asked, and did not answer")
+        assert (await lab.at_gateway("closed.example.com")).status == OK
 
 
 async def test_limits_come_change_and_go_without_a_lost_request(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ class Village:
         certificates = ServerCertificates(self.authority, named, log)
         self.tasks = [asyncio.create_task(job) for job in (certificates.run(), self.keeper.run())]
         self.port = self.server.listen_tls(f"{self.host}:{self.port}", certificates.credentials(demand=False))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await certificates.ready()
         await self.server.start()
 
@@ -354,7 +354,7 @@ async def village(
     tasks = [asyncio.create_task(job) for job in jobs]
     try:
         sink.synced()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await asyncio.gather(tokens.known(), revocations.known(), authority.known())
         await made.comes()
         async with made.stack:
