@@ -21,10 +21,8 @@ from xdsd.manifest import parse_manifest
 pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 WEB, ALICE, DORA = "127.0.0.46", "127.0.0.47", "127.0.0.48"
-DRAIN = 1.0
+DRAIN = 2.0
 """Seconds that Envoys of the tests drain; 45 is the default of the mesh."""
-UNDER_WAY = 2
-"""Requests on connections that the short drain time of the tests did not get to close between two of them."""
 BOUND = DRAIN + 3.0
 """Seconds, beside a busy machine: what the daemon and Envoy take is told by the page."""
 
@@ -159,7 +157,7 @@ async def scene(folder: Path, dora_speaks: str = "TCP") -> AsyncIterator[Scene]:
 
 async def test_a_revoked_client_is_cut_off_from_healthy_servers(tmp_path: Path) -> None:
     """Requests over its open connection are refused at once, its connections end within the bound though they are idle, and
-    no new one is taken; others' requests succeed, but for those that are under way when the drain time ends.
+    no new one is taken; others' requests succeed, as their connections are closed between two of them.
     """
     async with scene(tmp_path) as here:
         mallory, carol = await here.made.client("mallory"), await here.made.client("carol")
@@ -186,7 +184,7 @@ async def test_a_revoked_client_is_cut_off_from_healthy_servers(tmp_path: Path) 
         took = {"refused": refused, "idle": idle.ended - began, "tcp": plain.ended - began}
         print(said, took)
         assert max(took.values()) < BOUND, took
-        assert load.tally.failed <= UNDER_WAY, load.tally
+        assert load.tally.failed == 0, load.tally
         assert await here.taken(carol, here.http)
         assert await here.taken(carol, here.tcp)
 

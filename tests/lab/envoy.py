@@ -48,7 +48,7 @@ class Envoy(Admin):
 
     The bootstrap's ``admin`` is replaced by a free port of loopback. With ``ready`` Envoy must have finished
     initialising (its first listeners and clusters are in); without, only the admin interface must answer. ``drain`` is its
-    drain time in seconds.
+    drain time in seconds: in less than two it may cut connections rather than close them between two requests.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Envoy(Admin):
         name: str = "envoy",
         ready: bool = True,
         log_level: str = "info",
-        drain: int = 1,
+        drain: int = 2,
     ) -> None:
         super().__init__("")
         self.name = name

@@ -102,5 +102,5 @@ def _envoy(folder: Folder, envoy: Path, name: str, bootstrap: object) -> Program
     file = folder.bootstraps / f"{name}.json"
     file.write_text(json.dumps(bootstrap, indent=2))
     command: list[str | Path] = [envoy, "-c", file, "--concurrency", "1", "--disable-hot-restart"]
-    command += ["--log-level", "warning", "--drain-time-s", "1"]
+    command += ["--log-level", "warning", "--drain-time-s", "2"]
     return Program(f"{name} envoy", command, folder.logs / f"{name}-envoy.log")
