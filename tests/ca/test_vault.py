@@ -205,6 +205,7 @@ async def test_vault_may_come_later_and_change(tmp_path: Path) -> None:
         source = VaultCa(
             VaultSettings(vault.url, "mesh/pki", "xdsd", tmp_path / "token"),
             structlog.get_logger(),
+            lambda: NOW,
             every=0.02,
         )
         authority = Authority(source, REVIEWS.trust_domain, timedelta(hours=1), lambda: NOW)

@@ -89,7 +89,7 @@ def test_a_full_disk_is_one_sentence(words: tuple[str, ...]) -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             check=False,
-            timeout=60,
+            timeout=300,
         )
     assert done.returncode == 1
     assert done.stderr.decode() == "Error: the output cannot be written: no space left on device\n"
@@ -104,7 +104,7 @@ def test_a_reader_that_went_away_is_no_news() -> None:
         stdout=writer,
         stderr=subprocess.PIPE,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, b"")

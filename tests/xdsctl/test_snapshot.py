@@ -281,7 +281,7 @@ def test_history_goes_along(
 
     async def in_etcd() -> tuple[Recorded, int]:
         host, _, port = etcd.endpoint.partition(":")
-        store = await open_etcd(EtcdSettings(((host, int(port)),)))
+        store = await open_etcd(EtcdSettings(((host, int(port)),), deadline=60, patience=60))
         try:
             return await recorded(store), await store.revision()
         finally:
@@ -304,7 +304,7 @@ def test_etcds_own_tools_make_an_etcd_of_a_daemons_snapshot(saved: Path, tmp_pat
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "data" / "member" / "snap" / "db").exists()

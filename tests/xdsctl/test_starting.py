@@ -14,7 +14,7 @@ TELL = (
 def run(*words: str) -> tuple[str, set[str]]:
     """What ``xdsctl`` printed and told, and the modules that it had imported in the end."""
     done = subprocess.run(
-        [sys.executable, "-c", TELL + CALL, *words], check=False, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", TELL + CALL, *words], check=False, capture_output=True, text=True, timeout=300
     )
     return done.stdout + done.stderr, set(done.stderr.splitlines())
 

@@ -56,7 +56,7 @@ def whoami(server: Daemon, uid: int, token: str = "") -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
         cwd=Path(__file__).parents[3],
         env={**os.environ, "GRPC_VERBOSITY": "NONE"},
     )
