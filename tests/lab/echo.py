@@ -29,17 +29,18 @@ async def http_server(name: str, address: str, port: int) -> AsyncIterator[None]
 
 async def ended(runner: web.AppRunner) -> None:
     """Ends a server, with every connection that it has accepted."""
-    for site in list(runner.sites):
-        await site.stop()
-    await begun()
+    servers = [getattr(site, "_server", None) for site in runner.sites]
+    await begun(*(each for each in servers if isinstance(each, asyncio.Server)))
     await runner.cleanup()
 
 
-async def begun() -> None:
-    """Lets connections begin that were accepted just now: nobody closes one whose task is cancelled before it has begun.
-
-    None must be accepted any more.
+async def begun(*servers: asyncio.Server) -> None:
+    """Accepts no more, and lets connections begin that were accepted just now: nobody closes one whose task is cancelled
+    before it has begun, nor one whose server is closed by then.
     """
+    loop = asyncio.get_running_loop()
+    for listening in (each for server in servers for each in server.sockets):
+        loop.remove_reader(listening.fileno())
     for _ in range(5):
         await asyncio.sleep(0)
 
@@ -62,8 +63,7 @@ async def tcp_server(name: str, address: str, port: int) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            server.close()
-            await begun()
+            await begun(server)
 
 
 async def first_line(address: str, port: int, say: bytes = b"", timeout: float = 20) -> str:

@@ -33,9 +33,9 @@ class Relay:
     async def cut(self) -> None:
         """Ends all connections, and refuses others."""
         if self._server is not None:
-            self._server.close()
-            self._server = None
-            await begun()
+            server, self._server = self._server, None
+            await begun(server)
+            server.close()
         await self.drop()
 
     async def drop(self) -> None:
