@@ -14,6 +14,7 @@ from aiohttp import web
 
 from tests.ca.making import DAY, REVIEWS, root
 from tests.ca.test_service_accounts import AUDIENCE, CLAIMS, token
+from tests.lab.echo import ended
 from xdsd.ca.authority import CaError
 from xdsd.ca.issuer import Request, bundle, issue
 from xdsd.ca.keys import new_key, private_pem
@@ -66,7 +67,7 @@ async def reviewing(folder: Path, api: Api) -> AsyncIterator[TokenReviewer]:
     try:
         yield TokenReviewer(ReviewSettings(api.url, folder / "token", folder / "ca.pem", AUDIENCE))
     finally:
-        await runner.cleanup()
+        await ended(runner)
 
 
 async def test_the_cluster_says_whose_a_token_is(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 
 from tests.ca.making import DAY, NOW, REVIEWS, intermediate, issued, organisation
 from tests.ca.test_authority import running
+from tests.lab.echo import ended
 from tests.lab.eventually import eventually
 from xdsd.ca.authority import Authority
 from xdsd.ca.crl import Revoked, make_crl
@@ -95,7 +96,7 @@ async def served(vault: Vault) -> AsyncIterator[Vault]:
         vault.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         yield vault
     finally:
-        await runner.cleanup()
+        await ended(runner)
 
 
 @asynccontextmanager

@@ -27,6 +27,7 @@ from google.protobuf.json_format import MessageToDict
 from yarl import URL
 
 from tests.compile.routing import routes_of, to
+from tests.lab.echo import ended
 from tests.lab.envoy import Envoy
 from tests.lab.ports import free_ports
 from tests.lab.static import static_cluster
@@ -198,7 +199,7 @@ async def upstream(port: int) -> AsyncIterator[None]:
         await web.TCPSite(runner, "127.0.0.1", port).start()
         yield
     finally:
-        await runner.cleanup()
+        await ended(runner)
 
 
 def bootstrap(port: int, behind: int, rules: Mapping[str, Rule]) -> Bootstrap:

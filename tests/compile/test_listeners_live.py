@@ -14,7 +14,7 @@ from aiohttp import web
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
 from tests.compile.listening import with_routes
-from tests.lab.echo import first_line, http_server, tcp_server
+from tests.lab.echo import ended, first_line, http_server, tcp_server
 from tests.lab.envoy import Envoy
 from tests.lab.eventually import eventually
 from tests.lab.hello import client_hello
@@ -120,7 +120,7 @@ async def header_mirror(port: int) -> AsyncIterator[None]:
         await web.TCPSite(runner, "127.0.0.1", port).start()
         yield
     finally:
-        await runner.cleanup()
+        await ended(runner)
 
 
 async def through(listener: Any, folder: Path, headers: Mapping[str, str]) -> dict[str, str]:

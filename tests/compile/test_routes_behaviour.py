@@ -26,6 +26,7 @@ from google.protobuf.json_format import MessageToDict
 from yarl import URL
 
 from tests.compile.routing import routes_of, to
+from tests.lab.echo import ended
 from tests.lab.envoy import Envoy
 from tests.lab.eventually import eventually
 from tests.lab.ports import free_port, free_ports
@@ -238,7 +239,7 @@ async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
             yield Mesh(f"http://127.0.0.1:{port}", port, session, shadowed)
     finally:
         for runner in runners:
-            await runner.cleanup()
+            await ended(runner)
 
 
 async def start_upstream(name: str, port: int, shadowed: list[tuple[str, str]]) -> web.AppRunner:

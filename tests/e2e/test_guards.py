@@ -13,7 +13,7 @@ from tests.e2e.asking import thing
 from tests.e2e.limiting import Lab, Reply, limit, limited_mesh
 from tests.e2e.test_mutual_tls import ALICE, WEB, Scene, scene
 from tests.e2e.village import account
-from tests.lab.echo import first_line
+from tests.lab.echo import ended, first_line
 from tests.lab.envoy import Envoy
 from tests.lab.eventually import eventually
 from tests.lab.judge import judge
@@ -53,7 +53,7 @@ async def issuer(keys: TokenIssuer) -> AsyncIterator[str]:
         await web.TCPSite(runner, "127.0.0.1", port).start()
         yield f"http://127.0.0.1:{port}/keys"
     finally:
-        await runner.cleanup()
+        await ended(runner)
 
 
 def sidecar(lab: Lab) -> Envoy:

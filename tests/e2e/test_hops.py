@@ -16,6 +16,7 @@ from aiohttp import web
 
 from tests.e2e.asking import ask, thing
 from tests.e2e.hops import METHOD, PORTS, Callee, Row, row, unary
+from tests.lab.echo import ended
 from tests.lab.eventually import eventually
 from tests.lab.sites import Site
 from xdsd.model.problem import ObjectRef
@@ -254,5 +255,5 @@ async def echoing(made: Row) -> AsyncIterator[str]:
         await web.TCPSite(runner, site.address, site.port).start()
         yield "http://b.example.com/ws"
     finally:
-        await runner.cleanup()
+        await ended(runner)
         await site.start()

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from tests.e2e.test_mutual_tls import peers
 from tests.e2e.village import Village, account, identity_in, peer_of, village
+from tests.lab.echo import ended
 from tests.lab.eventually import eventually
 from tests.lab.ports import free_ports
 from tests.lab.tap import Tap
@@ -131,7 +132,7 @@ async def tell_caller(address: str, port: int, tls: ssl.SSLContext | None = None
         await web.TCPSite(runner, address, port, ssl_context=tls).start()
         yield
     finally:
-        await runner.cleanup()
+        await ended(runner)
 
 
 def _services(ports: dict[str, int], rule: str) -> str:

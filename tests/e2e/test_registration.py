@@ -22,7 +22,7 @@ from api.proto.xdsd.admin.v1 import admin_pb2 as pb
 from tests.e2e.asking import ask, thing
 from tests.lab.certificates import Authority
 from tests.lab.daemon import Daemon
-from tests.lab.echo import http_server, tcp_server
+from tests.lab.echo import ended, http_server, tcp_server
 from tests.lab.envoy import Envoy
 from tests.lab.etcd import EtcdServer
 from tests.lab.eventually import eventually
@@ -279,7 +279,7 @@ async def picky_server(port: int, folder: Path) -> AsyncIterator[None]:
         await web.TCPSite(runner, "127.0.0.1", port, ssl_context=_tls(folder)).start()
         yield
     finally:
-        await runner.cleanup()
+        await ended(runner)
 
 
 def _tls(folder: Path) -> ssl.SSLContext:

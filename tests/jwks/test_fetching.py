@@ -11,6 +11,7 @@ from aiohttp import web
 from structlog import get_logger
 from structlog.testing import capture_logs
 
+from tests.lab.echo import ended
 from tests.lab.tokens import TokenIssuer
 from xdsd.jwks import Fetcher, FetchError, KeyKeeper, Reach
 from xdsd.model.key_source import FetchedKeys, KeySource
@@ -32,7 +33,7 @@ async def site(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) 
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
-        await runner.cleanup()
+        await ended(runner)
 
 
 def at(url: str, *, discover: bool = False, timeout: float = 60.0) -> KeySource:

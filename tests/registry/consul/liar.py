@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.lab.echo import ended
 from tests.lab.ports import free_port
 from tests.registry.consul.entries import body, entry
 
@@ -116,7 +117,7 @@ class Liar:
         try:
             yield self
         finally:
-            await runner.cleanup()
+            await ended(runner)
 
 
 def status(code: int, text: str = "") -> Lie:

@@ -16,6 +16,7 @@ import yaml
 from aiohttp import web
 
 from tests.lab.certificates import Authority, Pair
+from tests.lab.echo import ended
 from tests.lab.ports import free_port
 from xdsd.registry.kubernetes.api import Api, Unreachable
 from xdsd.registry.kubernetes.login import CannotLogin, Login, from_kubeconfig, in_cluster
@@ -97,7 +98,7 @@ async def server_of(authority: Authority, pair: Pair) -> AsyncIterator[int]:
     try:
         yield port
     finally:
-        await runner.cleanup()
+        await ended(runner)
 
 
 @pytest.mark.parametrize("inside", [True, False])

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.lab.echo import ended
 from tests.lab.ports import free_port
 from xdsd.model.intent import KINDS
 from xdsd.registry.kubernetes.login import Login
@@ -148,4 +149,4 @@ async def unruly_server() -> AsyncIterator[Unruly]:
         yield server
     finally:
         server.hang_up()
-        await runner.cleanup()
+        await ended(runner)
