@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from tests.intents.objects import made
 from tests.registration.making import NOW, Daemon, Table, claim, group, probed, proof, settle
 from xdsd.model.problem import ObjectRef, Reason
@@ -113,6 +115,20 @@ def test_another_daemon_takes_a_machine_over() -> None:
     settle(one, two)
     assert entry(table).metadata.annotations[CONTROLLER] == "two"
     assert DISCONNECTED_AT not in entry(table).metadata.annotations
+
+
+@pytest.mark.parametrize("first", ["one", "two"])
+def test_of_two_daemons_that_register_a_machine_at_once_the_later_connection_counts(first: str) -> None:
+    """Whoever writes first: the other may never hear that the machine went, and takes the entry with it when it dies."""
+    table, one = house()
+    two = Daemon(table, "two")
+    two.arrives(claim())
+    one.arrives(replace(claim(), since="2026-01-31T12:00:01.000Z"))
+    settle(*sorted((one, two), key=lambda each: each.name != first))
+    assert entry(table).metadata.annotations[CONTROLLER] == "one"
+    row = table.entry(FIRST)
+    assert row is not None
+    assert row.lease == one.lease
 
 
 def test_the_entries_of_a_daemon_that_died_are_taken_over() -> None:

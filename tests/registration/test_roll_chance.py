@@ -1,7 +1,7 @@
 """Machines, daemons and time in any order: who is connected is registered, who is not is gone after the grace period."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,6 +27,7 @@ class World:
     gone: dict[int, int] = field(default_factory=dict)
     late: list[tuple[Daemon, int]] = field(default_factory=list)
     lives: int = 0
+    connections: int = 0
 
     def __post_init__(self) -> None:
         self.table.put(group())
@@ -46,7 +47,9 @@ class World:
         self.at[machine] = to
         self.gone.pop(machine, None)
         self.late = [each for each in self.late if each != (daemon, machine)]
-        daemon.arrives(MACHINES[machine])
+        self.connections += 1
+        since = f"2026-01-31T12:{self.connections:02}:00.000Z"
+        daemon.arrives(replace(MACHINES[machine], since=since))
 
     def disconnect(self, machine: int, _: int) -> None:
         before = self.at.pop(machine, None)

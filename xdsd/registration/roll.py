@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from xdsd.manifest import AnyObject
 from xdsd.model.problem import ObjectRef, Problem
-from xdsd.model.registered import CREDENTIAL, ProbeResult
+from xdsd.model.registered import CONNECTED_AT, CREDENTIAL, ProbeResult
 from xdsd.registration.claims import Claim
 from xdsd.registration.entries import (
     Group,
@@ -233,7 +233,9 @@ class Roll:
         turn = self._turns.get(claim.key)
         newest = machine.turn if machine else 0
         others = machine is not None and machine.controller != self._controller
-        if machine is not None and machine.connected and others and turn is not None and newest >= turn:
+        # Of two who register it at once, who knows it for longer has not heard yet that it went.
+        theirs = newest >= turn if turn is not None else _came_later(entry, claim)
+        if machine is not None and machine.connected and others and theirs:
             return []
         if turn is None or newest > turn or others or (machine is not None and not machine.connected):
             turn = newest + 1
@@ -318,6 +320,13 @@ class Roll:
             self._problems.pop(claim.key, None)
         else:
             self._problems[claim.key] = problem
+
+
+def _came_later(entry: Entry | None, claim: Claim) -> bool:
+    """Whether an entry is of a connection of the same machine that began after the claim's."""
+    if entry is None or not is_of(entry, claim):
+        return False
+    return entry.obj.metadata.annotations.get(CONNECTED_AT, "") > claim.since
 
 
 def _credential(operation: Write) -> str:
