@@ -45,6 +45,7 @@ class Ports:
         random.SystemRandom().shuffle(self._order)
         self._next = 0
         self._given: set[int] = set()
+        # Never closed: the first descriptor of the file that a process closes gives up all that it has locked.
         path = f"/tmp/xdsd-ports-{os.getuid()}"
         self._locks = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
