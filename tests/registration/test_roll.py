@@ -131,6 +131,16 @@ def test_of_two_daemons_that_register_a_machine_at_once_the_later_connection_cou
     assert row.lease == one.lease
 
 
+def test_a_machine_that_comes_back_before_it_is_heard_that_it_went_is_taken_back() -> None:
+    """Its last connection counts, though the one before was never over as far as the daemon knows."""
+    table, one = house()
+    two = Daemon(table, "two")
+    for daemon, second in ((one, 0), (two, 1), (one, 2)):
+        daemon.arrives(replace(claim(), since=f"2026-01-31T12:00:0{second}.000Z"))
+        settle(one, two)
+        assert entry(table).metadata.annotations[CONTROLLER] == daemon.name
+
+
 def test_the_entries_of_a_daemon_that_died_are_taken_over() -> None:
     """By whoever the machines come to, without being gone in between."""
     table, one = house()

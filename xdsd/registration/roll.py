@@ -113,6 +113,8 @@ class Roll:
         before = self._claims.get(claim.key)
         if before is not None and before.group != claim.group:
             _drop(self._members, before.group, claim.key)
+        if self._aims.get(claim.key) not in self._held:
+            self._turns.pop(claim.key, None)  # it was elsewhere meanwhile, and has come back
         self._claims[claim.key] = claim
         self._members[claim.group][claim.key] = None
         return self._settle_claim(claim, now)
