@@ -17,6 +17,8 @@ class Watched(Protocol):
 
 
 _watched: WeakSet[Watched] = WeakSet()
+_LINES, _CHARACTERS = 15, 300
+"""So much is shown of each, that a failure's own words are not lost among them."""
 
 
 def watch(it: Watched) -> None:
@@ -32,4 +34,4 @@ def forget(it: Watched) -> None:
 def remains() -> Iterator[tuple[str, str]]:
     """Of each that is watched, what became of it and the end of its log."""
     for it in list(_watched):
-        yield it.state, it.tail()
+        yield it.state, "\n".join(line[:_CHARACTERS] for line in it.tail().splitlines()[-_LINES:])
