@@ -117,9 +117,7 @@ class Daemon:
 
     def events(self, name: str = "") -> list[dict[str, Any]]:
         """Its log lines as values, oldest first; those whose ``event`` contains ``name``."""
-        whole = self.program.log.read_text().rpartition("\n")[
-            0
-        ]  # the last line may be one that is being written
+        whole, _, _being_written = self.program.log.read_text().rpartition("\n")
         lines = (json.loads(line) for line in whole.splitlines() if line.startswith("{"))
         return [line for line in lines if name in str(line.get("event", ""))]
 
